@@ -1,0 +1,147 @@
+"""The two seams of a platform: Adapter receives, Outbound shows. Capabilities say as data what it can show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from core.message import Attachment, ConversationKey, Incoming, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a platform can show. Lengths count what :attr:`Page.length` counts."""
+
+    max_text: int
+    """Longest text of one message, in the unit of ``Page.length``."""
+    edit_interval: float
+    """Seconds between two intermediate edits (or drafts) of one answer in a private chat."""
+    group_edit_interval: float
+    """The same in groups."""
+    drafts: bool = False
+    """Private chats show a preview that is replaced by the message at the end."""
+    draft_lifetime: float = 0.0
+    """Seconds after which an unrefreshed preview vanishes."""
+    typing_lifetime: float = 0.0
+    """Seconds that one typing signal lasts; 0 where there is none."""
+    buttons: bool = False
+    max_file: int = 0
+    """Bytes; 0 where files cannot be sent."""
+    idempotent_sends: bool = False
+    """A repeated send with the same slot is the platform's own message again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button under a message: pressing it comes back as a CommandCall named ``command``."""
+
+    label: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One message's worth of an answer, in the platform's own form. Equal pages need no edit."""
+
+    text: str
+    length: int
+    entities: tuple[Any, ...] = ()
+    buttons: tuple[Button, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where an answer goes. Ids only, so that any process can deliver."""
+
+    conversation: ConversationKey
+    private: bool
+    question: str
+    """Message id of the question, replied to where the platform shows replies."""
+    reply_token: str = ""
+    ephemeral: bool = False
+    """Show to the asker alone, where the platform can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One message to be created: the turn and the page's number. It is recorded before the send.
+
+    ``after`` is what :meth:`Outbound.mark` gave when the slot was recorded.
+    """
+
+    turn: str
+    number: int
+    after: str = ""
+
+
+class Outbound(Protocol):
+    """How delivery reaches one platform. Every method raises ``core.errors.OutboundError`` and nothing else."""
+
+    platform: Platform
+    capabilities: Capabilities
+
+    def format(self, markdown: str) -> Page:
+        """Markdown in the platform's own form, mentions of others made harmless. Pure; never fails."""
+        ...
+
+    def mark(self, target: Target) -> str:
+        """A hint kept with a slot, which lets ``find`` look in the right place (Telegram: the highest message id seen)."""
+        ...
+
+    async def send(self, target: Target, page: Page, slot: Slot) -> str:
+        """Creates a message; its id."""
+        ...
+
+    async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
+        """After a crash: the id of the message that a recorded slot may have created, or None.
+
+        ``known`` are message ids of this conversation that are other messages.
+        """
+        ...
+
+    async def edit(self, target: Target, message_id: str, page: Page) -> None:
+        """Replaces a message's text. An unchanged text is no error."""
+        ...
+
+    async def draft(self, target: Target, slot: Slot, page: Page) -> None:
+        """Shows a preview, where ``capabilities.drafts``."""
+        ...
+
+    async def typing(self, target: Target) -> None:
+        """Shows that an answer is being made."""
+        ...
+
+    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+        """Creates a message with a file; its id."""
+        ...
+
+    async def delete(self, target: Target, message_id: str) -> None:
+        """Deletes a message of the bot's own. One that is gone is no error."""
+        ...
+
+    async def fetch(self, conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
+        """The attachment's bytes; refuses (``OutboundFault.REFUSED``) more than ``limit`` bytes before or while reading."""
+        ...
+
+
+class Inbox(Protocol):
+    """What an adapter hands incoming values to."""
+
+    async def accept(self, incoming: Sequence[Incoming]) -> None:
+        """Returns when all of them are in Redis; only then may the platform be told so. Raises StorageError."""
+        ...
+
+
+class Adapter(Protocol):
+    """A platform's receiving side."""
+
+    platform: Platform
+
+    async def run(self, inbox: Inbox) -> None:
+        """Connects and receives until cancelled. Raises SettingsError for a wrong token and the like."""
+        ...
+
+    async def ready(self) -> None:
+        """Returns once the platform is connected."""
+        ...

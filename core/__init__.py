@@ -1,0 +1,1 @@
+"""What Parley is, apart from any platform: messages, conversations, models, commands, storage."""

@@ -1,0 +1,79 @@
+"""The few errors that cross a boundary. Each says whether trying again can help."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ParleyError(Exception):
+    """The root of Parley's own errors."""
+
+
+class SettingsError(ParleyError):
+    """A setting is wrong. The text names the setting, what was found and what is allowed."""
+
+
+class StorageError(ParleyError):
+    """Redis could not be reached, or refused, for longer than is waited for."""
+
+
+class LeaseLost(ParleyError):
+    """Another worker has taken the conversation over: nothing more may be written or sent."""
+
+
+class ModelFault(StrEnum):
+    """What went wrong with a model call, for the log line, the breaker and the choice of a fallback."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    REFUSED = "refused"
+    """The provider says that the request itself is wrong (400, 404, 413, 422)."""
+    UNAUTHORISED = "unauthorised"
+    SERVER = "server"
+    MALFORMED = "malformed"
+    """The answer is not what the wire format allows: HTML, broken JSON, no finish reason."""
+
+
+class ModelError(ParleyError):
+    """One call to one model failed.
+
+    ``retryable`` says whether the same model may be tried again at once; ``retry_after`` is in
+    seconds, when the provider told it.
+    """
+
+    def __init__(
+        self, fault: ModelFault, detail: str, *, retryable: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.detail = detail
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
+class OutboundFault(StrEnum):
+    """Why a platform did not take a message, an edit or a file."""
+
+    RATE_LIMITED = "rate_limited"
+    TRANSIENT = "transient"
+    """Network or 5xx: unknown whether it was done; the same call may be tried again where it is idempotent."""
+    GONE = "gone"
+    """The message to edit, the message replied to or the chat does not exist any more."""
+    FORBIDDEN = "forbidden"
+    """Blocked by the user, no right to write there."""
+    REFUSED = "refused"
+    """The platform calls the content wrong."""
+
+
+class OutboundError(ParleyError):
+    """A platform call failed. ``retry_after`` is in seconds; ``everywhere`` when the limit is the whole bot's."""
+
+    def __init__(
+        self, fault: OutboundFault, detail: str, *, retry_after: float = 0.0, everywhere: bool = False
+    ) -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.detail = detail
+        self.retry_after = retry_after
+        self.everywhere = everywhere

@@ -1,0 +1,180 @@
+"""What comes in: one set of frozen values for every platform, and their JSON form in Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Platform(StrEnum):
+    """Where a conversation takes place."""
+
+    DISCORD = "discord"
+    TELEGRAM = "telegram"
+    WEB = "web"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKey:
+    """Names one conversation: a chat with its thread or topic, as one bot account sees it.
+
+    ``bot`` is the bot's account id on the platform, so that two bots over one Redis never share a
+    conversation. A Discord thread is a channel of its own: it stands in ``chat``.
+    """
+
+    platform: Platform
+    bot: str
+    chat: str
+    thread: str = ""
+
+    def __post_init__(self) -> None:
+        for part in (self.bot, self.chat, self.thread):
+            if ":" in part:
+                raise ValueError(f"a conversation's ids may not contain ':', got {part!r}")
+
+    def __str__(self) -> str:
+        return f"{self.platform}:{self.bot}:{self.chat}:{self.thread}"
+
+    @classmethod
+    def parse(cls, text: str) -> ConversationKey:
+        """The inverse of ``str``; raises ValueError for anything else."""
+        platform, bot, chat, thread = text.split(":")
+        return cls(Platform(platform), bot, chat, thread)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote: the platform's account id, the name to show, the language code the platform tells."""
+
+    id: str
+    name: str
+    is_bot: bool = False
+    language: str = ""
+
+
+class AttachmentKind(StrEnum):
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    DOCUMENT = "document"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that came with a message. ``ref`` is what the platform's ``fetch`` needs (file id, URL, blob key)."""
+
+    kind: AttachmentKind
+    ref: str
+    name: str = ""
+    mime: str = ""
+    size: int = 0
+    """Bytes as the platform declares them; 0 when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The message that was replied to, as far as the platform hands it over."""
+
+    message_id: str
+    author: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message addressed to the bot."""
+
+    conversation: ConversationKey
+    id: str
+    """The platform's message id; unique within the conversation."""
+    update: str
+    """Id of the delivery itself: a second delivery with the same id is refused."""
+    author: Author
+    text: str
+    sent_at: float
+    """Unix seconds."""
+    private: bool
+    """A one-to-one chat."""
+    reply_to: str = ""
+    """Message id of the message replied to, or empty."""
+    quote: Quote | None = None
+    attachments: tuple[Attachment, ...] = ()
+    edited: bool = False
+    """A new text for a message that came before: its answer is made anew in place."""
+    unsupported: str = ""
+    """What the message holds that cannot be read, e.g. ``sticker``; set only when there is nothing else in it."""
+    space: str = ""
+    """Guild or group id; empty in private chats."""
+    place: str = ""
+    """The chat in words, for the prompt: ``#general in Chess Club``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandCall:
+    """A command or a pressed button. Buttons carry the message they stand under in ``reply_to``."""
+
+    conversation: ConversationKey
+    id: str
+    update: str
+    author: Author
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    sent_at: float = 0.0
+    private: bool = False
+    reply_to: str = ""
+    reply_token: str = ""
+    """What the platform wants back with the answer (Discord: the interaction's token)."""
+    space: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Messages that were deleted on the platform."""
+
+    conversation: ConversationKey
+    ids: tuple[str, ...]
+    update: str
+
+
+Incoming = Message | CommandCall | Deletion
+_KINDS: dict[str, type[Message] | type[CommandCall] | type[Deletion]] = {
+    "message": Message,
+    "call": CommandCall,
+    "deletion": Deletion,
+}
+_NAMES = {cls: name for name, cls in _KINDS.items()}
+
+
+def to_json(incoming: Incoming) -> str:
+    """The form in which the mailbox keeps it."""
+    values = asdict(incoming)
+    values["conversation"] = str(incoming.conversation)
+    values["type"] = _NAMES[type(incoming)]
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Incoming:
+    """The inverse of :func:`to_json`; raises ValueError or KeyError for anything else."""
+    values: dict[str, Any] = json.loads(text)
+    cls = _KINDS[values.pop("type")]
+    values["conversation"] = ConversationKey.parse(values["conversation"])
+    if "author" in values:
+        values["author"] = Author(**values["author"])
+    if "ids" in values:
+        values["ids"] = tuple(values["ids"])
+    if values.get("quote"):
+        values["quote"] = Quote(**values["quote"])
+    if "attachments" in values:
+        values["attachments"] = tuple(
+            Attachment(**{**a, "kind": AttachmentKind(a["kind"])}) for a in values["attachments"]
+        )
+    return cls(**values)
+
+
+def clean_text(text: str) -> str:
+    """Text that every wire accepts: lone surrogates and NUL replaced, ends trimmed."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd").strip()

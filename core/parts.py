@@ -1,0 +1,72 @@
+"""What goes out: an answer is a stream of these small values, and every platform renders the same stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Ending(StrEnum):
+    """How an answer ended. Every ending is shown as what it is."""
+
+    COMPLETE = "complete"
+    LENGTH = "length"
+    """Cut by the model's length limit; can be continued."""
+    FILTERED = "filtered"
+    """The provider's content filter stopped it."""
+    BROKEN = "broken"
+    """The connection or the model broke off after some text, and no fallback could finish it."""
+    EMPTY = "empty"
+    """The model ended without any text."""
+    FAILED = "failed"
+    """No model gave any text: all are down, refused or over their deadline."""
+    STOPPED = "stopped"
+    """The user stopped it."""
+    SUPERSEDED = "superseded"
+    """The question was edited or deleted while it was being answered; nothing more is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer took. ``cost`` is in millionths of a currency unit; ``calls`` counts model calls."""
+
+    model: str = ""
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    cost: int = 0
+    calls: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer, as Markdown."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file to show with the answer."""
+
+    name: str
+    mime: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line of Parley's own, shown under the answer or alone: a key of ``core/texts.py`` and its values."""
+
+    key: str
+    values: dict[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Always the last part, exactly once."""
+
+    ending: Ending
+    usage: Usage = Usage()
+
+
+Part = TextDelta | Media | Notice | Finished

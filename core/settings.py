@@ -1,0 +1,318 @@
+"""All settings: one frozen object, read once at the start from parley.toml, .env and the environment.
+
+Later sources win: built-in defaults, ``parley.toml``, ``.env``, the environment. Each module gets only its
+own section. The environment variables are the rows of :data:`ENVIRONMENT`, besides
+``PARLEY__SECTION__NAME`` for every other setting.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from core.errors import SettingsError
+
+
+def _is_http(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    return value.rstrip("/")
+
+
+def _is_websocket(value: str) -> str:
+    if not value.startswith(("ws://", "wss://")):
+        raise ValueError("must begin with ws:// or wss://")
+    return value
+
+
+def _is_redis(value: str) -> str:
+    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return value
+
+
+def _is_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError("must be a time zone like Europe/Berlin") from error
+    return value
+
+
+HttpUrl = Annotated[str, AfterValidator(_is_http)]
+WebsocketUrl = Annotated[str, AfterValidator(_is_websocket)]
+RedisUrl = Annotated[str, AfterValidator(_is_redis)]
+TimeZone = Annotated[str, AfterValidator(_is_zone)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+class TelegramSettings(Section):
+    token: SecretStr = SecretStr("")
+    """Bot token from @BotFather. Empty: Telegram is off."""
+    api_base: HttpUrl = "https://api.telegram.org"
+    """Root of the Bot API server."""
+    webhook_url: HttpUrl = ""
+    """Public https address that Telegram calls. Empty: long polling."""
+    webhook_port: Port = 8443
+    """Local port of the webhook receiver."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Secret token that Telegram sends with every call. Required with webhook_url."""
+
+
+class DiscordSettings(Section):
+    token: SecretStr = SecretStr("")
+    """Bot token from the developer portal. Empty: Discord is off."""
+    api_base: HttpUrl = "https://discord.com/api/v10"
+    """REST root with the version."""
+    gateway: WebsocketUrl = "wss://gateway.discord.gg/"
+    """Gateway address."""
+    cdn: HttpUrl = "https://cdn.discordapp.com"
+    """Where attachments may be fetched from, besides Discord's media proxy."""
+    catch_up: bool = True
+    """Answer after a start what came while the bot was away."""
+    catch_up_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    """Age of the oldest message that is caught up."""
+
+
+class WebSettings(Section):
+    port: Port = 8080
+    """Port of the web chat on 127.0.0.1. 0: the web chat is off."""
+    public_url: HttpUrl = ""
+    """Address under which a reverse proxy shows the web chat, for links and cookies."""
+    max_upload: Annotated[int, Field(ge=1024, le=50_000_000)] = 10_000_000
+    """Largest upload in bytes."""
+
+
+class StorageSettings(Section):
+    redis_url: RedisUrl = ""
+    """Redis or Valkey server. Empty: the embedded one, with its files in the data folder."""
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    """Days after its last message that a conversation is forgotten."""
+    max_messages: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
+    """Messages kept in one conversation; the oldest go first."""
+
+
+class ProviderSettings(Section):
+    """Who hosts models: any server that speaks OpenAI's HTTP API."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
+    base_url: HttpUrl
+    api_key: SecretStr = SecretStr("")
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """Calls to this provider at once; more wait."""
+
+
+class ModelSettings(Section):
+    """A row of the catalog: one model and what it can."""
+
+    name: str
+    """What people choose by."""
+    provider: str
+    """Name of a provider."""
+    id: str = ""
+    """The provider's name for the model; the same as name when empty."""
+    kind: Literal["chat"] = "chat"
+    window: Annotated[int, Field(ge=512)] = 32_768
+    """Context window in tokens."""
+    max_answer: Annotated[int, Field(ge=16)] = 4096
+    """Longest answer in tokens."""
+    accepts_images: bool = False
+    tools: bool = False
+    price_prompt: Annotated[float, Field(ge=0)] = 0.0
+    """Currency units for a million prompt tokens."""
+    price_answer: Annotated[float, Field(ge=0)] = 0.0
+    """Currency units for a million answer tokens."""
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    top_k: Annotated[int, Field(ge=1)] | None = None
+    stop: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    """Names of models to go on with when this one fails, best first."""
+    small: bool = False
+    """A model too weak for extra instructions: it gets the bare conversation."""
+
+
+class RoutingSettings(Section):
+    first_token_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Deadline from the call to the first piece of text."""
+    stall_seconds: Annotated[float, Field(gt=0, le=600)] = 20.0
+    """Longest pause inside an answer."""
+    total_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
+    """Longest time one answer may take in all."""
+    breaker_failures: Annotated[int, Field(ge=1)] = 5
+    """Failures in a row that take a provider out of service."""
+    breaker_seconds: Annotated[float, Field(gt=0)] = 20.0
+    """How long it stays out before one call tries it again."""
+
+
+class LocalSettings(Section):
+    model: str = "auto"
+    """Built-in chat model: auto, none, a hub name, a folder or a GGUF file."""
+    engine: Literal["auto", "xllamacpp", "transformers"] = "auto"
+    """Server for the built-in model. transformers needs the extra [local]."""
+    hub_url: HttpUrl = "https://huggingface.co"
+    """Model hub asked for a better model when local.model is auto."""
+    hub_repo: str = "unsloth/Qwen3-0.6B-GGUF"
+    hub_file: str = "Qwen3-0.6B-Q4_K_M.gguf"
+    window: Annotated[int, Field(ge=512)] = 4096
+    """Context window in tokens for one conversation."""
+    slots: Annotated[int, Field(ge=1, le=64)] = 4
+    """Answers made at the same time."""
+
+
+class ChatSettings(Section):
+    persona: str = "You are Parley, a friendly and helpful assistant. Answer in the language of the question."
+    """Who the bot is: the beginning of every prompt."""
+    time_zone: TimeZone = "UTC"
+    """Time zone of the times told to the model."""
+    model: str = ""
+    """Name of the model used where nobody chose one. Empty: the catalog's first."""
+    max_message_chars: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
+    """Longest message read; over it a notice says so."""
+    max_waiting: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Messages that may wait in one conversation."""
+    max_pages: Annotated[int, Field(ge=1, le=50)] = 8
+    """Messages one answer may take; a longer answer comes as a file."""
+    max_image_bytes: Annotated[int, Field(ge=10_000)] = 10_000_000
+    """Largest picture read."""
+    max_concurrent: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Answers made at the same time by one process."""
+    pictures_in_prompt: Annotated[int, Field(ge=0, le=20)] = 4
+    """Newest pictures of a conversation shown to a model again."""
+
+
+class Settings(Section):
+    """The whole of it."""
+
+    data: Path = Path("data")
+    """Folder for everything that is kept."""
+    log: Literal["auto", "json", "text"] = "auto"
+    """Form of the log lines; auto: text on a terminal, else JSON."""
+    telegram: TelegramSettings = TelegramSettings()
+    discord: DiscordSettings = DiscordSettings()
+    web: WebSettings = WebSettings()
+    storage: StorageSettings = StorageSettings()
+    chat: ChatSettings = ChatSettings()
+    routing: RoutingSettings = RoutingSettings()
+    local: LocalSettings = LocalSettings()
+    providers: tuple[ProviderSettings, ...] = ()
+    models: tuple[ModelSettings, ...] = ()
+
+
+ENVIRONMENT: Mapping[str, tuple[str, str]] = {
+    "TELEGRAM_TOKEN": ("telegram", "token"),
+    "TELEGRAM_API_BASE": ("telegram", "api_base"),
+    "DISCORD_TOKEN": ("discord", "token"),
+    "DISCORD_API_BASE": ("discord", "api_base"),
+    "DISCORD_GATEWAY": ("discord", "gateway"),
+    "DISCORD_CDN": ("discord", "cdn"),
+    "REDIS_URL": ("storage", "redis_url"),
+    "PARLEY_DATA": ("", "data"),
+    "PARLEY_LOG": ("", "log"),
+    "PARLEY_WEB_PORT": ("web", "port"),
+    "PARLEY_LOCAL_MODEL": ("local", "model"),
+}
+"""Environment variable -> (section, name)."""
+
+OPENAI_ENVIRONMENT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL")
+"""Together they make a provider and a model named ``openai`` without a configuration file."""
+OPENAI_BASE_URL = "https://api.openai.com/v1"
+
+
+def load(folder: Path, environ: Mapping[str, str]) -> Settings:
+    """Reads ``parley.toml`` and ``.env`` in ``folder`` and the environment; raises SettingsError with one sentence."""
+    values = _from_toml(folder / "parley.toml")
+    sources = {**_from_dotenv(folder / ".env"), **{k: v for k, v in environ.items() if v}}
+    for variable, (section, name) in ENVIRONMENT.items():
+        if variable in sources:
+            (values.setdefault(section, {}) if section else values)[name] = sources[variable]
+    for variable, value in sources.items():
+        if variable.startswith("PARLEY__"):
+            *sections, name = variable.removeprefix("PARLEY__").lower().split("__")
+            place = values
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[name] = value
+    _add_openai(values, sources)
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, sources)) from None
+    _check(settings)
+    return settings
+
+
+def _from_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+
+
+def _from_dotenv(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    from dotenv import dotenv_values
+
+    return {name: value for name, value in dotenv_values(path).items() if value}
+
+
+def _add_openai(values: dict[str, Any], sources: Mapping[str, str]) -> None:
+    key, base, model = (sources.get(name, "") for name in OPENAI_ENVIRONMENT)
+    if not key and not base:
+        return
+    if not model:
+        raise SettingsError(
+            "OPENAI_MODEL is not set: name the model that OPENAI_API_KEY is for, as the provider spells it."
+        )
+    provider = {"name": "openai", "base_url": base or OPENAI_BASE_URL, "api_key": key}
+    row = {"name": model, "provider": "openai", "accepts_images": True}
+    values["providers"] = [provider, *values.get("providers", ())]
+    if all(m.get("name") != model for m in values.get("models", ())):
+        values["models"] = [row, *values.get("models", ())]
+
+
+def _sentence(error: ValidationError, sources: Mapping[str, str]) -> str:
+    """The first thing wrong: the setting as its owner wrote it, what was found, what is allowed."""
+    first = error.errors()[0]
+    path = ".".join(str(part) for part in first["loc"])
+    names = {".".join(filter(None, place)): variable for variable, place in ENVIRONMENT.items()}
+    shown = names[path] if names.get(path) in sources else path
+    if first["type"] == "extra_forbidden":
+        return f"{shown} is not a setting of Parley. docs/configuration.md lists them all."
+    found = first.get("input")
+    secret = any(word in path for word in ("token", "key", "secret"))
+    what = "a value that is not shown here" if secret else repr(found)
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    return f"{shown} is wrong: found {what}. {message[0].upper()}{message[1:]}."
+
+
+def _check(settings: Settings) -> None:
+    """What no single section can see."""
+    providers = {provider.name for provider in settings.providers} | {"local"}
+    names = {model.name for model in settings.models}
+    for model in settings.models:
+        if model.provider not in providers:
+            raise SettingsError(
+                f"models.{model.name}.provider is wrong: found {model.provider!r}. Allowed: {', '.join(sorted(providers))}."
+            )
+        for fallback in model.fallbacks:
+            if fallback not in names:
+                raise SettingsError(
+                    f"models.{model.name}.fallbacks is wrong: found {fallback!r}. Allowed: {', '.join(sorted(names))}."
+                )
+    if settings.telegram.webhook_url and not settings.telegram.webhook_secret.get_secret_value():
+        raise SettingsError("telegram.webhook_secret is not set: it is required with telegram.webhook_url.")
