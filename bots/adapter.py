@@ -30,6 +30,8 @@ class Capabilities:
     """Bytes; 0 where files cannot be sent."""
     idempotent_sends: bool = False
     """A repeated send with the same slot is the platform's own message again."""
+    endings: bool = False
+    """The platform shows by itself whether text is still to come: final pages carry :attr:`Page.ending`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ class Page:
     length: int
     entities: tuple[Any, ...] = ()
     buttons: tuple[Button, ...] = ()
+    ending: str = ""
+    """How the answer ended (a value of ``core.parts.Ending``): on an answer's final pages, where
+    ``capabilities.endings``. Empty: more may come."""
 
 
 @dataclass(frozen=True, slots=True)

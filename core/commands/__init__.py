@@ -1,0 +1,1 @@
+"""The commands: one table, and one file for each group."""

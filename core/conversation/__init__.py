@@ -1,0 +1,1 @@
+"""A conversation: its mailbox, its history, its prompt."""

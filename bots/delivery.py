@@ -1,0 +1,423 @@
+"""Delivery: one renderer for all platforms. The model is read by one task and shown by another.
+
+So a slow edit never holds the model back, an edit always shows the newest text, and the last edit always comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePath
+from typing import Any, Protocol
+
+import structlog
+
+from bots.adapter import Button, Capabilities, Outbound, Page, Slot, Target
+from bots.pacing import Kind, Pacer
+from bots.splitting import Pages, split
+from core import faults
+from core.commands.table import BY_NAME
+from core.conversation.mailbox import Turn
+from core.errors import OutboundError, OutboundFault
+from core.message import CommandCall, Platform
+from core.parts import Ending, Finished, Media, Notice, Part, TextDelta, Usage
+from core.texts import say
+from core.worker import Delivered
+
+log = structlog.get_logger()
+
+TYPING_AFTER_SECONDS = 0.6
+"""A quick model needs no typing signal: it would only cost a call."""
+SECOND_SHOW = 0.5
+"""The second show comes after this part of the interval: the first one holds hardly a word."""
+RETRY_SECONDS = (0.3, 0.7, 1.5, 3.0, 6.0, 10.0, 15.0, 20.0, 30.0, 30.0)
+RESENT = 1000
+"""Added to a slot's number when its message was deleted and has to be created anew."""
+SHOWN_ENDINGS = {Ending.LENGTH, Ending.FILTERED, Ending.BROKEN, Ending.EMPTY, Ending.FAILED, Ending.STOPPED}
+
+
+class Journal(Protocol):
+    """Where created messages are recorded, before and after."""
+
+    async def about_to_create(
+        self, turn: Turn, page: int, mark: str, text: str = "", ending: Ending | None = None
+    ) -> None: ...
+
+    async def created(self, turn: Turn, page: int, message_id: str) -> None: ...
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What has been read of the answer so far."""
+
+    pieces: list[str] = field(default_factory=list[str])
+    notices: list[str] = field(default_factory=list[str])
+    media: list[Media] = field(default_factory=list[Media])
+    finished: Finished | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def text(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class Delivery:
+    """Shows answers on their platforms."""
+
+    def __init__(
+        self,
+        outbounds: Mapping[Platform, Outbound],
+        pacers: Mapping[Platform, Pacer],
+        journal: Journal,
+        *,
+        max_pages: int,
+    ) -> None:
+        self._outbounds = outbounds
+        self._pacers = pacers
+        self._journal = journal
+        self._max_pages = max_pages
+
+    async def __call__(self, turn: Turn, parts: AsyncGenerator[Part]) -> Delivered:
+        platform = turn.conversation.platform
+        show = _Show(turn, self._outbounds[platform], self._pacers[platform], self._journal, self._max_pages)
+        return await show.deliver(parts)
+
+
+def target_of(turn: Turn) -> Target:
+    """Where a turn's answer goes."""
+    incoming = turn.incoming
+    if isinstance(incoming, CommandCall):
+        row = BY_NAME.get(incoming.name)
+        # A button's question is the answer that it stands under; a command answers to the person alone.
+        return Target(
+            turn.conversation, incoming.private, "", incoming.reply_token, ephemeral=row is not None and row.private
+        )
+    return Target(turn.conversation, incoming.private, incoming.id)
+
+
+class _Show:
+    """One answer on its way to one chat."""
+
+    def __init__(self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int) -> None:
+        self._turn = turn
+        self._outbound = outbound
+        self._able: Capabilities = outbound.capabilities
+        self._pacer = pacer
+        self._journal = journal
+        self._max_pages = max_pages
+        self._target = target_of(turn)
+        self._chat = turn.conversation.chat
+        self._group = not self._target.private
+        self._language = turn.incoming.author.language
+        self._answer = _Answer()
+        self._pages = Pages(self._able.max_text, self._measure)
+        self._shown: dict[int, Page] = {}
+        """What each page looks like by now."""
+        self._drafted: Page | None = None
+        self._formatted: dict[str, Page] = {}
+        self._resent: dict[int, int] = {}
+        self._permitted = False
+        """A drawn permit for a create was not used."""
+
+    # ---- reading
+
+    async def deliver(self, parts: AsyncGenerator[Part]) -> Delivered:
+        """Returns when everything is shown. Raises LeaseLost."""
+        reader = asyncio.create_task(self._read(self._recorded() if self._turn.text else parts))
+        try:
+            gone = not await self._show()
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+        finished = self._answer.finished or Finished(Ending.BROKEN)
+        if gone:
+            log.info("chat is closed to us", turn=self._turn.id)
+        return Delivered(self._answer.text, finished.ending, finished.usage)
+
+    async def _recorded(self) -> AsyncGenerator[Part]:
+        """An answer that a dead worker had whole: it is only shown."""
+        yield TextDelta(self._turn.text)
+        yield Finished(self._turn.ending or Ending.COMPLETE)
+
+    async def _read(self, parts: AsyncGenerator[Part]) -> None:
+        """Takes the parts in, until the end or an interruption."""
+        answer = self._answer
+        interrupted = asyncio.create_task(self._turn.interrupted.wait())
+        consuming = asyncio.create_task(self._consume(parts))
+        try:
+            await asyncio.wait((interrupted, consuming), return_when=asyncio.FIRST_COMPLETED)
+            if consuming.done() and (error := consuming.exception()):
+                log.error("answer broke off", turn=self._turn.id, cause=repr(error), exc_info=error)
+            if answer.finished is None:
+                reason = self._turn.reason
+                ending = Ending.BROKEN if not reason else Ending.STOPPED if reason == Ending.STOPPED else Ending.SUPERSEDED
+                answer.finished = Finished(ending, Usage())
+        finally:
+            for task in (interrupted, consuming):
+                task.cancel()
+            await asyncio.wait((interrupted, consuming))
+            await parts.aclose()
+            answer.changed.set()
+            answer.ended.set()
+
+    async def _consume(self, parts: AsyncGenerator[Part]) -> None:
+        answer = self._answer
+        async for part in parts:
+            if isinstance(part, TextDelta):
+                answer.pieces.append(part.text)
+                answer.changed.set()
+            elif isinstance(part, Notice):
+                answer.notices.append(say(part.key, self._language, **part.values))
+            elif isinstance(part, Media):
+                answer.media.append(part)
+            else:
+                answer.finished = part
+                return
+
+    # ---- showing
+
+    async def _show(self) -> bool:
+        """Follows the answer to its end; False when the chat is closed to us."""
+        interval = self._able.group_edit_interval if self._group else self._able.edit_interval
+        shows = 0
+        try:
+            await self._recover_slot()
+            await self._wait_for_text()
+            while self._answer.finished is None:
+                if self._answer.text.strip():
+                    await self._show_running()
+                    shows += 1
+                await self._pause(interval * (SECOND_SHOW if shows == 1 else 1.0))
+            await self._show_final()
+        except OutboundError as error:
+            if error.fault is not OutboundFault.FORBIDDEN:
+                log.error("answer not delivered", turn=self._turn.id, cause=error.detail)
+            return False
+        return True
+
+    async def _wait_for_text(self) -> None:
+        """Until there is text or an end. Shows typing while that takes long."""
+        answer = self._answer
+        pause = TYPING_AFTER_SECONDS
+        while answer.finished is None and not answer.text.strip():
+            answer.changed.clear()
+            try:
+                await asyncio.wait_for(answer.changed.wait(), pause)
+            except TimeoutError:
+                if self._able.typing_lifetime and self._pacer.may(self._chat, self._group, Kind.TYPING):
+                    await self._quietly(self._outbound.typing(self._target))
+                pause = self._able.typing_lifetime * 0.9 or 60.0
+
+    async def _pause(self, seconds: float) -> None:
+        """The time between two shows, cut short by the end of the answer."""
+        try:
+            await asyncio.wait_for(self._answer.ended.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _show_running(self) -> None:
+        """Intermediate: pages that are full are shown for good, the last one if there is room for that."""
+        pages = self._pages.update(self._answer.text)[: self._max_pages]
+        for number, markdown in enumerate(pages[:-1]):
+            await self._must_show(number, self._page(markdown))
+        number, page = len(pages) - 1, self._page(pages[-1])
+        if self._able.drafts and not self._group and number not in self._turn.pages:
+            await self._show_draft(number, page)
+        elif number not in self._turn.pages:
+            await self._must_show(number, page, newest=True)
+        elif self._shown.get(number) != page and self._pacer.may(self._chat, self._group, Kind.EDIT):
+            await self._quietly(self._edit_once(number, page))
+
+    async def _show_draft(self, number: int, page: Page) -> None:
+        if page != self._drafted and self._pacer.may(self._chat, self._group, Kind.DRAFT):
+            self._turn.check_lease()
+            await self._quietly(self._outbound.draft(self._target, Slot(self._turn.id, number), page))
+            self._drafted = page
+
+    async def _show_final(self) -> None:
+        """The whole answer with what is to be said about its end."""
+        answer, finished = self._answer, self._answer.finished
+        assert finished is not None
+        if finished.ending is Ending.SUPERSEDED:
+            return
+        markdown, buttons = self._final_markdown(finished.ending)
+        pages = self._pages.update(markdown)
+        rest = len(pages) > self._max_pages
+        shown = [self._page(text) for text in pages[: self._max_pages]]
+        if shown:
+            shown[-1] = replace(shown[-1], buttons=buttons)
+        for number, page in enumerate(shown):
+            await self._must_show(number, page, final=True)
+        for number in [n for n in self._turn.pages if n >= len(shown)]:
+            # An earlier form of the answer was longer.
+            await self._quietly(self._outbound.delete(self._target, self._turn.pages.pop(number)))
+        if rest and self._able.max_file:
+            caption = self._page(say("as_file", self._language))
+            await self._attach(len(shown), Media("answer.md", "text/markdown", answer.text.encode()), caption)
+            shown.append(caption)
+        for offset, media in enumerate(answer.media):
+            await self._attach(len(shown) + offset, media, self._page(""))
+
+    def _final_markdown(self, ending: Ending) -> tuple[str, tuple[Button, ...]]:
+        answer = self._answer
+        notices = list(answer.notices)
+        if ending in SHOWN_ENDINGS and not (ending is Ending.FAILED and notices):
+            notices.append(say(str(ending), self._language))
+        text = answer.text.rstrip()
+        said = "\n".join(f"*{line}*" if text else line for line in notices)
+        buttons: tuple[Button, ...] = ()
+        if ending is Ending.LENGTH and self._able.buttons:
+            buttons = (Button("Continue ▸" if not self._language.startswith("zh") else "继续 ▸", "continue"),)
+        if not (text or said or answer.media):
+            said = say("empty", self._language)
+        return "\n\n".join(filter(None, (_closed(text) if said else text, said))), buttons
+
+    # ---- one message
+
+    async def _must_show(self, number: int, page: Page, *, newest: bool = False, final: bool = False) -> None:
+        """Creates or edits a page, until it is done. ``newest``: shows what there is when its time has come."""
+        if number in self._turn.pages:
+            if self._shown.get(number) == page:
+                return
+            try:
+                await self._persist(number, page)
+                return
+            except OutboundError as error:
+                if error.fault is not OutboundFault.GONE:
+                    raise
+                # Someone deleted it: the rest still has to reach the person.
+                del self._turn.pages[number]
+                self._resent[number] = self._resent.get(number, 0) + RESENT
+        await self._create(number, page, newest=newest, final=final)
+
+    async def _persist(self, number: int, page: Page) -> None:
+        """An edit that has to be done."""
+        for pause in (*RETRY_SECONDS, None):
+            await self._pacer.draw(self._chat, self._group, Kind.FINAL_EDIT)
+            try:
+                await self._edit_once(number, page)
+                return
+            except OutboundError as error:
+                await self._learn(error, pause)
+
+    async def _edit_once(self, number: int, page: Page) -> None:
+        self._turn.check_lease()
+        await self._outbound.edit(self._target, self._turn.pages[number], page)
+        self._shown[number] = page
+
+    async def _create(self, number: int, page: Page, *, newest: bool, final: bool) -> None:
+        if not self._permitted:
+            await self._pacer.draw(self._chat, self._group, Kind.CREATE)
+        self._permitted = False
+        if newest:
+            # Time has passed in the queue: what is sent is the newest text. If that is all, the final show sends it.
+            if self._answer.finished is not None:
+                self._permitted = True
+                return
+            page = self._page(self._pages.update(self._answer.text)[number])
+        slot = Slot(self._turn.id, number + self._resent.get(number, 0), self._outbound.mark(self._target))
+        answer = self._answer
+        whole = answer.finished is not None and number == 0 and not answer.notices and bool(answer.text)
+        await self._journal.about_to_create(
+            self._turn, number, slot.after, answer.text if whole else "", answer.finished.ending if whole and answer.finished else None
+        )
+        message_id: str | None = None
+        for pause in (*RETRY_SECONDS, None):
+            try:
+                self._turn.check_lease()
+                message_id = await self._outbound.send(self._target, page, slot)
+                break
+            except OutboundError as error:
+                await self._learn(error, pause)
+                if error.fault is OutboundFault.TRANSIENT and not self._able.idempotent_sends:
+                    message_id = await self._found(page, slot)
+                    if message_id is not None:
+                        break
+                await self._pacer.draw(self._chat, self._group, Kind.CREATE)
+        assert message_id is not None
+        faults.reached("sent")
+        await self._journal.created(self._turn, number, message_id)
+        self._shown[number] = page
+
+    async def _attach(self, number: int, media: Media, caption: Page) -> None:
+        if number in self._turn.pages:
+            return
+        slot = Slot(self._turn.id, number, self._outbound.mark(self._target))
+        await self._journal.about_to_create(self._turn, number, slot.after)
+        for pause in (*RETRY_SECONDS, None):
+            await self._pacer.draw(self._chat, self._group, Kind.CREATE)
+            try:
+                message_id = await self._outbound.send_file(
+                    self._target, PurePath(media.name).name, media.mime, media.data, caption, slot
+                )
+                await self._journal.created(self._turn, number, message_id)
+                return
+            except OutboundError as error:
+                await self._learn(error, pause)
+
+    async def _recover_slot(self) -> None:
+        """A dead worker may have created a message without recording it: looks for it, so that none is doubled."""
+        turn = self._turn
+        if turn.slot is None:
+            return
+        number, mark = turn.slot
+        page = self._page(split(turn.text, self._able.max_text, self._measure)[number]) if turn.text and number == 0 else self._page("…")
+        message_id = await self._found(page, Slot(turn.id, number, mark))
+        if message_id is not None:
+            await self._journal.created(turn, number, message_id)
+            log.info("found a message that was not recorded", turn=turn.id, page=number)
+
+    async def _found(self, page: Page, slot: Slot) -> str | None:
+        known = list(self._turn.pages.values())
+        for pause in RETRY_SECONDS:
+            try:
+                return await self._outbound.find(self._target, page, slot, known)
+            except OutboundError as error:
+                await self._learn(error, pause)
+        return None
+
+    async def _learn(self, error: OutboundError, pause: float | None) -> None:
+        """Waits as an error demands, or raises it when trying again cannot help."""
+        if error.fault is OutboundFault.RATE_LIMITED:
+            self._pacer.refused(self._chat, error.retry_after, error.everywhere)
+            return
+        if error.fault is not OutboundFault.TRANSIENT or pause is None:
+            raise error
+        log.warning("platform call failed", turn=self._turn.id, cause=error.detail, again_in=pause)
+        await asyncio.sleep(pause)
+
+    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
+        """An optional call: what goes wrong is learnt from, and otherwise left to the final edit."""
+        try:
+            await work
+        except OutboundError as error:
+            if error.fault is OutboundFault.RATE_LIMITED:
+                self._pacer.refused(self._chat, error.retry_after, error.everywhere)
+            elif error.fault is OutboundFault.FORBIDDEN:
+                raise
+            else:
+                log.debug("optional call failed", turn=self._turn.id, cause=error.detail)
+
+    # ---- forms
+
+    def _page(self, markdown: str) -> Page:
+        page = self._formatted.get(markdown)
+        if page is None:
+            if len(self._formatted) > 16:
+                self._formatted.clear()
+            page = self._formatted[markdown] = self._outbound.format(markdown)
+        return page
+
+    def _measure(self, markdown: str) -> int:
+        return self._page(markdown).length
+
+
+def _closed(text: str) -> str:
+    """A text after which a notice can stand: an open code block is closed."""
+    fences = [line.strip()[:3] for line in text.splitlines() if line.lstrip()[:3] in ("```", "~~~")]
+    return f"{text}\n{fences[-1]}" if len(fences) % 2 else text
+

@@ -1,0 +1,70 @@
+"""Ids of the web chat. Message ids sort, as text, in the order the messages are shown in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import time
+
+from bots.adapter import Slot
+from core.message import ConversationKey, Platform
+
+BOT = "web"
+QUESTION = "q"
+ASKING = "k"
+"""A command that is answered like a question: regenerate, continue."""
+COMMAND = "c"
+"""A command that is answered with a notice."""
+
+_NAME = re.compile(r"[0-9a-f]{24}")
+_MESSAGE = re.compile(r"[0-9a-f]{20}[qkc](\.[0-9]{3}\.[0-9a-f]{10})?")
+
+
+def new_name() -> str:
+    """An unguessable id for a user, a conversation or a blob."""
+    return secrets.token_hex(12)
+
+
+def new_message_id(kind: str) -> str:
+    """Milliseconds since 1970, randomness and the kind."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(4)}{kind}"
+
+
+def answer_id(question: str, slot: Slot) -> str:
+    """The id of an answer's page: the same for the same slot, and sorted right after its question."""
+    anchor = question if _MESSAGE.fullmatch(question) else new_message_id(COMMAND)
+    turn = hashlib.sha256(slot.turn.encode()).hexdigest()[:10]
+    return f"{question_of(anchor)}.{min(slot.number, 999):03d}.{turn}"
+
+
+def question_of(message_id: str) -> str:
+    """The question (or command) that a message answers; a question's own id."""
+    return message_id.partition(".")[0]
+
+
+def is_notice(answer: str) -> bool:
+    return question_of(answer).endswith(COMMAND)
+
+
+def asked_at(message_id: str) -> float:
+    """Unix seconds."""
+    return int(message_id[:12], 16) / 1000
+
+
+def is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None
+
+
+def is_message_id(text: str) -> bool:
+    return _MESSAGE.fullmatch(text) is not None
+
+
+def key_of(user: str, conversation: str) -> ConversationKey:
+    return ConversationKey(Platform.WEB, BOT, f"{user}-{conversation}")
+
+
+def parts_of(key: ConversationKey) -> tuple[str, str]:
+    """User and conversation; the inverse of :func:`key_of`."""
+    user, _, conversation = key.chat.partition("-")
+    return user, conversation

@@ -1,0 +1,182 @@
+"""What the web chat keeps: people, their conversations as they are shown, uploads, one-time codes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Role(StrEnum):
+    QUESTION = "question"
+    ANSWER = "answer"
+    NOTICE = "notice"
+
+
+class State(StrEnum):
+    SENDING = "sending"
+    """A question that may not have reached the mailbox."""
+    SENT = "sent"
+    STREAMING = "streaming"
+    """An answer to which text may still be added."""
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody with a cookie. The owner runs this Parley and may invite others."""
+
+    id: str
+    name: str
+    is_owner: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    id: str
+    title: str
+    used_at: float
+    """Unix seconds."""
+    model: str = ""
+    """The model chosen for it, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A picture in a question or a file with an answer; its bytes are a blob."""
+
+    blob: str
+    name: str
+    mime: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button under an answer."""
+
+    label: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One message as it is shown."""
+
+    id: str
+    role: Role
+    text: str
+    """Markdown of an answer, plain text of a question."""
+    state: State
+    files: tuple[File, ...] = ()
+    buttons: tuple[Press, ...] = ()
+    ending: str = ""
+    """How an answer ended: a value of ``core.parts.Ending``."""
+    edited: bool = False
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> StoredMessage:
+        values: dict[str, Any] = json.loads(text)
+        values["role"] = Role(values["role"])
+        values["state"] = State(values["state"])
+        values["files"] = tuple(File(**file) for file in values["files"])
+        values["buttons"] = tuple(Press(**button) for button in values["buttons"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A message as it is now; None: it was removed."""
+
+    id: str
+    message: StoredMessage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    revision: int
+    """What to ask for the next changes after."""
+    items: Sequence[Change]
+
+
+class Watch(Protocol):
+    """Says when something may have changed in one conversation."""
+
+    async def changed(self, timeout: float) -> bool:
+        """Waits at most ``timeout`` seconds; False when nothing was heard."""
+        ...
+
+    @property
+    def is_closed(self) -> bool:
+        """The process is stopping."""
+        ...
+
+
+class WebStore(Protocol):
+    """Every method raises ``core.errors.StorageError`` when the server stays away."""
+
+    async def secret(self) -> bytes:
+        """The key that cookies are signed with; made at the first call ever."""
+        ...
+
+    async def owner(self) -> User: ...
+
+    async def user(self, user: str) -> User | None:
+        """Also notes the visit."""
+        ...
+
+    async def add_user(self, name: str) -> User: ...
+
+    async def put_code(self, digest: str, user: str, seconds: int) -> None:
+        """Keeps a one-time code; an empty ``user`` lets somebody new in."""
+        ...
+
+    async def take_code(self, digest: str) -> str | None:
+        """The code's user, once."""
+        ...
+
+    async def conversations(self, user: str) -> list[Conversation]:
+        """Newest first."""
+        ...
+
+    async def conversation(self, user: str, conversation: str) -> Conversation | None: ...
+
+    async def save_conversation(self, user: str, conversation: Conversation) -> None: ...
+
+    async def remove_conversation(self, user: str, conversation: str) -> list[str]:
+        """Ids of the messages that it had."""
+        ...
+
+    async def save(self, user: str, conversation: str, message: StoredMessage) -> bool:
+        """Keeps a message and tells the browsers; False when the conversation is gone."""
+        ...
+
+    async def remove(self, user: str, conversation: str, message: str) -> None: ...
+
+    async def message(self, user: str, conversation: str, message: str) -> StoredMessage | None: ...
+
+    async def page(self, user: str, conversation: str, before: str, count: int) -> Changes:
+        """The last ``count`` messages, or the last before a message id, in the order they are shown in."""
+        ...
+
+    async def changes(self, user: str, conversation: str, after: int) -> Changes: ...
+
+    async def put_blob(self, user: str, file: File, data: bytes) -> None: ...
+
+    async def blob(self, user: str, blob: str) -> tuple[File, bytes] | None: ...
+
+    async def files(self, user: str, blobs: Sequence[str]) -> list[File]:
+        """Those of the blobs that are the user's and still kept."""
+        ...
+
+    async def claim(self, user: str, ticket: str, value: str) -> str:
+        """``value``, or what an earlier claim with the same ticket gave."""
+        ...
+
+    def watch(self, user: str, conversation: str) -> AbstractAsyncContextManager[Watch]: ...

@@ -1,0 +1,87 @@
+"""The commands around a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from core.conversation.history import History
+from core.conversation.mailbox import Mailbox, Turn
+from core.message import CommandCall, Deletion
+from core.models.catalog import Catalog
+from core.parts import Ending, Finished, Notice, Part, TextDelta
+from core.texts import say
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a command sees of the world: its call and the conversation it is in."""
+
+    call: CommandCall
+    turn: Turn
+    mailbox: Mailbox
+    history: History
+    catalog: Catalog
+    default_model: str
+
+    @property
+    def language(self) -> str:
+        return self.call.author.language
+
+
+DONE = Finished(Ending.COMPLETE)
+
+
+async def new(room: Room) -> AsyncIterator[Part]:
+    await room.history.start_afresh(room.call.conversation)
+    yield Notice("new")
+    yield DONE
+
+
+async def stop(room: Room) -> AsyncIterator[Part]:
+    # The answer was stopped when the command came in; this tells whether there was one.
+    yield Notice("stopped" if await room.mailbox.has_stopped(room.call) else "nothing_to_stop")
+    yield DONE
+
+
+async def model(room: Room) -> AsyncIterator[Part]:
+    names = [row.name for row in room.catalog.chat_models()]
+    wanted = room.call.options.get("text", "").strip()
+    listed = ", ".join(names)
+    found = next((name for name in names if name.lower() == wanted.lower()), None)
+    if not names:
+        yield Notice("no_models")
+    elif not wanted:
+        current = room.turn.model if room.turn.model in names else room.default_model
+        yield Notice("model_is", {"model": current, "models": listed})
+    elif found is None:
+        yield Notice("model_unknown", {"found": wanted[:100], "models": listed})
+    else:
+        await room.history.choose_model(room.call.conversation, found)
+        yield Notice("model_set", {"model": found})
+    yield DONE
+
+
+async def forget(room: Room) -> AsyncIterator[Part]:
+    if not room.call.reply_to:
+        yield Notice("forget_how")
+    else:
+        deletion = Deletion(room.call.conversation, (room.call.reply_to,), room.call.update)
+        yield Notice("forgotten" if await room.mailbox.forget(deletion) else "forget_unknown")
+    yield DONE
+
+
+async def start(room: Room) -> AsyncIterator[Part]:
+    yield Notice("welcome")
+    yield DONE
+
+
+async def help(room: Room) -> AsyncIterator[Part]:
+    from core.commands.table import COMMANDS
+
+    chinese = room.language.lower().startswith("zh")
+    lines: Sequence[str] = [
+        f"- `/{row.name}` {row.summary_zh if chinese else row.summary}" for row in COMMANDS if row.listed
+    ]
+    yield TextDelta("\n".join((say("help_head", room.language), "", *lines)))
+    yield DONE

@@ -1,0 +1,72 @@
+"""The command table. Discord's slash commands, Telegram's menu, the web's palette, /help and docs/commands.md are
+all made from these rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.commands import chat
+from core.parts import Part
+
+if TYPE_CHECKING:
+    from core.commands.chat import Room
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A typed value that a command takes; every option is text so far."""
+
+    name: str
+    summary: str
+    summary_zh: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row. ``run`` yields what is answered; it ends with Finished like every answer."""
+
+    name: str
+    group: str
+    summary: str
+    summary_zh: str
+    run: Callable[[Room], AsyncIterator[Part]] | None = None
+    """None: the engine answers it as a question."""
+    option: Option | None = None
+    private: bool = False
+    """The answer is shown to the asker alone, where the platform can."""
+    listed: bool = True
+    """Shown in menus; buttons and platform habits (/start) are not."""
+    urgent: bool = False
+    """Acts at once, without waiting for the turns before it."""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "chat",
+        "chat",
+        "Ask me something",
+        "向我提问",
+        option=Option("text", "What you want to say", "想说的话", required=True),
+    ),
+    Command("new", "chat", "Start afresh", "重新开始", chat.new),
+    Command("regenerate", "chat", "Make the last answer anew", "重新生成上一个回答"),
+    Command("continue", "chat", "Go on with an answer that was cut", "继续被截断的回答"),
+    Command("stop", "chat", "Stop the answer being written", "停止正在写的回答", chat.stop, private=True, urgent=True),
+    Command(
+        "model",
+        "chat",
+        "Show or choose the model of this conversation",
+        "查看或选择本对话的模型",
+        chat.model,
+        option=Option("text", "Name of a model", "模型名称"),
+        private=True,
+    ),
+    Command("forget", "me", "As a reply: forget that message and its answer", "回复一条消息：忘记它和它的回答", chat.forget, private=True),
+    Command("help", "chat", "What I can do", "我能做什么", chat.help, private=True),
+    Command("start", "chat", "Say hello", "打个招呼", chat.start, listed=False),
+)
+
+BY_NAME = {command.name: command for command in COMMANDS}

@@ -1,0 +1,185 @@
+"""The message tree of a conversation: the path from a question to the root is the context of its answer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from core.conversation.mailbox import Turn, payload
+from core.message import ConversationKey, Message, Quote
+from core.storage.client import Store, conversation_keys
+from core.storage.keys import ConversationKeys
+
+OVERHEAD_TOKENS = 6
+"""What a chat template adds to each message."""
+
+
+def count_tokens(text: str) -> int:
+    """An estimate from above for most tokenizers and languages: four bytes of UTF-8 a token."""
+    return len(text.encode()) // 4 + OVERHEAD_TOKENS
+
+
+class Mode(StrEnum):
+    """How a turn finds its question."""
+
+    ASK = "ask"
+    AGAIN = "again"
+    """The question is in the tree; its answer is made anew."""
+    MORE = "more"
+    """A question that needs an answer before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as the tree keeps it."""
+
+    text: str
+    author: str
+    at: int
+    """Unix seconds."""
+    quote: Quote | None = None
+    images: tuple[str, ...] = ()
+    """Digests of pictures made ready for models."""
+
+    def to_payload(self) -> str:
+        return payload({k: v for k, v in asdict(self).items() if v})
+
+    @classmethod
+    def of(cls, message: Message, images: tuple[str, ...] = ()) -> Question:
+        return cls(message.text, message.author.name, int(message.sent_at), message.quote, images)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as the tree keeps it."""
+
+    text: str
+    pages: tuple[str, ...]
+    """Message ids under which it is shown."""
+    ending: str
+    model: str = ""
+    cost: int = 0
+    """Millionths of a currency unit."""
+
+    def to_payload(self) -> str:
+        return payload({k: v for k, v in asdict(self).items() if v})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One message on the path."""
+
+    id: str
+    parent: str
+    said: Question | Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The context of an answer, oldest first; the question is the last."""
+
+    question: str
+    nodes: tuple[Node, ...]
+    previous: Answer | None = None
+    """The answer that this question had before."""
+    cut: str = ""
+    """Id of the first message that is left, when older ones were cut; else empty."""
+    summary: str = ""
+    """Of what was cut, when there is one."""
+
+
+class History:
+    """All conversations' trees."""
+
+    def __init__(self, store: Store, *, keep_days: int, max_messages: int) -> None:
+        self._store = store
+        self._keep_seconds = keep_days * 86400
+        self._max_messages = max_messages
+
+    async def path(
+        self, turn: Turn, mode: Mode, question: Question, *, id: str, reply_to: str, window: int
+    ) -> Path | None:
+        """Puts the question into the tree and reads its context, in one round trip.
+
+        ``window`` is the budget of the path in tokens. None when there is nothing to make anew or to go on
+        with; the turn is interrupted as ``forgotten`` when the question was deleted. Raises LeaseLost.
+        """
+        reply: list[Any] = await self._store.run(
+            "path",
+            conversation_keys(ConversationKeys.of(turn.conversation)),
+            (
+                turn.fence,
+                mode,
+                id,
+                reply_to,
+                count_tokens(question.text),
+                question.to_payload(),
+                window,
+                self._keep_seconds,
+                self._max_messages,
+            ),
+        )
+        if reply[0] == "forgotten":
+            turn.interrupt("forgotten")
+        if reply[0] != "path":
+            return None
+        _, question_id, previous, cut, summary, nodes = reply
+        return Path(
+            question_id,
+            tuple(Node(id, parent, _said(kind, text)) for kind, id, parent, text in reversed(nodes)),
+            _answer(previous) if previous else None,
+            cut,
+            summary,
+        )
+
+    async def start_afresh(self, conversation: ConversationKey) -> None:
+        """The next question gets no parent. What was said stays reachable by replying to it."""
+        keys = ConversationKeys.of(conversation)
+        await self._store.attempt(lambda: self._store.redis.hdel(keys.state, "newest"))  # pyright: ignore[reportArgumentType]
+
+    async def choose_model(self, conversation: ConversationKey, name: str) -> None:
+        """The model of this conversation from the next turn on."""
+        keys = ConversationKeys.of(conversation)
+        await self._store.attempt(lambda: self._store.redis.hset(keys.state, "model", name))  # pyright: ignore[reportArgumentType]
+
+    async def put_image(self, conversation: ConversationKey, digest: str, data: str) -> None:
+        """Keeps a picture (base64) for the next turns."""
+        from core.storage.keys import BLOB_SECONDS
+
+        keys = ConversationKeys.of(conversation)
+        await self._store.attempt(lambda: self._store.redis.set(keys.blob(digest), data, ex=BLOB_SECONDS))
+
+    async def get_images(self, conversation: ConversationKey, digests: list[str]) -> list[str | None]:
+        """The pictures that are still kept, as base64."""
+        keys = ConversationKeys.of(conversation)
+        return await self._store.attempt(lambda: self._store.redis.mget([keys.blob(digest) for digest in digests]))  # pyright: ignore[reportArgumentType,reportReturnType]
+
+
+def _said(kind: str, text: str) -> Question | Answer:
+    return _answer(text) if kind == "a" else _question(text)
+
+
+def _question(text: str) -> Question:
+    values = json.loads(text)
+    if quote := values.get("quote"):
+        values["quote"] = Quote(**quote)
+    return Question(
+        values.get("text", ""),
+        values.get("author", ""),
+        values.get("at", 0),
+        values.get("quote"),
+        tuple(values.get("images", ())),
+    )
+
+
+def _answer(text: str) -> Answer:
+    values = json.loads(text)
+    return Answer(
+        values.get("text", ""),
+        tuple(values.get("pages", ())),
+        values.get("ending", ""),
+        values.get("model", ""),
+        values.get("cost", 0),
+    )

@@ -1,0 +1,255 @@
+"""The mailbox of a conversation, its lease, and the record of its open turn.
+
+``post`` makes an incoming value durable; ``take`` gives a worker the lease with the open or the next turn; the
+journal notes what was created on the platform; ``finish`` closes the turn and opens the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from core import faults
+from core.errors import LeaseLost
+from core.message import CommandCall, ConversationKey, Deletion, Message, from_json, to_json
+from core.parts import Ending, Usage
+from core.storage import keys as storage_keys
+from core.storage.client import Store, conversation_keys
+from core.storage.keys import ConversationKeys
+
+LEASE_SECONDS = 8.0
+"""A dead worker's conversations are taken over within this time, and one sweep. Renewed every third of it."""
+
+
+class Posted(StrEnum):
+    ACCEPTED = "accepted"
+    SEEN = "seen"
+    FULL = "full"
+
+
+@dataclass(slots=True)
+class Turn:
+    """The open turn of a conversation, as its worker holds it."""
+
+    conversation: ConversationKey
+    number: str
+    fence: str
+    incoming: Message | CommandCall
+    takeovers: int = 0
+    overflow: int = 0
+    """Over 0: this value was one too many, and stands for so many that were not read."""
+    model: str = ""
+    """The conversation's choice."""
+    pages: dict[int, str] = field(default_factory=dict[int, str])
+    """Page number -> message id of what is already shown of the answer."""
+    slot: tuple[int, str] | None = None
+    """Page number and mark of a message that may have been created, unconfirmed."""
+    text: str = ""
+    """The whole answer, when it was recorded before it was shown."""
+    ending: Ending | None = None
+    question: str = ""
+    """Id of the question in the tree; empty while there is none, and for commands."""
+    asked_model: str = ""
+    """The model that was asked, and the size of the prompt, for an estimate when it never gets to report."""
+    prompt_tokens: int = 0
+    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
+    reason: str = ""
+    """Why it was interrupted: an :class:`Ending`, or ``forgotten`` when the question is to leave no trace."""
+    lease_ends: float = 0.0
+    """On this process's monotonic clock."""
+
+    @property
+    def id(self) -> str:
+        """Unique among all turns, the same after a takeover."""
+        return f"{self.conversation}/{self.number}"
+
+    def interrupt(self, reason: str) -> None:
+        """Ends the answer that is being made."""
+        self.reason = self.reason or reason
+        self.interrupted.set()
+
+    def check_lease(self) -> None:
+        """Raises LeaseLost when another worker may have taken over."""
+        if time.monotonic() > self.lease_ends:
+            raise LeaseLost(f"the lease of {self.id} has run out")
+
+
+class Mailbox:
+    """All conversations' mailboxes, as one worker or receiver sees them."""
+
+    def __init__(self, store: Store, worker: str, *, max_waiting: int, keep_days: int) -> None:
+        self._store = store
+        self._worker = worker
+        self._max_waiting = max_waiting
+        self._keep_seconds = keep_days * 86400
+
+    async def post(self, incoming: Sequence[Message | CommandCall]) -> list[Posted]:
+        """Makes them durable, in order, in one round trip. Raises StorageError: then none may be acknowledged."""
+        if not incoming:
+            return []
+        calls: list[tuple[Sequence[str], Sequence[str | int | float]]] = []
+        for value in incoming:
+            keys = ConversationKeys.of(value.conversation)
+            edited = value.id if isinstance(value, Message) and value.edited else ""
+            calls.append(
+                (
+                    conversation_keys(keys, seen=keys.seen(value.update)),
+                    (keys.name, to_json(value), storage_keys.SEEN_SECONDS, self._max_waiting, edited),
+                )
+            )
+        return [Posted(reply) for reply in await self._store.run_many("post", calls)]
+
+    async def take(self, conversation: ConversationKey) -> Turn | None:
+        """The open or next turn with the lease; None when there is none or another worker has it."""
+        keys = ConversationKeys.of(conversation)
+        began = time.monotonic()
+        reply = await self._store.run(
+            "take", conversation_keys(keys), (keys.name, self._worker, int(LEASE_SECONDS * 1000))
+        )
+        return _turn(conversation, reply, began)
+
+    async def renew(self, turns: Sequence[Turn]) -> None:
+        """Keeps the leases, in one round trip, and hears of interruptions. A lost lease interrupts its turn."""
+        if not turns:
+            return
+        calls: list[tuple[Sequence[str], Sequence[str | int | float]]] = []
+        for turn in turns:
+            keys = ConversationKeys.of(turn.conversation)
+            calls.append((conversation_keys(keys), (keys.name, turn.fence, int(LEASE_SECONDS * 1000))))
+        began = time.monotonic()
+        for turn, reply in zip(turns, await self._store.run_many("renew", calls), strict=True):
+            if isinstance(reply, Exception):
+                turn.lease_ends = 0.0
+                turn.interrupt("stale")
+                continue
+            turn.lease_ends = began + LEASE_SECONDS
+            if reply:
+                turn.interrupt(str(reply))
+
+    async def release(self, turn: Turn) -> None:
+        """Hands the open turn over: another worker goes on with it at once. Raises LeaseLost."""
+        keys = ConversationKeys.of(turn.conversation)
+        await self._store.run("release", conversation_keys(keys), (keys.name, turn.fence))
+
+    async def stop(self, call: CommandCall) -> bool:
+        """Asks the open turn to end, wherever it runs; False when there is none."""
+        keys = ConversationKeys.of(call.conversation)
+        return bool(await self._store.run("interrupt", conversation_keys(keys), (Ending.STOPPED, call.id)))
+
+    async def has_stopped(self, call: CommandCall) -> bool:
+        """Whether this call ended a turn."""
+        keys = ConversationKeys.of(call.conversation)
+        return await self._store.attempt(lambda: self._store.redis.hget(keys.state, "stopped")) == call.id  # pyright: ignore[reportArgumentType]
+
+    async def forget(self, deletion: Deletion) -> int:
+        """Removes messages and their answers for good; how many were known."""
+        keys = ConversationKeys.of(deletion.conversation)
+        return int(await self._store.run("forget", conversation_keys(keys), deletion.ids))
+
+    async def about_to_create(self, turn: Turn, page: int, mark: str, text: str = "", ending: Ending | None = None) -> None:
+        """Records the slot of a message before it is created, with the whole answer when that is known."""
+        turn.check_lease()
+        turn.slot = (page, mark)
+        fields = ["slot", f"{page}|{mark}"]
+        if text:
+            turn.text, turn.ending = text, ending
+            fields += ["text", text, "ending", str(ending or "")]
+        await self._note(turn, fields)
+        faults.reached("slotted")
+
+    async def created(self, turn: Turn, page: int, message_id: str) -> None:
+        """Records a created message's id."""
+        turn.pages[page] = message_id
+        turn.slot = None
+        await self._note(turn, [f"m{page}", message_id, "slot", ""])
+        faults.reached("noted")
+
+    async def _note(self, turn: Turn, fields: list[str]) -> None:
+        await self._store.run(
+            "note", conversation_keys(ConversationKeys.of(turn.conversation)), (turn.fence, *fields)
+        )
+
+    async def finish(self, turn: Turn, answer: str, tokens: int, usage: Usage) -> Turn | None:
+        """Closes the turn; the conversation's next turn, or None. ``answer`` is the payload for the tree.
+
+        Raises LeaseLost when another worker has taken over.
+        """
+        keys = ConversationKeys.of(turn.conversation)
+        day = datetime.now(UTC).strftime("%Y-%m-%d")
+        began = time.monotonic()
+        pages = [turn.pages[number] for number in sorted(turn.pages)]
+        reply = await self._store.run(
+            "finish",
+            conversation_keys(keys, usage=storage_keys.usage(keys.partition, day)),
+            (
+                keys.name,
+                self._worker,
+                turn.fence,
+                int(LEASE_SECONDS * 1000),
+                turn.number,
+                turn.question,
+                answer,
+                tokens,
+                self._keep_seconds,
+                usage.model,
+                usage.prompt_tokens,
+                usage.answer_tokens,
+                usage.cost,
+                usage.calls,
+                storage_keys.USAGE_SECONDS,
+                *pages,
+            ),
+        )
+        faults.reached("finished")
+        return _turn(turn.conversation, reply, began)
+
+    async def waiting(self, *, own: bool = False) -> list[ConversationKey]:
+        """Conversations with work that nobody holds; with ``own`` all with work, to try at the start."""
+        names: list[str] = []
+        calls = [
+            ((storage_keys.ready(partition),), (1000, 1 if own else 0)) for partition in range(storage_keys.PARTITIONS)
+        ]
+        for reply in await self._store.run_many("sweep", calls):
+            names += reply
+        return [ConversationKey.parse(name) for name in names]
+
+
+def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn | None:
+    if reply[0] != "turn":
+        return None
+    _, fence, model, flat = reply
+    record: dict[str, str] = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
+    incoming = from_json(record["entry"].removeprefix("!"))
+    if isinstance(incoming, Deletion):
+        raise TypeError("a deletion is never a turn")
+    turn = Turn(
+        conversation,
+        record["number"],
+        str(fence),
+        incoming,
+        takeovers=int(record["takeovers"]),
+        overflow=int(record.get("overflow", 0)),
+        model=model,
+        pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
+        text=record.get("text", ""),
+        lease_ends=began + LEASE_SECONDS,
+    )
+    if slot := record.get("slot"):
+        number, _, mark = slot.partition("|")
+        turn.slot = (int(number), mark)
+    if ending := record.get("ending"):
+        turn.ending = Ending(ending)
+    if reason := record.get("interrupt"):
+        turn.interrupt(reason)
+    return turn
+
+
+def payload(values: dict[str, Any]) -> str:
+    """A tree node's payload."""
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,106 @@
+"""The prompt: persona, place, what was said before, the question. Pure.
+
+The beginning stays the same from turn to turn, so that providers' prompt caches hit: what changes, the time,
+stands with the last message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from core.conversation.history import Answer, Path, Question, count_tokens
+from core.message import Platform
+from core.models.chat import ChatMessage
+
+NAMES = {Platform.DISCORD: "Discord", Platform.TELEGRAM: "Telegram", Platform.WEB: "the web"}
+CUT_MARK = "\n[…]\n"
+
+
+def build(
+    path: Path,
+    *,
+    persona: str,
+    platform: Platform,
+    place: str,
+    private: bool,
+    now: datetime,
+    images: Mapping[str, bytes],
+    budget: int,
+    bare: bool = False,
+) -> tuple[list[ChatMessage], bool]:
+    """The messages for the model, and whether the question had to be shortened to ``budget`` tokens.
+
+    ``images`` maps digests to pictures that may be shown. ``bare`` leaves out everything but persona and
+    conversation, for models too weak for more.
+    """
+    system = persona if bare else "\n\n".join(filter(None, (persona, _place(platform, place, private))))
+    if path.summary:
+        system += f"\n\nWhat was said before, in short:\n{path.summary}"
+    messages = [ChatMessage("system", system)]
+    parent_shown = {node.id for node in path.nodes}
+    shortened = False
+    for index, node in enumerate(path.nodes):
+        said = node.said
+        if isinstance(said, Answer):
+            if said.text:
+                messages.append(ChatMessage("assistant", said.text))
+            continue
+        text = _question(said, named=not private, quote_known=node.parent in parent_shown and _quotes(said, node.parent, path))
+        if index == len(path.nodes) - 1:
+            text, shortened = _shorten(text, budget)
+            if not bare:
+                text = f"(Now: {now:%A, %d %B %Y, %H:%M %Z})\n{text}"
+        pictures = tuple(images[digest] for digest in said.images if digest in images)
+        messages.append(ChatMessage("user", text, pictures))
+    return _alternating(messages), shortened
+
+
+def _place(platform: Platform, place: str, private: bool) -> str:
+    if private:
+        return f"You are in a private chat on {NAMES[platform]}. You may use Markdown."
+    where = f"“{place}” on {NAMES[platform]}" if place else f"a group on {NAMES[platform]}"
+    return (
+        f"You are in {where}, with several people: each message begins with its author's name. "
+        "Answer the last one, without a name before your answer. You may use Markdown."
+    )
+
+
+def _quotes(question: Question, parent: str, path: Path) -> bool:
+    """Whether the message that is quoted stands on the path as the parent already."""
+    if question.quote is None or not parent:
+        return False
+    if question.quote.message_id == parent:
+        return True
+    return any(
+        node.id == parent and isinstance(node.said, Answer) and question.quote.message_id in node.said.pages
+        for node in path.nodes
+    )
+
+
+def _question(question: Question, *, named: bool, quote_known: bool) -> str:
+    text = question.text or "(a picture)"
+    if question.quote is not None and question.quote.text and not quote_known:
+        quoted = question.quote.text[:2000].replace("\n", "\n> ")
+        text = f"In reply to {question.quote.author or 'someone'}:\n> {quoted}\n\n{text}"
+    return f"{question.author}: {text}" if named else text
+
+
+def _shorten(text: str, budget: int) -> tuple[str, bool]:
+    """Leaves out the middle of a text over ``budget`` tokens."""
+    tokens = count_tokens(text)
+    if tokens <= budget:
+        return text, False
+    keep = max(100, int(len(text) * budget / tokens) - len(CUT_MARK) - 10) // 2
+    return text[:keep] + CUT_MARK + text[-keep:], True
+
+
+def _alternating(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """Neighbours of the same role made one: many models' templates demand that roles alternate."""
+    merged: list[ChatMessage] = []
+    for message in messages:
+        if merged and merged[-1].role == message.role:
+            last = merged.pop()
+            message = ChatMessage(message.role, f"{last.text}\n\n{message.text}", last.images + message.images)
+        merged.append(message)
+    return merged

@@ -1,0 +1,36 @@
+"""Points at which a test can kill the process: between any two steps of a turn.
+
+``PARLEY_FAULT=sent:3`` kills the process with SIGKILL the third time that it reaches the point ``sent``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Literal, get_args
+
+Point = Literal[
+    "received",  # the adapter has it, Redis does not
+    "posted",  # in the mailbox, not acknowledged to the platform
+    "taken",  # lease and turn record are there, nothing else
+    "read",  # the question is in the tree, the model not called
+    "modelled",  # the model has begun or ended, nothing shown
+    "slotted",  # about to create a message
+    "sent",  # created, its id not recorded
+    "noted",  # created and recorded
+    "edited",  # the last edit done, the turn not finished
+    "finished",  # the turn closed, the worker not told
+]
+POINTS: tuple[Point, ...] = get_args(Point)
+
+_name, _, _count = os.environ.get("PARLEY_FAULT", "").partition(":")
+_left = int(_count or 1)
+
+
+def reached(point: Point) -> None:
+    """Called at a step boundary; does nothing unless a test switched the point on."""
+    global _left
+    if point == _name:
+        _left -= 1
+        if _left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,45 @@
+"""What a chat model is asked, in neutral values: no wire format, no provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+IMAGE_TOKENS = 1000
+"""What one picture of at most 1024 pixels a side is taken to cost: providers charge 250 to 1,600 tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a prompt. ``images`` are whole JPEG or PNG files, made by :mod:`core.models.vision`."""
+
+    role: Role
+    text: str
+    images: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A prompt and what its answer needs.
+
+    ``model`` is a name of the catalog, or empty for the default. ``needs_vision`` says that the question itself
+    holds pictures; pictures further back are shown only to a model that happens to see. ``max_answer`` is in
+    tokens, None for the model's own limit. ``sender`` is a hashed id, for providers that ask for one.
+    """
+
+    messages: tuple[ChatMessage, ...]
+    model: str = ""
+    needs_vision: bool = False
+    max_answer: int | None = None
+    sender: str = ""
+
+
+def estimate_tokens(text: str) -> int:
+    """Tokens in ``text``, roughly: four UTF-8 bytes each, which holds for English and errs little for Chinese."""
+    return -(-len(text.encode("utf-8", "replace")) // 4)
+
+
+def estimate_prompt(messages: tuple[ChatMessage, ...]) -> int:
+    """Tokens in a prompt, roughly, with four for each message's frame."""
+    return sum(estimate_tokens(m.text) + IMAGE_TOKENS * len(m.images) + 4 for m in messages)

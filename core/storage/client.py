@@ -1,0 +1,147 @@
+"""The connection to Redis or Valkey, its scripts, and what happens while it is away.
+
+Every script is written so that running it twice does what running it once does. So a lost reply is answered by
+running the script again, which the client library must not decide for us: its own retries are off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import structlog
+from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError as RedisConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError as RedisTimeoutError,
+)
+
+from core.errors import LeaseLost, StorageError
+from core.storage.keys import ConversationKeys
+
+log = structlog.get_logger()
+Value = TypeVar("Value")
+
+SCRIPTS = Path(__file__).parent / "scripts"
+AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
+"""What a restarting or failing-over server answers."""
+PATIENCE_SECONDS = 30.0
+"""How long one call waits for a server that is away."""
+COMMAND_SECONDS = 5.0
+CONNECTIONS = 32
+
+
+@cache
+def _script(name: str) -> tuple[str, str]:
+    """A script's text and its SHA-1. Those of a conversation share the prelude."""
+    text = (SCRIPTS / f"{name}.lua").read_text("utf-8")
+    if name not in ("sweep", "permits"):
+        text = (SCRIPTS / "prelude.lua").read_text("utf-8") + text
+    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Store:
+    """One server for the whole process."""
+
+    def __init__(self, url: str) -> None:
+        options: dict[str, Any] = {
+            "decode_responses": True,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": COMMAND_SECONDS,
+            "socket_connect_timeout": COMMAND_SECONDS,
+            "max_connections": CONNECTIONS,
+            "timeout": PATIENCE_SECONDS,
+        }
+        if url.startswith("unix://"):
+            options["connection_class"] = UnixDomainSocketConnection
+            pool = BlockingConnectionPool(path=url.removeprefix("unix://"), **options)
+        else:
+            pool = BlockingConnectionPool.from_url(url, **options)
+        self.redis = Redis(connection_pool=pool)
+        self.calls = 0
+        """Round trips so far, for the benchmark."""
+
+    async def close(self) -> None:
+        await self.redis.aclose()
+        await self.redis.connection_pool.disconnect()
+
+    async def attempt(self, work: Callable[[], Awaitable[Value]], patience: float = PATIENCE_SECONDS) -> Value:
+        """Does an idempotent piece of work, again while the server is away for up to ``patience`` seconds.
+
+        Raises StorageError when it stays away, or refuses.
+        """
+        deadline = asyncio.get_running_loop().time() + patience
+        pause = 0.02
+        while True:
+            self.calls += 1
+            try:
+                return await work()
+            except AWAY as error:
+                if asyncio.get_running_loop().time() + pause > deadline:
+                    raise StorageError(f"Redis has been away for {patience:.0f} s: {type(error).__name__}") from error
+                if pause > 0.5:
+                    log.warning("redis is away", cause=type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+            except ResponseError as error:
+                if str(error).startswith("STALE"):
+                    raise LeaseLost(str(error)) from None
+                raise StorageError(f"Redis refused: {error}") from error
+            except RedisError as error:
+                raise StorageError(f"Redis: {error}") from error
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+        """One script, one round trip. Raises LeaseLost for a stale fencing token, StorageError."""
+        text, digest = _script(name)
+
+        async def work() -> Any:
+            try:
+                return await cast(
+                    Awaitable[Any], self.redis.evalsha(digest, len(keys), *keys, *cast(Sequence[str], args))
+                )
+            except NoScriptError:
+                return await cast(
+                    Awaitable[Any], self.redis.eval(text, len(keys), *keys, *cast(Sequence[str], args))
+                )
+
+        return await self.attempt(work)
+
+    async def run_many(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int | float]]]) -> list[Any]:
+        """The same script many times in one round trip; a refusal comes back as its exception in the list."""
+        if len(calls) == 1:
+            try:
+                return [await self.run(name, *calls[0])]
+            except LeaseLost as error:
+                return [error]
+        text, digest = _script(name)
+
+        async def work() -> list[Any]:
+            pipe = self.redis.pipeline(transaction=False)
+            for keys, args in calls:
+                pipe.evalsha(digest, len(keys), *keys, *cast(Sequence[str], args))
+            replies = await pipe.execute(raise_on_error=False)
+            if any(isinstance(reply, NoScriptError) for reply in replies):
+                await self.redis.script_load(text)
+                return await work()
+            for reply in replies:
+                if isinstance(reply, AWAY):
+                    raise reply
+            return [LeaseLost(str(r)) if isinstance(r, ResponseError) and str(r).startswith("STALE") else r for r in replies]
+
+        return await self.attempt(work)
+
+
+def conversation_keys(keys: ConversationKeys, seen: str = "", usage: str = "") -> list[str]:
+    """The key list of the scripts that share the prelude. A script that does not use the last two gets stand-ins."""
+    return [keys.box, keys.state, keys.turn, keys.tree, keys.order, keys.ready, seen or keys.box, usage or keys.box]

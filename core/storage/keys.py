@@ -1,0 +1,118 @@
+"""The only text of keys, with types and lifetimes.
+
+Every conversation belongs to one of a fixed number of partitions, and the partition is the cluster hash tag.
+So all keys of a conversation, and the set of conversations with work beside them, lie in one slot: one script
+can write them together, on a single server and on a cluster alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from zlib import crc32
+
+from core.message import ConversationKey
+
+PARTITIONS = 16
+"""Fixed for good: another number would move every conversation. More masters than this are of no use."""
+
+SEEN_SECONDS = 2 * 24 * 3600
+"""How long a delivered update is remembered. Telegram keeps unconfirmed updates for 24 hours."""
+USAGE_SECONDS = 400 * 24 * 3600
+BLOB_SECONDS = 24 * 3600
+"""How long a picture can be shown to a model again."""
+
+
+def _prefix(partition: int) -> str:
+    return f"parley:{{{partition:02x}}}:"
+
+
+def partition_of(conversation: str) -> int:
+    """The partition of a conversation, from its key's text."""
+    return crc32(conversation.encode()) % PARTITIONS
+
+
+def ready(partition: int) -> str:
+    """zset: conversation -> end of its lease in ms since 1970, 0 when free. The conversations with work."""
+    return _prefix(partition) + "ready"
+
+
+def usage(partition: int, day: str) -> str:
+    """hash ``model:what`` -> amount; 400 days."""
+    return f"{_prefix(partition)}usage:{day}"
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationKeys:
+    """The keys of one conversation."""
+
+    name: str
+    prefix: str
+    ready: str
+    partition: int
+
+    @classmethod
+    def of(cls, conversation: ConversationKey) -> ConversationKeys:
+        name = str(conversation)
+        partition = partition_of(name)
+        return cls(name, _prefix(partition), ready(partition), partition)
+
+    @property
+    def box(self) -> str:
+        """list of waiting incoming values as JSON; lives until it is empty. ``!`` before one: it was one too many."""
+        return f"{self.prefix}box:{self.name}"
+
+    @property
+    def state(self) -> str:
+        """hash: fence, holder, lease (ms), turns, newest (message id), model, overflow; kept as long as the history."""
+        return f"{self.prefix}state:{self.name}"
+
+    @property
+    def turn(self) -> str:
+        """hash, the record of the open turn; lives until the turn is finished.
+
+        number, entry, takeovers, m<page> (message id), slot (``number|mark``), text, ending, interrupt.
+        """
+        return f"{self.prefix}turn:{self.name}"
+
+    @property
+    def tree(self) -> str:
+        """hash, the message tree; kept ``storage.keep_days`` after the last message.
+
+        id -> ``parent TAB tokens before TAB tokens TAB kind TAB payload``; kind q (question), a (answer) or x
+        (forgotten, no payload). id -> ``=id`` for the further pages of an answer. ``@id`` -> the question's answer.
+        ``~id`` -> summary of everything before id.
+        """
+        return f"{self.prefix}tree:{self.name}"
+
+    @property
+    def order(self) -> str:
+        """zset: id -> time, for dropping the oldest messages; kept as the tree."""
+        return f"{self.prefix}order:{self.name}"
+
+    def seen(self, update: str) -> str:
+        """string, an update that was accepted; 2 days."""
+        return f"{self.prefix}seen:{self.name}:{update}"
+
+    def blob(self, digest: str) -> str:
+        """string, a picture made ready for models; 1 day."""
+        return f"{self.prefix}blob:{self.name}:{digest}"
+
+
+def breaker() -> str:
+    """hash: provider -> unix seconds until which it is out of service; 1 hour."""
+    return "parley:breaker"
+
+
+def memory(name: str) -> str:
+    """string, a small fact an adapter keeps (a hash of synced commands, the last message seen); 90 days."""
+    return f"parley:memory:{name}"
+
+
+def permits(bucket: str) -> str:
+    """hash: a token bucket shared by all processes of a bot; 1 minute."""
+    return f"parley:permits:{bucket}"
+
+
+def places(platform: str, bot: str) -> str:
+    """zset: conversation -> time of its last message, to catch up after being away; 90 days."""
+    return f"parley:places:{platform}:{bot}"

@@ -1,0 +1,36 @@
+-- Closes the turn: answer into the tree, usage counted, the next turn opened in the same breath.
+-- ARGV: conversation, worker, fence, lease in ms, turn number, question id or '', answer payload, tokens,
+--       seconds to keep, usage prefix or '', prompt tokens, answer tokens, cost, calls, seconds to keep usage, then the pages' message ids
+local conversation, worker, fence, lease_ms, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local question_id, payload, tokens, seconds = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
+local stale = check_fence(fence)
+if stale then return stale end
+if redis.call('HGET', TURN, 'number') ~= number then
+  -- This finish was done before and its reply got lost: the turn that is open now came of it.
+  if redis.call('EXISTS', TURN) == 0 then return { 'idle' } end
+  return { 'turn', fence, redis.call('HGET', STATE, 'model') or '', redis.call('HGETALL', TURN) }
+end
+
+local pages = {}
+for i = 16, #ARGV do table.insert(pages, ARGV[i]) end
+local question = question_id ~= '' and read_node(question_id)
+if question and question.kind == 'q' and #pages > 0 then
+  write_node(pages[1], question_id, question.before + question.tokens, tokens, 'a', payload)
+  local now = now_ms()
+  redis.call('ZADD', ORDER, now, pages[1])
+  for i = 2, #pages do
+    redis.call('HSET', TREE, pages[i], '=' .. pages[1])
+    redis.call('ZADD', ORDER, now, pages[i])
+  end
+  redis.call('HSET', TREE, '@' .. question_id, pages[1])
+  redis.call('HSET', STATE, 'newest', pages[1])
+end
+if ARGV[10] ~= '' then
+  for i, what in ipairs({ 'prompt', 'answer', 'cost', 'calls' }) do
+    redis.call('HINCRBY', USAGE, ARGV[10] .. ':' .. what, ARGV[10 + i])
+  end
+  redis.call('EXPIRE', USAGE, ARGV[15])
+end
+redis.call('DEL', TURN)
+redis.call('EXPIRE', STATE, seconds)
+return open_next(conversation, worker, lease_ms)

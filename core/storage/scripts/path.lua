@@ -1,0 +1,71 @@
+-- Puts the question into the tree and reads its context, newest first, in one round trip.
+-- ARGV: fence, mode, id, id replied to or '', tokens, payload, window in tokens, seconds to keep, most messages
+-- mode: ask (a question), again (the answer to the message replied to, or the newest one, is made anew),
+--       more (a question that needs an answer before it)
+local fence, mode, id, reply_to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local tokens, payload = tonumber(ARGV[5]), ARGV[6]
+local window, seconds, most = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+local stale = check_fence(fence)
+if stale then return stale end
+if redis.call('HGET', TURN, 'interrupt') == 'forgotten' then return { 'forgotten' } end
+
+local newest = redis.call('HGET', STATE, 'newest')
+local question
+if mode == 'again' then
+  local found = read_node(reply_to ~= '' and reply_to or (newest or ''))
+  if found and found.kind == 'a' then found = read_node(found.parent) end
+  if not found or found.kind ~= 'q' then return { 'unknown' } end
+  question = found
+else
+  question = read_node(id)
+  if question then
+    -- The same question again: taken over, or edited. It keeps its place.
+    question.tokens, question.payload, question.kind = tokens, payload, 'q'
+  else
+    local parent = reply_to ~= '' and read_node(reply_to) or (newest and read_node(newest)) or nil
+    if mode == 'more' and not (parent and parent.kind == 'a') then return { 'unknown' } end
+    question = { id = id, parent = parent and parent.id or '', before = parent and parent.before + parent.tokens or 0,
+                 tokens = tokens, kind = 'q', payload = payload }
+  end
+  write_node(id, question.parent, question.before, tokens, 'q', payload)
+  redis.call('ZADD', ORDER, 'NX', now_ms(), id)
+  local over = redis.call('ZCARD', ORDER) - most
+  if over > 0 then
+    for _, old in ipairs(redis.call('ZRANGE', ORDER, 0, over - 1)) do
+      redis.call('HDEL', TREE, old, '@' .. old, '~' .. old)
+      redis.call('ZREM', ORDER, old)
+    end
+  end
+end
+redis.call('HSET', STATE, 'newest', question.id)
+redis.call('EXPIRE', TREE, seconds)
+redis.call('EXPIRE', ORDER, seconds)
+redis.call('EXPIRE', STATE, seconds)
+
+-- What does not fit is cut in steps of a quarter of the window, so that the beginning stays the same for many turns.
+local total = question.before + question.tokens
+local cut = 0
+if total > window then
+  local step = math.max(1, math.floor(window / 4))
+  cut = math.ceil((total - window) / step) * step
+end
+local previous = ''
+local answered = redis.call('HGET', TREE, '@' .. question.id)
+if answered then
+  local answer = read_node(answered)
+  if answer and answer.kind == 'a' then previous = answer.payload end
+end
+local nodes, current, first = {}, question, ''
+for _ = 1, 1000 do
+  if current.kind ~= 'x' then
+    table.insert(nodes, { current.kind, current.id, current.parent, current.payload })
+    first = current.id
+  end
+  if current.parent == '' then break end
+  local parent = read_node(current.parent)
+  if not parent or parent.before < cut then break end
+  current = parent
+end
+local summary = ''
+if current.parent ~= '' then summary = redis.call('HGET', TREE, '~' .. first) or '' else first = '' end
+return { 'path', question.id, previous, first, summary, nodes }
