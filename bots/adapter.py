@@ -66,6 +66,8 @@ class Target:
     reply_token: str = ""
     ephemeral: bool = False
     """Show to the asker alone, where the platform can."""
+    asked: str = ""
+    """Id of the incoming value that is answered, commands included; ``question`` is empty for these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,9 @@ class Outbound(Protocol):
         """Shows that an answer is being made."""
         ...
 
-    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+    async def send_file(
+        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot
+    ) -> str:
         """Creates a message with a file; its id."""
         ...
 

@@ -94,7 +94,11 @@ def target_of(turn: Turn) -> Target:
         row = BY_NAME.get(incoming.name)
         # A button's question is the answer that it stands under; a command answers to the person alone.
         return Target(
-            turn.conversation, incoming.private, "", incoming.reply_token, ephemeral=row is not None and row.private
+            turn.conversation,
+            incoming.private,
+            "",
+            incoming.reply_token,
+            ephemeral=row is not None and row.private,
         )
     return Target(turn.conversation, incoming.private, incoming.id)
 
@@ -102,7 +106,9 @@ def target_of(turn: Turn) -> Target:
 class _Show:
     """One answer on its way to one chat."""
 
-    def __init__(self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int) -> None:
+    def __init__(
+        self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int
+    ) -> None:
         self._turn = turn
         self._outbound = outbound
         self._able: Capabilities = outbound.capabilities
@@ -154,7 +160,13 @@ class _Show:
                 log.error("answer broke off", turn=self._turn.id, cause=repr(error), exc_info=error)
             if answer.finished is None:
                 reason = self._turn.reason
-                ending = Ending.BROKEN if not reason else Ending.STOPPED if reason == Ending.STOPPED else Ending.SUPERSEDED
+                ending = (
+                    Ending.BROKEN
+                    if not reason
+                    else Ending.STOPPED
+                    if reason == Ending.STOPPED
+                    else Ending.SUPERSEDED
+                )
                 answer.finished = Finished(ending, Usage())
         finally:
             for task in (interrupted, consuming):
@@ -250,6 +262,8 @@ class _Show:
         shown = [self._page(text) for text in pages[: self._max_pages]]
         if shown:
             shown[-1] = replace(shown[-1], buttons=buttons)
+        if self._able.endings:
+            shown = [replace(page, ending=str(finished.ending)) for page in shown]
         for number, page in enumerate(shown):
             await self._must_show(number, page, final=True)
         for number in [n for n in self._turn.pages if n >= len(shown)]:
@@ -323,7 +337,11 @@ class _Show:
         answer = self._answer
         whole = answer.finished is not None and number == 0 and not answer.notices and bool(answer.text)
         await self._journal.about_to_create(
-            self._turn, number, slot.after, answer.text if whole else "", answer.finished.ending if whole and answer.finished else None
+            self._turn,
+            number,
+            slot.after,
+            answer.text if whole else "",
+            answer.finished.ending if whole and answer.finished else None,
         )
         message_id: str | None = None
         for pause in (*RETRY_SECONDS, None):
@@ -365,7 +383,11 @@ class _Show:
         if turn.slot is None:
             return
         number, mark = turn.slot
-        page = self._page(split(turn.text, self._able.max_text, self._measure)[number]) if turn.text and number == 0 else self._page("…")
+        page = (
+            self._page(split(turn.text, self._able.max_text, self._measure)[number])
+            if turn.text and number == 0
+            else self._page("…")
+        )
         message_id = await self._found(page, Slot(turn.id, number, mark))
         if message_id is not None:
             await self._journal.created(turn, number, message_id)
@@ -420,4 +442,3 @@ def _closed(text: str) -> str:
     """A text after which a notice can stand: an open code block is closed."""
     fences = [line.strip()[:3] for line in text.splitlines() if line.lstrip()[:3] in ("```", "~~~")]
     return f"{text}\n{fences[-1]}" if len(fences) % 2 else text
-

@@ -195,11 +195,11 @@ def _content_line(
             return line(kind, header, content)
     if item:
         return line(Kind.ITEM, paragraph=content)
+    header = text[start:end] if "|" in text[content:end] else ""
     if in_paragraph and block.last in (Kind.TEXT, Kind.ITEM):
-        kept_quote = quote or block.quote
-        after = Block(Kind.TEXT, False, None, kept_quote, items, "", block.paragraph, block.marks)
-        return Line(start, end, Kind.TEXT, block, after)
-    return line(Kind.TEXT, text[start:end] if "|" in text[content:end] else "", content)
+        quote = quote or block.quote
+        return line(Kind.TEXT, header, block.paragraph, block.marks)
+    return line(Kind.TEXT, header, content)
 
 
 def _item(marker: re.Match[str], offset: int, sibling: Item | None, start: int) -> Item:

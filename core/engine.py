@@ -21,11 +21,11 @@ from core.conversation.history import History, Mode, Path, Question, count_token
 from core.conversation.mailbox import Mailbox, Turn
 from core.errors import OutboundError
 from core.message import Attachment, AttachmentKind, CommandCall, ConversationKey, Message
-from core.models.catalog import Catalog
+from core.models.catalog import Catalog, Model
 from core.models.chat import ChatRequest
 from core.models.router import Router
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
-from core.settings import ChatSettings, ModelSettings
+from core.settings import ChatSettings
 
 log = structlog.get_logger()
 
@@ -47,7 +47,13 @@ class Engine:
     """Knows no platform and no wire; ``fetch`` gets a file from the platform that it came from."""
 
     def __init__(
-        self, settings: ChatSettings, mailbox: Mailbox, history: History, catalog: Catalog, router: Router, fetch: Fetch
+        self,
+        settings: ChatSettings,
+        mailbox: Mailbox,
+        history: History,
+        catalog: Catalog,
+        router: Router,
+        fetch: Fetch,
     ) -> None:
         self._settings = settings
         self._zone = ZoneInfo(settings.time_zone)
@@ -73,7 +79,11 @@ class Engine:
             yield Notice("overflow", {"count": str(turn.overflow)})
             yield Finished(Ending.COMPLETE)
         else:
-            parts = self._command(turn, incoming) if isinstance(incoming, CommandCall) else self._ask(turn, _Asked(Mode.ASK, incoming))
+            parts = (
+                self._command(turn, incoming)
+                if isinstance(incoming, CommandCall)
+                else self._ask(turn, _Asked(Mode.ASK, incoming))
+            )
             async with aclosing(parts):
                 async for part in parts:
                     yield part
@@ -87,10 +97,7 @@ class Engine:
         if row.run is None:
             parts: AsyncIterator[Part] = self._asked_by_command(turn, call)
         else:
-            default = self._default_model()
-            parts = row.run(
-                Room(call, turn, self._mailbox, self._history, self._catalog, default.name if default else "")
-            )
+            parts = row.run(Room(call, turn, self._mailbox, self._history, self._catalog))
         async for part in parts:
             yield part
 
@@ -130,7 +137,7 @@ class Engine:
             if not message.text:
                 yield Finished(Ending.COMPLETE)
                 return
-        model = self._catalog.find(turn.model) or self._default_model()
+        model = self._catalog.choose(turn.model)
         budget = self._budget(model)
         path = await self._history.path(
             turn,
@@ -159,7 +166,7 @@ class Engine:
         message: Message,
         path: Path,
         images: dict[str, bytes],
-        model: ModelSettings | None,
+        model: Model | None,
         budget: int,
     ) -> AsyncGenerator[Part]:
         shown = await self._recall_images(message.conversation, path, images)
@@ -180,7 +187,9 @@ class Engine:
             tuple(messages),
             model=model.name if model else "",
             needs_vision=bool(shown),
-            sender=hashlib.sha256(f"{message.conversation.platform}:{message.author.id}".encode()).hexdigest()[:32],
+            sender=hashlib.sha256(
+                f"{message.conversation.platform}:{message.author.id}".encode()
+            ).hexdigest()[:32],
         )
         if model is not None:
             turn.asked_model = model.name
@@ -196,13 +205,11 @@ class Engine:
         if not turn.asked_model:
             return Usage()
         tokens = count_tokens(text)
-        cost = self._catalog.cost(turn.asked_model, turn.prompt_tokens, tokens)
+        model = self._catalog.find(turn.asked_model)
+        cost = model.cost(turn.prompt_tokens, tokens) if model else 0
         return Usage(turn.asked_model, turn.prompt_tokens, tokens, cost, calls=1)
 
-    def _default_model(self) -> ModelSettings | None:
-        return self._catalog.find(self._settings.model) or self._catalog.default()
-
-    def _budget(self, model: ModelSettings | None) -> int:
+    def _budget(self, model: Model | None) -> int:
         """Tokens for the conversation: the window less the answer and the persona."""
         if model is None:
             return 2048
@@ -222,13 +229,17 @@ class Engine:
         for attachment in wanted[: self._settings.pictures_in_prompt or 1]:
             try:
                 if attachment.size > limit:
-                    raise ImageError("image_too_large", found=_megabytes(attachment.size), allowed=_megabytes(limit))
+                    raise ImageError(
+                        "image_too_large", found=_megabytes(attachment.size), allowed=_megabytes(limit)
+                    )
                 data = await prepare_image_async(await self._fetch(message.conversation, attachment, limit))
             except ImageError as error:
                 problem = problem or Notice(error.key, error.values)
                 continue
             except OutboundError as error:
-                log.warning("attachment not fetched", cause=error.detail, conversation=str(message.conversation))
+                log.warning(
+                    "attachment not fetched", cause=error.detail, conversation=str(message.conversation)
+                )
                 problem = problem or Notice("file_gone")
                 continue
             digest = hashlib.sha256(data).hexdigest()[:24]
@@ -245,7 +256,9 @@ class Engine:
         missing = [digest for digest in wanted if digest not in images]
         shown = {digest: images[digest] for digest in wanted if digest in images}
         if missing:
-            for digest, kept in zip(missing, await self._history.get_images(conversation, missing), strict=True):
+            for digest, kept in zip(
+                missing, await self._history.get_images(conversation, missing), strict=True
+            ):
                 if kept:
                     shown[digest] = base64.b64decode(kept)
         return shown

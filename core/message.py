@@ -170,7 +170,7 @@ def from_json(text: str) -> Incoming:
         values["quote"] = Quote(**values["quote"])
     if "attachments" in values:
         values["attachments"] = tuple(
-            Attachment(**{**a, "kind": AttachmentKind(a["kind"])}) for a in values["attachments"]
+            Attachment(AttachmentKind(a.pop("kind")), **a) for a in values["attachments"]
         )
     return cls(**values)
 

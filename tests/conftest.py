@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
@@ -20,8 +21,8 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.socket.connect
 
     def connect(self: socket.socket, address: Any) -> None:
-        if isinstance(address, tuple):
-            host: Any = address[0]  # pyright: ignore[reportUnknownVariableType]
+        if self.family != socket.AF_UNIX:
+            host = str(address[0])
             if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
                 raise OSError(f"tests may not connect to {host}")
         real(self, address)
@@ -29,15 +30,11 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", connect)
 
 
-@pytest.fixture(scope="session")
-def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """One real server for the whole run of this test process."""
-    import asyncio
-
-    server = EmbeddedServer(Path(tmp_path_factory.mktemp("valkey")))
-    url = asyncio.run(server.start())
-    yield url
-    asyncio.run(server.stop())
+    async with EmbeddedServer(Path(tmp_path_factory.mktemp("valkey"))) as url:
+        yield url
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import re
 import secrets
 import time
 
-from bots.adapter import Slot
 from core.message import ConversationKey, Platform
 
 BOT = "web"
@@ -18,7 +17,7 @@ COMMAND = "c"
 """A command that is answered with a notice."""
 
 _NAME = re.compile(r"[0-9a-f]{24}")
-_MESSAGE = re.compile(r"[0-9a-f]{20}[qkc](\.[0-9]{3}\.[0-9a-f]{10})?")
+_MESSAGE = re.compile(r"[0-9a-f]{20}[qkc](\.[0-9]{4})?")
 
 
 def new_name() -> str:
@@ -31,11 +30,9 @@ def new_message_id(kind: str) -> str:
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(4)}{kind}"
 
 
-def answer_id(question: str, slot: Slot) -> str:
-    """The id of an answer's page: the same for the same slot, and sorted right after its question."""
-    anchor = question if _MESSAGE.fullmatch(question) else new_message_id(COMMAND)
-    turn = hashlib.sha256(slot.turn.encode()).hexdigest()[:10]
-    return f"{question_of(anchor)}.{min(slot.number, 999):03d}.{turn}"
+def answer_id(asked: str, number: int) -> str:
+    """The id of an answer's page: sorted right after what was asked, and the same when it is made anew."""
+    return f"{asked}.{min(number, 9999):04d}"
 
 
 def question_of(message_id: str) -> str:
@@ -68,3 +65,8 @@ def parts_of(key: ConversationKey) -> tuple[str, str]:
     """User and conversation; the inverse of :func:`key_of`."""
     user, _, conversation = key.chat.partition("-")
     return user, conversation
+
+
+def name_of(text: str) -> str:
+    """A name that follows from a text, so that doing something twice gives the same."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

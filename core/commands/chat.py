@@ -22,7 +22,6 @@ class Room:
     mailbox: Mailbox
     history: History
     catalog: Catalog
-    default_model: str
 
     @property
     def language(self) -> str:
@@ -45,15 +44,15 @@ async def stop(room: Room) -> AsyncIterator[Part]:
 
 
 async def model(room: Room) -> AsyncIterator[Part]:
-    names = [row.name for row in room.catalog.chat_models()]
+    names = [row.name for row in room.catalog.models]
     wanted = room.call.options.get("text", "").strip()
     listed = ", ".join(names)
     found = next((name for name in names if name.lower() == wanted.lower()), None)
     if not names:
         yield Notice("no_models")
     elif not wanted:
-        current = room.turn.model if room.turn.model in names else room.default_model
-        yield Notice("model_is", {"model": current, "models": listed})
+        current = room.catalog.choose(room.turn.model)
+        yield Notice("model_is", {"model": current.name if current else "", "models": listed})
     elif found is None:
         yield Notice("model_unknown", {"found": wanted[:100], "models": listed})
     else:

@@ -54,7 +54,15 @@ COMMANDS: tuple[Command, ...] = (
     Command("new", "chat", "Start afresh", "重新开始", chat.new),
     Command("regenerate", "chat", "Make the last answer anew", "重新生成上一个回答"),
     Command("continue", "chat", "Go on with an answer that was cut", "继续被截断的回答"),
-    Command("stop", "chat", "Stop the answer being written", "停止正在写的回答", chat.stop, private=True, urgent=True),
+    Command(
+        "stop",
+        "chat",
+        "Stop the answer being written",
+        "停止正在写的回答",
+        chat.stop,
+        private=True,
+        urgent=True,
+    ),
     Command(
         "model",
         "chat",
@@ -64,7 +72,14 @@ COMMANDS: tuple[Command, ...] = (
         option=Option("text", "Name of a model", "模型名称"),
         private=True,
     ),
-    Command("forget", "me", "As a reply: forget that message and its answer", "回复一条消息：忘记它和它的回答", chat.forget, private=True),
+    Command(
+        "forget",
+        "me",
+        "As a reply: forget that message and its answer",
+        "回复一条消息：忘记它和它的回答",
+        chat.forget,
+        private=True,
+    ),
     Command("help", "chat", "What I can do", "我能做什么", chat.help, private=True),
     Command("start", "chat", "Say hello", "打个招呼", chat.start, listed=False),
 )

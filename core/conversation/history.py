@@ -137,12 +137,12 @@ class History:
     async def start_afresh(self, conversation: ConversationKey) -> None:
         """The next question gets no parent. What was said stays reachable by replying to it."""
         keys = ConversationKeys.of(conversation)
-        await self._store.attempt(lambda: self._store.redis.hdel(keys.state, "newest"))  # pyright: ignore[reportArgumentType]
+        await self._store.attempt(lambda: self._store.redis.hdel(keys.state, "newest"))
 
     async def choose_model(self, conversation: ConversationKey, name: str) -> None:
         """The model of this conversation from the next turn on."""
         keys = ConversationKeys.of(conversation)
-        await self._store.attempt(lambda: self._store.redis.hset(keys.state, "model", name))  # pyright: ignore[reportArgumentType]
+        await self._store.attempt(lambda: self._store.redis.hset(keys.state, "model", name))
 
     async def put_image(self, conversation: ConversationKey, digest: str, data: str) -> None:
         """Keeps a picture (base64) for the next turns."""
@@ -154,7 +154,9 @@ class History:
     async def get_images(self, conversation: ConversationKey, digests: list[str]) -> list[str | None]:
         """The pictures that are still kept, as base64."""
         keys = ConversationKeys.of(conversation)
-        return await self._store.attempt(lambda: self._store.redis.mget([keys.blob(digest) for digest in digests]))  # pyright: ignore[reportArgumentType,reportReturnType]
+        return await self._store.attempt(
+            lambda: self._store.redis.mget([keys.blob(digest) for digest in digests])
+        )
 
 
 def _said(kind: str, text: str) -> Question | Answer:

@@ -145,14 +145,16 @@ class Mailbox:
     async def has_stopped(self, call: CommandCall) -> bool:
         """Whether this call ended a turn."""
         keys = ConversationKeys.of(call.conversation)
-        return await self._store.attempt(lambda: self._store.redis.hget(keys.state, "stopped")) == call.id  # pyright: ignore[reportArgumentType]
+        return await self._store.attempt(lambda: self._store.redis.hget(keys.state, "stopped")) == call.id
 
     async def forget(self, deletion: Deletion) -> int:
         """Removes messages and their answers for good; how many were known."""
         keys = ConversationKeys.of(deletion.conversation)
         return int(await self._store.run("forget", conversation_keys(keys), deletion.ids))
 
-    async def about_to_create(self, turn: Turn, page: int, mark: str, text: str = "", ending: Ending | None = None) -> None:
+    async def about_to_create(
+        self, turn: Turn, page: int, mark: str, text: str = "", ending: Ending | None = None
+    ) -> None:
         """Records the slot of a message before it is created, with the whole answer when that is known."""
         turn.check_lease()
         turn.slot = (page, mark)
@@ -213,7 +215,8 @@ class Mailbox:
         """Conversations with work that nobody holds; with ``own`` all with work, to try at the start."""
         names: list[str] = []
         calls = [
-            ((storage_keys.ready(partition),), (1000, 1 if own else 0)) for partition in range(storage_keys.PARTITIONS)
+            ((storage_keys.ready(partition),), (1000, 1 if own else 0))
+            for partition in range(storage_keys.PARTITIONS)
         ]
         for reply in await self._store.run_many("sweep", calls):
             names += reply
@@ -236,7 +239,9 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
         takeovers=int(record["takeovers"]),
         overflow=int(record.get("overflow", 0)),
         model=model,
-        pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
+        pages={
+            int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()
+        },
         text=record.get("text", ""),
         lease_ends=began + LEASE_SECONDS,
     )

@@ -46,7 +46,11 @@ def build(
             if said.text:
                 messages.append(ChatMessage("assistant", said.text))
             continue
-        text = _question(said, named=not private, quote_known=node.parent in parent_shown and _quotes(said, node.parent, path))
+        text = _question(
+            said,
+            named=not private,
+            quote_known=node.parent in parent_shown and _quotes(said, node.parent, path),
+        )
         if index == len(path.nodes) - 1:
             text, shortened = _shorten(text, budget)
             if not bare:
@@ -101,6 +105,8 @@ def _alternating(messages: list[ChatMessage]) -> list[ChatMessage]:
     for message in messages:
         if merged and merged[-1].role == message.role:
             last = merged.pop()
-            message = ChatMessage(message.role, f"{last.text}\n\n{message.text}", last.images + message.images)
+            message = ChatMessage(
+                message.role, f"{last.text}\n\n{message.text}", last.images + message.images
+            )
         merged.append(message)
     return merged

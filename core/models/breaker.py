@@ -99,7 +99,6 @@ class Breaker:
                 await self.synchronise(store)
             except StorageError as error:
                 log.warning("breaker_not_shared", error=str(error))
-                await asyncio.sleep(refresh_seconds)
             try:
                 async with asyncio.timeout(refresh_seconds):
                     await self._changed.wait()
@@ -116,10 +115,9 @@ class Breaker:
         now = self._clock()
         for provider, open_until in (await store.load()).items():
             circuit = self._circuit(provider)
-            # Bounded, so that another machine's wrong clock cannot take a provider out for long.
-            until = min(open_until, now + self._open_seconds)
-            if until > max(now, circuit.open_until):
-                circuit.open_until = until
+            # A time further off than a circuit ever opens for comes from a machine whose clock is wrong.
+            if max(now, circuit.open_until) < open_until <= now + self._open_seconds:
+                circuit.open_until = open_until
                 circuit.trial_until = 0.0
 
     def _circuit(self, provider: str) -> _Circuit:

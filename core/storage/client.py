@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
@@ -19,11 +19,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     BusyLoadingError,
-    ConnectionError as RedisConnectionError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+)
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
@@ -67,8 +71,9 @@ class Store:
             options["connection_class"] = UnixDomainSocketConnection
             pool = BlockingConnectionPool(path=url.removeprefix("unix://"), **options)
         else:
-            pool = BlockingConnectionPool.from_url(url, **options)
-        self.redis = Redis(connection_pool=pool)
+            pool = BlockingConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
+        # The client's own types know neither decoded replies nor scripts: what leaves core/storage is typed there.
+        self.redis: Any = Redis(connection_pool=pool)
         self.calls = 0
         """Round trips so far, for the benchmark."""
 
@@ -76,7 +81,9 @@ class Store:
         await self.redis.aclose()
         await self.redis.connection_pool.disconnect()
 
-    async def attempt(self, work: Callable[[], Awaitable[Value]], patience: float = PATIENCE_SECONDS) -> Value:
+    async def attempt(
+        self, work: Callable[[], Awaitable[Value]], patience: float = PATIENCE_SECONDS
+    ) -> Value:
         """Does an idempotent piece of work, again while the server is away for up to ``patience`` seconds.
 
         Raises StorageError when it stays away, or refuses.
@@ -89,7 +96,9 @@ class Store:
                 return await work()
             except AWAY as error:
                 if asyncio.get_running_loop().time() + pause > deadline:
-                    raise StorageError(f"Redis has been away for {patience:.0f} s: {type(error).__name__}") from error
+                    raise StorageError(
+                        f"Redis has been away for {patience:.0f} s: {type(error).__name__}"
+                    ) from error
                 if pause > 0.5:
                     log.warning("redis is away", cause=type(error).__name__)
                 await asyncio.sleep(pause)
@@ -107,17 +116,15 @@ class Store:
 
         async def work() -> Any:
             try:
-                return await cast(
-                    Awaitable[Any], self.redis.evalsha(digest, len(keys), *keys, *cast(Sequence[str], args))
-                )
+                return await self.redis.evalsha(digest, len(keys), *keys, *args)
             except NoScriptError:
-                return await cast(
-                    Awaitable[Any], self.redis.eval(text, len(keys), *keys, *cast(Sequence[str], args))
-                )
+                return await self.redis.eval(text, len(keys), *keys, *args)
 
         return await self.attempt(work)
 
-    async def run_many(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int | float]]]) -> list[Any]:
+    async def run_many(
+        self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int | float]]]
+    ) -> list[Any]:
         """The same script many times in one round trip; a refusal comes back as its exception in the list."""
         if len(calls) == 1:
             try:
@@ -129,7 +136,7 @@ class Store:
         async def work() -> list[Any]:
             pipe = self.redis.pipeline(transaction=False)
             for keys, args in calls:
-                pipe.evalsha(digest, len(keys), *keys, *cast(Sequence[str], args))
+                pipe.evalsha(digest, len(keys), *keys, *args)
             replies = await pipe.execute(raise_on_error=False)
             if any(isinstance(reply, NoScriptError) for reply in replies):
                 await self.redis.script_load(text)
@@ -137,11 +144,23 @@ class Store:
             for reply in replies:
                 if isinstance(reply, AWAY):
                     raise reply
-            return [LeaseLost(str(r)) if isinstance(r, ResponseError) and str(r).startswith("STALE") else r for r in replies]
+            return [
+                LeaseLost(str(r)) if isinstance(r, ResponseError) and str(r).startswith("STALE") else r
+                for r in replies
+            ]
 
         return await self.attempt(work)
 
 
 def conversation_keys(keys: ConversationKeys, seen: str = "", usage: str = "") -> list[str]:
     """The key list of the scripts that share the prelude. A script that does not use the last two gets stand-ins."""
-    return [keys.box, keys.state, keys.turn, keys.tree, keys.order, keys.ready, seen or keys.box, usage or keys.box]
+    return [
+        keys.box,
+        keys.state,
+        keys.turn,
+        keys.tree,
+        keys.order,
+        keys.ready,
+        seen or keys.box,
+        usage or keys.box,
+    ]

@@ -249,9 +249,7 @@ def find_binary() -> Path:
 
 
 def _full(data: Path) -> str:
-    return (
-        f"PARLEY_DATA is wrong: the disk with {data} is full. Free some space, or name a folder on another disk."
-    )
+    return f"PARLEY_DATA is wrong: the disk with {data} is full. Free some space, or name a folder on another disk."
 
 
 def _make_folder(folder: Path) -> None:

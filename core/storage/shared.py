@@ -22,7 +22,9 @@ class SharedBreakers:
 
     async def load(self) -> dict[str, float]:
         """Provider -> unix seconds until which it is out of service."""
-        raw: Mapping[str, str] = await self._store.attempt(lambda: self._store.redis.hgetall(keys.breaker()), 2.0)  # pyright: ignore[reportArgumentType]
+        raw: Mapping[str, str] = await self._store.attempt(
+            lambda: self._store.redis.hgetall(keys.breaker()), 2.0
+        )
         return {provider: float(until) for provider, until in raw.items()}
 
     async def store(self, provider: str, open_until: float) -> None:
@@ -52,7 +54,7 @@ class Memory:
 
     async def recall(self, name: str) -> str:
         """What was remembered, or an empty text."""
-        return await self._store.attempt(lambda: self._store.redis.get(keys.memory(name))) or ""  # pyright: ignore[reportReturnType]
+        return await self._store.attempt(lambda: self._store.redis.get(keys.memory(name))) or ""
 
     async def remember(self, name: str, value: str) -> None:
         await self._store.attempt(lambda: self._store.redis.set(keys.memory(name), value, ex=MEMORY_SECONDS))
@@ -74,7 +76,9 @@ class Places:
         fresh, self._fresh = self._fresh, {}
         by_bot: dict[str, dict[str, str]] = {}
         for conversation, message_id in fresh.items():
-            by_bot.setdefault(keys.places(conversation.platform, conversation.bot), {})[str(conversation)] = message_id
+            by_bot.setdefault(keys.places(conversation.platform, conversation.bot), {})[str(conversation)] = (
+                message_id
+            )
         for key, members in by_bot.items():
             pipe = self._store.redis.pipeline(transaction=False)
             for member, message_id in members.items():
@@ -87,8 +91,10 @@ class Places:
     async def recent(self, platform: Platform, bot: str) -> list[tuple[ConversationKey, str]]:
         """Conversations and their last message ids, the liveliest first."""
         key = keys.places(platform, bot)
-        names: list[str] = await self._store.attempt(lambda: self._store.redis.zrevrange(key, 0, PLACES - 1))  # pyright: ignore[reportArgumentType]
+        names: list[str] = await self._store.attempt(lambda: self._store.redis.zrevrange(key, 0, PLACES - 1))
         if not names:
             return []
-        ids: list[str | None] = await self._store.attempt(lambda: self._store.redis.hmget(key + ":last", names))  # pyright: ignore[reportArgumentType]
+        ids: list[str | None] = await self._store.attempt(
+            lambda: self._store.redis.hmget(key + ":last", names)
+        )
         return [(ConversationKey.parse(name), last) for name, last in zip(names, ids, strict=True) if last]

@@ -1,0 +1,173 @@
+"""Calls to Discord's REST API: one call, one answer or one error.
+
+discord.py's own client is not used for them: it sleeps inside a call (also after it succeeded, when it was the
+last of its bucket), tries five times over 25 seconds, and stays blocked for ever when a call is cancelled while a
+global limit is waited for. Here the pacing in front stays in control: a limit comes back at once as an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from core.errors import OutboundError, OutboundFault
+
+AGENT = "DiscordBot (https://parley.invalid, 0.1)"
+"""The form that Discord asks for; a self-hosted bot has no address of its own to name."""
+TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=5)
+UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=5)
+MAX_CLOSED = 1000
+"""Used-up buckets remembered before the old ones are thrown out."""
+FAULTS = {
+    401: OutboundFault.FORBIDDEN,
+    403: OutboundFault.FORBIDDEN,
+    404: OutboundFault.GONE,
+    408: OutboundFault.TRANSIENT,
+}
+
+
+class CallFailed(OutboundError):
+    """A call that Discord refused. ``status`` is HTTP's, ``code`` Discord's own (0 when it gave none)."""
+
+    def __init__(self, fault: OutboundFault, detail: str, status: int, code: int) -> None:
+        super().__init__(fault, detail)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send."""
+
+    name: str
+    mime: str
+    data: bytes
+
+
+class Rest:
+    """One pool of connections to one API root. Use it in one event loop; close it at the end."""
+
+    def __init__(self, base: str, token: str) -> None:
+        self._base = base
+        self._token = token
+        self._client: aiohttp.ClientSession | None = None
+        self._closed_until: dict[str, float] = {}
+        self._banned_until = 0.0
+
+    @property
+    def client(self) -> aiohttp.ClientSession:
+        if self._client is None:
+            self._client = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": AGENT},
+                timeout=TIMEOUT,
+            )
+        return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | list[Any] | None = None,
+        *,
+        upload: Upload | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Any:
+        """The answer's JSON, None where there is none. Raises OutboundError."""
+        bucket = _bucket(method, path)
+        self._check_open(bucket)
+        headers = {"Authorization": f"Bot {self._token}"}
+        data: aiohttp.FormData | bytes | None = None
+        if upload:
+            # Quoted field names ("files%5B0%5D") are not understood by Discord.
+            data = aiohttp.FormData(quote_fields=False)
+            data.add_field("payload_json", json.dumps(body), content_type="application/json")
+            data.add_field("files[0]", upload.data, filename=upload.name, content_type=upload.mime)
+        elif body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers["Content-Type"] = "application/json"
+        timeout = UPLOAD_TIMEOUT if upload else TIMEOUT
+        try:
+            async with self.client.request(
+                method, self._base + path, data=data, headers=headers, params=query, timeout=timeout, allow_redirects=False
+            ) as response:
+                raw = await response.read()
+                self._note_bucket(bucket, response.headers)
+                if response.status == 204:
+                    return None
+                if response.status < 300:
+                    return _parse(raw)
+                raise self._error(response.status, response.headers, raw)
+        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+            raise OutboundError(OutboundFault.TRANSIENT, f"{method} {type(error).__name__}") from None
+
+    def _check_open(self, bucket: str) -> None:
+        """A call that Discord is known to refuse is not made: refused calls count towards a ban of the address."""
+        now = time.monotonic()
+        if now < self._banned_until:
+            wait = self._banned_until - now
+            raise OutboundError(OutboundFault.RATE_LIMITED, "known limit", retry_after=wait, everywhere=True)
+        until = self._closed_until.get(bucket, 0.0)
+        if now < until:
+            raise OutboundError(OutboundFault.RATE_LIMITED, "known limit", retry_after=until - now)
+
+    def _note_bucket(self, bucket: str, headers: Mapping[str, str]) -> None:
+        if headers.get("X-RateLimit-Remaining") != "0":
+            return
+        now = time.monotonic()
+        if len(self._closed_until) >= MAX_CLOSED:
+            self._closed_until = {key: until for key, until in self._closed_until.items() if until > now}
+        self._closed_until[bucket] = now + _seconds(headers.get("X-RateLimit-Reset-After"))
+
+    def _error(self, status: int, headers: Mapping[str, str], raw: bytes) -> OutboundError:
+        try:
+            body: Any = json.loads(raw)
+        except ValueError:
+            body = {}
+        said: dict[str, Any] = body if isinstance(body, dict) else {}
+        if status == 429:
+            # Without a Via header it comes from the proxy in front of Discord: the whole address is shut out.
+            everywhere = bool(said.get("global")) or "Via" not in headers
+            wait = _seconds(said.get("retry_after") or headers.get("Retry-After")) or 1.0
+            if everywhere:
+                self._banned_until = max(self._banned_until, time.monotonic() + wait)
+            detail = headers.get("X-RateLimit-Scope", "unknown scope")
+            return OutboundError(OutboundFault.RATE_LIMITED, detail, retry_after=wait, everywhere=everywhere)
+        if status >= 500:
+            return OutboundError(OutboundFault.TRANSIENT, f"status {status}")
+        code = said.get("code")
+        fault = FAULTS.get(status, OutboundFault.REFUSED)
+        detail = f"status {status}, code {code}: {str(said.get('message', ''))[:200]}"
+        return CallFailed(fault, detail, status, code if isinstance(code, int) else 0)
+
+
+def _bucket(method: str, path: str) -> str:
+    """What Discord counts together: the method, the channel or token, and the kind of thing under it."""
+    parts = path.strip("/").split("/")
+    return f"{method} {'/'.join(parts[:3])} {len(parts)}"
+
+
+def _parse(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        # A captive portal or a proxy's page with status 200: nothing is known about the call itself.
+        raise OutboundError(OutboundFault.TRANSIENT, "the answer is not JSON") from None
+
+
+def _seconds(value: Any) -> float:
+    try:
+        return max(0.0, float(value))
+    except (TypeError, ValueError):
+        return 0.0

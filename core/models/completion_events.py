@@ -1,0 +1,123 @@
+"""Reads the bytes of a streamed chat completion: server-sent events into text, ending and usage. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from core.errors import ModelError, ModelFault
+from core.models.visible import VisibleText
+from core.models.wire import Done
+from core.parts import Ending
+
+MAX_EVENT_BYTES = 1_000_000
+"""A longer line is no chat completion, and would be kept in memory without bound."""
+_ENDINGS = {"length": Ending.LENGTH, "max_tokens": Ending.LENGTH, "content_filter": Ending.FILTERED}
+
+
+class CompletionEvents:
+    """Fed with reads in order; every method but the properties may raise ModelError."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._text = VisibleText()
+        self._reason = ""
+        self._has_choices = False
+        self._is_done = False
+        self._usage: dict[str, Any] = {}
+
+    @property
+    def is_finished(self) -> bool:
+        """The finish reason is there: the answer is whole."""
+        return bool(self._reason)
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing more is to come but the end of the body."""
+        return self._is_done or bool(self._reason and self._usage)
+
+    def feed(self, data: bytes) -> str | None:
+        """The visible text in a read, all its events joined; "" when the model only thought; None when it did nothing."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > MAX_EVENT_BYTES:
+            raise _malformed("an event of more than a megabyte")
+        texts: list[str] = []
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._event(line[5:].strip(), texts)
+            elif line.lstrip()[:1] in (b"<", b"{"):
+                raise _malformed(f"not an event stream: {line[:60]!r}")
+        return self._text.feed("".join(texts)) if texts else None
+
+    def end(self) -> str | None:
+        """The body has ended: the visible text still held back."""
+        last = self.feed(b"\n") if self._rest.strip() else None
+        return (last or "") + self._text.finish() or None
+
+    def done(self) -> Done:
+        """How the answer ended, once the body has."""
+        if not self._reason:
+            raise _malformed(
+                "the stream ended without a finish reason" if self._has_choices else "no choices"
+            )
+        return Done(
+            _ENDINGS.get(self._reason, Ending.COMPLETE), self._tokens("prompt"), self._tokens("completion")
+        )
+
+    def _tokens(self, kind: str) -> int | None:
+        count = self._usage.get(f"{kind}_tokens")
+        return count if isinstance(count, int) else None
+
+    def _event(self, payload: bytes, texts: list[str]) -> None:
+        if payload == b"[DONE]":
+            self._is_done = True
+            return
+        try:
+            event: Any = json.loads(payload)
+        except ValueError:
+            raise _malformed(f"broken JSON in the stream: {payload[:60]!r}") from None
+        if not isinstance(event, dict):
+            raise _malformed(f"not an object: {payload[:60]!r}")
+        chunk = cast("dict[str, Any]", event)
+        if error := chunk.get("error"):
+            raise _reported(error)
+        if isinstance(usage := chunk.get("usage"), dict):
+            self._usage = cast("dict[str, Any]", usage)
+        choices: Any = chunk.get("choices")
+        # Azure's first chunk and the one with the usage have no choices.
+        if not choices:
+            return
+        self._has_choices = True
+        self._choice(choices[0], texts)
+
+    def _choice(self, choice: Any, texts: list[str]) -> None:
+        try:
+            delta: dict[str, Any] = choice.get("delta") or {}
+            # A refusal is the provider's answer in words: it is shown.
+            text = delta.get("content") or delta.get("refusal")
+            if text:
+                texts.append(text + "")
+            elif delta.get("reasoning_content") or delta.get("reasoning"):
+                texts.append("")
+            reason = choice.get("finish_reason")
+        except (AttributeError, TypeError):
+            raise _malformed(f"not a chat completion: {str(choice)[:60]}") from None
+        if reason == "error":
+            raise ModelError(ModelFault.SERVER, "the model stopped with an error", retryable=True)
+        if reason:
+            self._reason = str(reason)
+
+
+def _malformed(detail: str) -> ModelError:
+    return ModelError(ModelFault.MALFORMED, detail, retryable=True)
+
+
+def _reported(error: Any) -> ModelError:
+    """An error that came as an event; OpenRouter and llama.cpp put an HTTP status in its code."""
+    detail = str(error)[:200]
+    code = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
+    if code == 429 or "rate_limit" in detail:
+        return ModelError(ModelFault.RATE_LIMITED, detail)
+    if isinstance(code, int) and 400 <= code < 500:
+        return ModelError(ModelFault.REFUSED, detail)
+    return ModelError(ModelFault.SERVER, detail, retryable=True)

@@ -1,0 +1,102 @@
+"""Child process: ``transformers serve`` for one hub model, folder or GGUF file, with continuous batching.
+
+Run as ``python -m core.models.local_transformers`` by the interpreter of the environment that has the
+extra ``[local]``. It adds what that server lacks: a key, and a chat form for models that come without one.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from core.models import local_child
+
+PLAIN_CHAT = (
+    "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endfor %}"
+    "Assistant:"
+)
+"""For models that were never taught a chat form, like GPT-2."""
+
+Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+
+
+def main() -> None:
+    order = local_child.begin()
+    # Without it /v1/models answers 500; set before the first import of the library, which reads it once.
+    Path(os.environ["HF_HUB_CACHE"]).mkdir(parents=True, exist_ok=True)
+    port = _free_port()
+    local_child.answer({"address": f"http://127.0.0.1:{port}", "window": window(order["model"])})
+    serve(order, port)
+
+
+def window(model: str) -> int | None:
+    """The model's own context window in tokens; None where finding out would cost as much as loading."""
+    if model.endswith(".gguf"):
+        return None
+    from transformers import AutoConfig  # pyright: ignore[reportMissingImports]
+
+    config: Any = AutoConfig.from_pretrained(model)
+    text = config.get_text_config()
+    return getattr(text, "max_position_embeddings", None)
+
+
+def serve(order: dict[str, Any], port: int) -> None:
+    """Loads the model, then serves until the process ends."""
+    import transformers.cli.serve as command  # pyright: ignore[reportMissingImports]
+    import uvicorn
+    from transformers.cli.serving.model_manager import ModelManager  # pyright: ignore[reportMissingImports]
+
+    manager: Any = ModelManager
+    load = manager._load_processor
+    config = uvicorn.Config
+
+    def load_with_chat_form(*given: Any, **named: Any) -> Any:
+        processor = load(*given, **named)
+        if not getattr(processor, "chat_template", None):
+            processor.chat_template = PLAIN_CHAT
+        return processor
+
+    def guarded(app: Asgi, **named: Any) -> uvicorn.Config:
+        return config(_with_key(app, order["api_key"]), **{**named, "log_level": "warning"})
+
+    manager._load_processor = load_with_chat_form
+    uvicorn.Config = guarded  # pyright: ignore[reportAttributeAccessIssue]
+    run: Any = command.Serve
+    run(
+        force_model=order["model"],
+        continuous_batching=True,
+        reasoning="off",
+        host="127.0.0.1",
+        port=port,
+        enable_cors=False,
+        log_level="error",
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _with_key(app: Asgi, key: str) -> Asgi:
+    expected = f"Bearer {key}".encode()
+
+    async def guard(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        headers: dict[bytes, bytes] = dict(scope.get("headers") or ())
+        allowed = hmac.compare_digest(headers.get(b"authorization", b""), expected)
+        if scope["type"] == "lifespan" or scope.get("path") == "/health" or allowed:
+            await app(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    return guard
+
+
+if __name__ == "__main__":
+    main()

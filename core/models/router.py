@@ -1,0 +1,325 @@
+"""The router: which model answers, for how long it is waited for, and who goes on when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from core.errors import ModelError, ModelFault
+from core.models.breaker import Breaker
+from core.models.catalog import Catalog, Model, Provider
+from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
+from core.models.wire import Done, ModelCall, Wire
+from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
+from core.settings import RoutingSettings
+
+log = structlog.get_logger()
+
+MAX_CALLS = 3
+"""Model calls in one turn, in all: a retry never multiplies them."""
+PATIENCE_SECONDS = 2.0
+"""Longest Retry-After that is waited for; over it the next model is asked."""
+RETRY_SECONDS = 0.5
+"""Pause before the same model is asked again."""
+MIN_ANSWER = 256
+"""Tokens that must be left for the answer for a model to fit a prompt."""
+MAX_ANSWER_CHARS = 400_000
+"""A server that ignores its token limit is cut off here, so that an answer's memory is bounded."""
+UNSEEN = "[a picture]"
+"""What a model that sees no pictures is told of a message that was nothing else."""
+GO_ON = (
+    "Your answer above was cut off by a technical fault. Go on exactly where it stops, in the same language and "
+    "format. Repeat nothing and say nothing about the break."
+)
+
+
+def choose(catalog: Catalog, request: ChatRequest) -> tuple[Model, ...]:
+    """The models to ask, best first: the one chosen, its fallbacks, then the rest of those that fit.
+
+    Where the question needs eyes and no model has them, blind ones are taken.
+    """
+    chosen = catalog.choose(request.model)
+    if chosen is None:
+        return ()
+    named = (catalog.find(name) for name in chosen.fallbacks)
+    ordered = list(dict.fromkeys([chosen, *(m for m in named if m is not None), *catalog.models]))
+    if request.needs_vision:
+        ordered = [model for model in ordered if model.accepts_images] or ordered
+    prompt = estimate_prompt(request.messages)
+    # The prompt was cut for the chosen model's window; where the rough count disagrees, the widest decides.
+    return tuple(m for m in ordered if prompt + MIN_ANSWER <= m.window) or (
+        max(ordered, key=lambda m: m.window),
+    )
+
+
+@dataclass(slots=True)
+class _Line:
+    """An open client of one provider and its free places."""
+
+    provider: Provider
+    wire: Wire
+    places: asyncio.Semaphore
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One turn's answer as it grows over its calls."""
+
+    request: ChatRequest
+    deadline: float
+    """On the loop's clock."""
+    texts: list[str] = field(default_factory=list[str])
+    chars: int = 0
+    model: str = ""
+    """Who wrote last; empty before any text."""
+    usage: Usage = Usage()
+    has_noticed: bool = False
+    was_empty: bool = False
+
+    def messages(self, model: Model) -> tuple[ChatMessage, ...]:
+        """The prompt for the next call, with the text so far to go on from."""
+        messages = self.request.messages
+        if not model.accepts_images:
+            messages = tuple(
+                replace(m, images=(), text=m.text or UNSEEN) if m.images else m for m in messages
+            )
+        if self.texts:
+            messages += (ChatMessage("assistant", "".join(self.texts)), ChatMessage("user", GO_ON))
+        return messages
+
+    def broken_ending(self) -> Ending:
+        """What an answer is that no model has ended."""
+        if self.texts:
+            return Ending.BROKEN
+        return Ending.EMPTY if self.was_empty else Ending.FAILED
+
+
+class Router:
+    """Asks models for one answer at a time per call of :meth:`answer`; safe for many at once."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        settings: RoutingSettings,
+        breaker: Breaker,
+        open_wire: Callable[[Provider], Wire],
+    ) -> None:
+        self._catalog = catalog
+        self._settings = settings
+        self._breaker = breaker
+        self._open_wire = open_wire
+        self._lines: dict[str, _Line] = {}
+
+    async def aclose(self) -> None:
+        """Closes every provider's connections."""
+        for line in self._lines.values():
+            await line.wire.aclose()
+        self._lines.clear()
+
+    def estimate(self, request: ChatRequest, text: str) -> Usage:
+        """What an answer that was stopped at ``text`` took, roughly: a generator that is closed cannot report it."""
+        model = next(iter(choose(self._catalog, request)), None)
+        if model is None:
+            return Usage()
+        prompt, answer = estimate_prompt(request.messages), estimate_tokens(text)
+        return Usage(model.name, prompt, answer, model.cost(prompt, answer), 1)
+
+    async def answer(self, request: ChatRequest) -> AsyncGenerator[Part, None]:
+        """Text, at most one ``fallback`` notice, and exactly one Finished at the end.
+
+        Raises nothing but CancelledError. Cancelling it, or closing the generator, ends the model call.
+        """
+        answer = _Answer(request, asyncio.get_running_loop().time() + self._settings.total_seconds)
+        ending = Ending.FAILED
+        try:
+            candidates = choose(self._catalog, request)
+            if not candidates:
+                yield Notice("no_models")
+            elif request.needs_vision and not candidates[0].accepts_images:
+                yield Notice("no_vision")
+            async with aclosing(self._ask_in_turn(answer, candidates)) as parts:
+                async for part in parts:
+                    if isinstance(part, Ending):
+                        ending = part
+                    else:
+                        yield part
+        except Exception:
+            # The last line of defence: whatever is wrong in here, the person gets an ending.
+            log.exception("router_failed")
+            ending = answer.broken_ending()
+        yield Finished(ending, answer.usage)
+
+    async def _ask_in_turn(
+        self, answer: _Answer, candidates: tuple[Model, ...]
+    ) -> AsyncGenerator[Part | Ending, None]:
+        loop = asyncio.get_running_loop()
+        queue = deque(candidates)
+        last, pause = "", RETRY_SECONDS
+        while queue and answer.usage.calls < MAX_CALLS and loop.time() < answer.deadline:
+            model = queue.popleft()
+            if model.name == last:
+                await asyncio.sleep(pause)
+            try:
+                async with aclosing(self._ask(answer, model)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                        if isinstance(piece, Ending):
+                            return
+                answer.was_empty = True
+            except ModelError as error:
+                if model.name != last and 0 <= (error.retry_after or -1) <= PATIENCE_SECONDS:
+                    pause = max(RETRY_SECONDS, error.retry_after or 0)
+                    queue.appendleft(model)
+                elif error.retryable:
+                    queue.append(model)
+            last = model.name
+        yield answer.broken_ending()
+
+    async def _ask(self, answer: _Answer, model: Model) -> AsyncGenerator[Part | Ending, None]:
+        """One call: its text, and its ending; no ending where the model had nothing to say. Raises ModelError."""
+        fresh = _Fresh(is_first=not answer.texts)
+        answered = ""
+        done: Done | None = None
+        is_alive = False
+        messages = answer.messages(model)
+        try:
+            async with aclosing(self._call(answer, model, messages)) as pieces:
+                async for piece in pieces:
+                    is_alive = True
+                    if isinstance(piece, Done):
+                        done = piece
+                        break
+                    if not (text := fresh.admit(piece)):
+                        continue
+                    if answer.model not in ("", model.name) and not answer.has_noticed:
+                        answer.has_noticed = True
+                        yield Notice("fallback", {"model": model.name})
+                    answer.model = model.name
+                    answer.texts.append(text)
+                    answered += text
+                    answer.chars += len(text)
+                    yield TextDelta(text)
+                    if answer.chars > MAX_ANSWER_CHARS:
+                        done = Done(Ending.LENGTH)
+                        break
+        finally:
+            if is_alive:
+                self._tally(answer, model, messages, answered, done)
+        if done is not None and (answered or done.ending is Ending.FILTERED):
+            yield done.ending
+
+    def _tally(
+        self,
+        answer: _Answer,
+        model: Model,
+        messages: tuple[ChatMessage, ...],
+        answered: str,
+        done: Done | None,
+    ) -> None:
+        """Adds what a call took, as reported or else estimated."""
+        prompt = done.prompt_tokens if done else None
+        written = done.answer_tokens if done else None
+        prompt = estimate_prompt(messages) if prompt is None else prompt
+        written = estimate_tokens(answered) if written is None else written
+        usage = answer.usage
+        answer.usage = Usage(
+            model.name,
+            usage.prompt_tokens + prompt,
+            usage.answer_tokens + written,
+            usage.cost + model.cost(prompt, written),
+            usage.calls,
+        )
+
+    async def _call(
+        self, answer: _Answer, model: Model, messages: tuple[ChatMessage, ...]
+    ) -> AsyncGenerator[str | Done, None]:
+        """One call within its place, deadlines and breaker. Raises ModelError."""
+        line = await self._line(self._catalog.provider(model.provider))
+        try:
+            async with asyncio.timeout_at(answer.deadline):
+                await line.places.acquire()
+        except TimeoutError:
+            raise ModelError(ModelFault.TIMEOUT, "no free place at the provider") from None
+        if not self._breaker.admits(model.provider):
+            line.places.release()
+            raise ModelError(ModelFault.UNREACHABLE, "out of service")
+        answer.usage = replace(answer.usage, calls=answer.usage.calls + 1)
+        report = self._breaker.withdrawn
+        limit = _answer_limit(model, answer.request, messages)
+        call = ModelCall(model, messages, limit, answer.request.sender)
+        try:
+            async with aclosing(line.wire.stream(call)) as stream:
+                async for piece in self._in_time(stream, answer.deadline):
+                    if isinstance(piece, Done):
+                        report = self._breaker.succeeded
+                    yield piece
+        except ModelError as error:
+            log.warning("model_failed", model=model.name, provider=model.provider, error=str(error))
+            if error.fault is not ModelFault.REFUSED and asyncio.get_running_loop().time() < answer.deadline:
+                report = self._breaker.failed
+            raise
+        finally:
+            report(model.provider)
+            line.places.release()
+
+    async def _in_time(
+        self, stream: AsyncGenerator[str | Done, None], deadline: float
+    ) -> AsyncGenerator[str | Done, None]:
+        """The stream's pieces, each within its deadline; the deadline never runs while the consumer is busy.
+
+        A model that thinks counts as alive: only its first piece is waited for as a first token.
+        """
+        loop = asyncio.get_running_loop()
+        late = ModelError(ModelFault.TIMEOUT, "no first token in time")
+        patience = self._settings.first_token_seconds
+        while True:
+            try:
+                async with asyncio.timeout_at(min(loop.time() + patience, deadline)):
+                    piece = await anext(stream)
+            except TimeoutError:
+                raise late from None
+            yield piece
+            if isinstance(piece, Done):
+                return
+            late = ModelError(ModelFault.TIMEOUT, "the stream stalled", retryable=True)
+            patience = self._settings.stall_seconds
+
+    async def _line(self, provider: Provider) -> _Line:
+        line = self._lines.get(provider.name)
+        if line is not None and line.provider == provider:
+            return line
+        fresh = _Line(provider, self._open_wire(provider), asyncio.Semaphore(provider.max_concurrent))
+        self._lines[provider.name] = fresh
+        if line is not None:
+            await line.wire.aclose()
+        return fresh
+
+
+class _Fresh:
+    """Holds a call's beginning back while it is blank, so that a blank answer shows nothing at all."""
+
+    def __init__(self, is_first: bool) -> None:
+        self._is_first = is_first
+        self._held = ""
+        self._is_open = False
+
+    def admit(self, piece: str) -> str:
+        """The text to show now. Blank space is kept where a text goes on, and dropped where one begins."""
+        if self._is_open:
+            return piece
+        self._held += piece
+        if not self._held.strip():
+            return ""
+        self._is_open = True
+        return self._held.lstrip() if self._is_first else self._held
+
+
+def _answer_limit(model: Model, request: ChatRequest, messages: tuple[ChatMessage, ...]) -> int:
+    """Tokens the answer may take: servers refuse a limit that does not fit beside the prompt."""
+    room = model.window - estimate_prompt(messages) * 9 // 8
+    return max(min(model.max_answer, request.max_answer or model.max_answer, room), MIN_ANSWER // 4)

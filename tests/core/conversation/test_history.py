@@ -1,0 +1,181 @@
+"""The tree on a real server: paths, branches, cuts, forgetting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
+from core.conversation.mailbox import Mailbox
+from core.message import Deletion, Message, Quote
+from core.parts import Ending, Usage
+from core.storage.client import Store
+from tests.builders import conversation, message
+
+
+class Chat:
+    """Asks and answers in one conversation, as the engine and the worker do."""
+
+    def __init__(self, store: Store, *, window: int = 100_000, max_messages: int = 1000) -> None:
+        self.mailbox = Mailbox(store, "w", max_waiting=10, keep_days=30)
+        self.history = History(store, keep_days=30, max_messages=max_messages)
+        self.window = window
+        self.answers = 1000
+
+    async def ask(self, text: str, id: str = "", *, mode: Mode = Mode.ASK, answer: str = "", **values: Any) -> Path | None:
+        asked = message(text, id, **values)
+        await self.mailbox.post([asked])
+        turn = await self.mailbox.take(conversation())
+        assert turn is not None
+        assert isinstance(turn.incoming, Message)
+        path = await self.history.path(
+            turn, mode, Question.of(asked), id=asked.id, reply_to=asked.reply_to, window=self.window
+        )
+        if path is not None:
+            turn.question = path.question
+            if path.previous:
+                turn.pages = dict(enumerate(path.previous.pages))
+            else:
+                self.answers += 2
+                turn.pages = {0: str(self.answers), 1: str(self.answers + 1)}
+        said = answer or f"re:{text}"
+        pages = tuple(turn.pages.values())
+        await self.mailbox.finish(turn, Answer(said, pages, Ending.COMPLETE).to_payload(), count_tokens(said), Usage())
+        return path
+
+    async def texts(self, text: str, **values: Any) -> list[str]:
+        path = await self.ask(text, **values)
+        assert path is not None
+        return [node.said.text for node in path.nodes]
+
+
+async def test_the_context_is_what_was_said(store: Store) -> None:
+    chat = Chat(store)
+    assert await chat.texts("a") == ["a"]
+    assert await chat.texts("b") == ["a", "re:a", "b"]
+    assert await chat.texts("c") == ["a", "re:a", "b", "re:b", "c"]
+
+
+async def test_a_reply_to_an_older_answer_branches_there(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a")
+    await chat.ask("b")
+    # Either page of the first answer stands for it.
+    for page in ("1002", "1003"):
+        assert await chat.texts("c", reply_to=page) == ["a", "re:a", "c"]
+    assert await chat.texts("d") == ["a", "re:a", "c", "re:c", "d"]
+
+
+async def test_a_reply_to_an_unknown_message_goes_on_from_the_newest(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a")
+    path = await chat.ask("b", reply_to="555", quote=Quote("555", "Bob", "quoted"))
+    assert path is not None
+    question = path.nodes[-1].said
+    assert isinstance(question, Question)
+    assert question.quote == Quote("555", "Bob", "quoted")
+    assert [node.said.text for node in path.nodes] == ["a", "re:a", "b"]
+
+
+async def test_an_edited_question_is_answered_anew_in_place(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a", id="1")
+    await chat.ask("b", id="2")
+    await chat.ask("c", id="3")
+    path = await chat.ask("B!", id="2", edited=True)
+    assert path is not None
+    assert [node.said.text for node in path.nodes] == ["a", "re:a", "B!"]
+    assert path.previous is not None
+    assert path.previous.text == "re:b"
+    assert path.previous.pages == ("1004", "1005")
+    # It is a new branch: the conversation goes on from the edit.
+    assert await chat.texts("d") == ["a", "re:a", "B!", "re:B!", "d"]
+
+
+async def test_regenerating_answers_the_same_question_in_the_same_messages(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a")
+    await chat.ask("b")
+    path = await chat.ask("", mode=Mode.AGAIN, answer="other")
+    assert path is not None
+    assert [node.said.text for node in path.nodes] == ["a", "re:a", "b"]
+    assert path.previous is not None
+    assert path.previous.pages == ("1004", "1005")
+    assert await chat.texts("c") == ["a", "re:a", "b", "other", "c"]
+
+
+async def test_regenerating_and_continuing_need_an_answer(store: Store) -> None:
+    chat = Chat(store)
+    assert await chat.ask("", mode=Mode.AGAIN) is None
+    assert await chat.ask("go on", mode=Mode.MORE) is None
+    await chat.ask("a")
+    assert await chat.texts("go on", mode=Mode.MORE) == ["a", "re:a", "go on"]
+
+
+async def test_a_deleted_question_is_gone_from_every_path_with_its_answer(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("secret", id="1")
+    await chat.ask("b")
+    assert await chat.mailbox.forget(Deletion(conversation(), ("1",), "x")) == 1
+    assert await chat.texts("c") == ["b", "re:b", "c"]
+    assert await chat.texts("d", reply_to="1002") == ["d"]
+    dump = str([await store.redis.hgetall(key) async for key in store.redis.scan_iter("*tree*")])
+    assert "secret" not in dump
+
+
+async def test_forgetting_an_answer_takes_its_question_along(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("secret")
+    await chat.ask("b")
+    assert await chat.mailbox.forget(Deletion(conversation(), ("1003",), "x")) == 1
+    assert await chat.texts("c") == ["b", "re:b", "c"]
+    assert await chat.mailbox.forget(Deletion(conversation(), ("1003",), "x")) == 0
+
+
+async def test_new_starts_afresh_and_replies_still_reach_back(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a")
+    await chat.history.start_afresh(conversation())
+    assert await chat.texts("b") == ["b"]
+    assert await chat.texts("c", reply_to="1002") == ["a", "re:a", "c"]
+
+
+async def test_the_cut_moves_in_steps_of_a_quarter(store: Store) -> None:
+    """So the prompt's beginning stays the same for many turns."""
+    chat = Chat(store, window=400)
+    firsts: list[str] = []
+    for number in range(60):
+        texts = await chat.texts(f"{number:02d} " + "x" * 20)
+        assert sum(map(count_tokens, texts)) <= 400
+        firsts.append(texts[0][:2])
+    changes = sum(a != b for a, b in zip(firsts, firsts[1:], strict=False))
+    assert firsts[-1] > "40"
+    assert 5 <= changes <= 15
+
+
+async def test_a_question_longer_than_the_window_stands_alone(store: Store) -> None:
+    chat = Chat(store, window=100)
+    await chat.ask("a")
+    assert await chat.texts("y" * 4000) == ["y" * 4000]
+
+
+async def test_the_oldest_messages_go_first(store: Store) -> None:
+    chat = Chat(store, max_messages=9)
+    for text in "abcdef":
+        await chat.ask(text)
+    trees = [key async for key in store.redis.scan_iter("*tree*")]
+    assert await store.redis.hlen(trees[0]) < 20
+    texts = await chat.texts("g")
+    assert texts[-3:] == ["f", "re:f", "g"]
+    assert "a" not in texts
+
+
+async def test_conversations_see_nothing_of_each_other(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a")
+    other = message("b", chat="200")
+    await chat.mailbox.post([other])
+    turn = await chat.mailbox.take(conversation("200"))
+    assert turn is not None
+    path = await chat.history.path(turn, Mode.ASK, Question.of(other), id=other.id, reply_to="1002", window=1000)
+    assert path is not None
+    assert [node.said.text for node in path.nodes] == ["b"]

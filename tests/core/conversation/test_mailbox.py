@@ -1,0 +1,242 @@
+"""The mailbox on a real server: durable, once, in order, one holder at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from core.conversation import mailbox as mailbox_module
+from core.conversation.mailbox import Mailbox, Posted, Turn
+from core.errors import LeaseLost
+from core.message import Author, Deletion, Message
+from core.parts import Ending, Usage
+from core.storage.client import Store
+from tests.builders import call, conversation, message
+
+
+def box(store: Store, worker: str = "w1", max_waiting: int = 5) -> Mailbox:
+    return Mailbox(store, worker, max_waiting=max_waiting, keep_days=30)
+
+
+async def take(mailbox: Mailbox, chat: str = "100") -> Turn:
+    turn = await mailbox.take(conversation(chat))
+    assert turn is not None
+    return turn
+
+
+async def finish(mailbox: Mailbox, turn: Turn) -> Turn | None:
+    return await mailbox.finish(turn, "{}", 1, Usage())
+
+
+async def test_a_value_comes_out_as_it_went_in(store: Store) -> None:
+    mailbox = box(store)
+    sent = message("héllo\n世界 \U0001f600", author=Author("9", 'A "quoted" name', language="zh"))
+    await mailbox.post([sent])
+    assert (await take(mailbox)).incoming == sent
+
+
+async def test_turns_come_oldest_first_and_then_none(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message(text) for text in "abc"])
+    turn: Turn | None = await take(mailbox)
+    seen: list[str] = []
+    while turn is not None:
+        assert isinstance(turn.incoming, Message)
+        seen.append(turn.incoming.text)
+        turn = await finish(mailbox, turn)
+    assert seen == ["a", "b", "c"]
+    assert await mailbox.take(conversation()) is None
+    assert await mailbox.waiting() == []
+
+
+async def test_an_update_is_accepted_once(store: Store) -> None:
+    mailbox = box(store)
+    first = message()
+    assert await mailbox.post([first, first]) == [Posted.ACCEPTED, Posted.SEEN]
+    assert await mailbox.post([first]) == [Posted.SEEN]
+    assert await finish(mailbox, await take(mailbox)) is None
+
+
+async def test_one_notice_stands_for_all_that_are_too_many(store: Store) -> None:
+    mailbox = box(store, max_waiting=3)
+    posted = await mailbox.post([message(str(n)) for n in range(1000)])
+    assert posted.count(Posted.ACCEPTED) == 3
+    assert posted.count(Posted.FULL) == 997
+    turn: Turn | None = await take(mailbox)
+    overflows: list[int] = []
+    while turn is not None:
+        overflows.append(turn.overflow)
+        turn = await finish(mailbox, turn)
+    assert overflows == [0, 0, 0, 997]
+
+
+async def test_a_second_worker_is_held_off_until_the_lease_ends(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_module, "LEASE_SECONDS", 0.2)
+    first, second = box(store, "w1"), box(store, "w2")
+    await first.post([message("a")])
+    stale = await take(first)
+    assert await second.take(conversation()) is None
+    assert await second.waiting() == []
+    await asyncio.sleep(0.25)
+    assert await second.waiting() == [conversation()]
+    turn = await take(second)
+    assert turn.takeovers == 1
+    assert turn.incoming == stale.incoming
+    assert turn.id == stale.id
+    # Everything the first one still tries is refused.
+    with pytest.raises(LeaseLost):
+        await first.created(stale, 0, "77")
+    with pytest.raises(LeaseLost):
+        await finish(first, stale)
+    with pytest.raises(LeaseLost):
+        await first.release(stale)
+    await first.renew([stale])
+    assert stale.interrupted.is_set()
+    with pytest.raises(LeaseLost):
+        stale.check_lease()
+    assert await finish(second, turn) is None
+
+
+async def test_a_lease_is_kept_by_renewing_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox_module, "LEASE_SECONDS", 0.4)
+    first, second = box(store, "w1"), box(store, "w2")
+    await first.post([message("a")])
+    turn = await take(first)
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        await first.renew([turn])
+        assert await second.take(conversation()) is None
+        await asyncio.sleep(0.1)
+    assert not turn.interrupted.is_set()
+
+
+async def test_a_worker_that_comes_back_has_its_own_turns_at_once(store: Store) -> None:
+    await box(store).post([message("a")])
+    before = await take(box(store, "w1"))
+    again = box(store, "w1")
+    assert await again.waiting(own=True) == [conversation()]
+    turn = await take(again)
+    assert turn.takeovers == 1
+    assert turn.incoming == before.incoming
+
+
+async def test_a_turn_that_is_handed_over_is_no_takeover(store: Store) -> None:
+    first, second = box(store, "w1"), box(store, "w2")
+    await first.post([message("a")])
+    await first.release(await take(first))
+    assert (await take(second)).takeovers == 0
+
+
+async def test_the_record_tells_a_successor_what_was_created(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a")])
+    turn = await take(mailbox)
+    await mailbox.about_to_create(turn, 0, "41")
+    await mailbox.created(turn, 0, "42")
+    await mailbox.about_to_create(turn, 1, "42", "the whole answer", Ending.LENGTH)
+    successor = await take(mailbox)
+    assert successor.pages == {0: "42"}
+    assert successor.slot == (1, "42")
+    assert successor.text == "the whole answer"
+    assert successor.ending is Ending.LENGTH
+
+
+async def test_finishing_twice_does_not_close_the_next_turn(store: Store) -> None:
+    """The reply to a finish can be lost: the store then runs it again."""
+    mailbox = box(store)
+    await mailbox.post([message("a"), message("b")])
+    turn = await take(mailbox)
+    following = await finish(mailbox, turn)
+    again = await finish(mailbox, turn)
+    assert following is not None
+    assert again is not None
+    assert again.number == following.number
+    assert isinstance(again.incoming, Message)
+    assert again.incoming.text == "b"
+
+
+async def test_an_edit_of_a_waiting_message_takes_its_place(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a"), message("b", id="2"), message("c")])
+    await mailbox.post([message("B!", id="2", edited=True)])
+    texts: list[str] = []
+    turn: Turn | None = await take(mailbox)
+    while turn is not None:
+        assert isinstance(turn.incoming, Message)
+        texts.append(turn.incoming.text)
+        turn = await finish(mailbox, turn)
+    assert texts == ["a", "B!", "c"]
+
+
+async def test_an_edit_of_the_open_question_interrupts_its_answer(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a", id="1")])
+    turn = await take(mailbox)
+    await mailbox.post([message("A!", id="1", edited=True)])
+    await mailbox.renew([turn])
+    assert turn.reason == Ending.SUPERSEDED
+    following = await finish(mailbox, turn)
+    assert following is not None
+    assert isinstance(following.incoming, Message)
+    assert following.incoming.text == "A!"
+
+
+async def test_a_deleted_message_is_not_answered(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a", id="1"), message("b", id="2"), message("c", id="3")])
+    turn = await take(mailbox)
+    assert await mailbox.forget(Deletion(conversation(), ("1", "2"), "d")) == 2
+    await mailbox.renew([turn])
+    assert turn.reason == "forgotten"
+    following = await finish(mailbox, turn)
+    assert following is not None
+    assert following.incoming.id == "3"
+
+
+async def test_stop_ends_the_open_turn_but_not_its_own(store: Store) -> None:
+    mailbox = box(store)
+    stop = call("stop")
+    assert not await mailbox.stop(stop)
+    await mailbox.post([message("a")])
+    turn = await take(mailbox)
+    await mailbox.post([stop])
+    assert await mailbox.stop(stop)
+    await mailbox.renew([turn])
+    assert turn.reason == Ending.STOPPED
+    own = await finish(mailbox, turn)
+    assert own is not None
+    assert not await mailbox.stop(stop)
+    assert await mailbox.has_stopped(stop)
+    assert not own.interrupted.is_set()
+
+
+async def test_conversations_do_not_wait_for_each_other(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a", chat="1"), message("b", chat="2")])
+    first, second = await take(mailbox, "1"), await take(mailbox, "2")
+    assert first.conversation != second.conversation
+    assert {str(c) for c in await mailbox.waiting(own=True)} == {str(first.conversation), str(second.conversation)}
+
+
+async def test_usage_is_counted(store: Store) -> None:
+    mailbox = box(store)
+    for _ in range(2):
+        await mailbox.post([message("a")])
+        await mailbox.finish(await take(mailbox), "{}", 1, Usage("m", 100, 50, 7, 1))
+    keys = [key async for key in store.redis.scan_iter("*usage*")]
+    assert len(keys) == 1
+    assert await store.redis.hgetall(keys[0]) == {"m:prompt": "200", "m:answer": "100", "m:cost": "14", "m:calls": "2"}
+
+
+async def test_nothing_stays_without_a_lifetime_once_all_is_answered(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a"), call("help")])
+    turn: Turn | None = await take(mailbox)
+    while turn is not None:
+        turn = await finish(mailbox, turn)
+    async for key in store.redis.scan_iter("*"):
+        assert await store.redis.ttl(key) > 0, key

@@ -1,0 +1,380 @@
+"""An OpenAI-compatible server on loopback: real speed on demand, every known fault, and the checks of the real one.
+
+A fault is queued (``server.fail(Fault.RESET)``) or asked for in the last user text: ``[fault:reset]``,
+``[fault:reset=5]`` (its number: tokens before it, or seconds), ``[fault:reset@stub]`` (one model only).
+Run by hand or for a benchmark: ``python -m tests.platforms.openai_server --port 8001 --first-token 0.2``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from aiohttp import web
+
+from tests.platforms.openai_checks import Refusal, check_chat, last_user_text
+
+MARKER = re.compile(r"\[fault:([a-z_]+)(?:=([0-9.]+))?(?:@([^\]]+))?\]")
+TOKEN = re.compile(r"\s*\S+|\s+")
+Body = dict[str, Any]
+Reply = str | Callable[[Body], str]
+
+
+class Fault(StrEnum):
+    """What can go wrong. The number of a fault is seconds for SLOW, RATE_LIMIT, else tokens sent before it."""
+
+    SLOW = "slow"
+    STALL = "stall"
+    PINGS = "pings"
+    """Stalls, but sends a comment line ten times a second, as some proxies do."""
+    RESET = "reset"
+    NO_FINISH = "no_finish"
+    RATE_LIMIT = "rate_limit"
+    SERVER_ERROR = "server_error"
+    UNAUTHORISED = "unauthorised"
+    HTML = "html"
+    BROKEN_JSON = "broken_json"
+    ERROR_EVENT = "error_event"
+    NO_CHOICES = "no_choices"
+    EMPTY = "empty"
+    BLANK = "blank"
+    LENGTH = "length"
+    CONTENT_FILTER = "content_filter"
+    NO_END = "no_end"
+    """A finish reason, then neither [DONE] nor the end of the stream."""
+
+
+BEFORE_ANSWER = frozenset({Fault.RATE_LIMIT, Fault.SERVER_ERROR, Fault.UNAUTHORISED, Fault.HTML})
+FINISH = {Fault.LENGTH: "length", Fault.CONTENT_FILTER: "content_filter"}
+DEFAULT_TOKENS_BEFORE = 3
+DEFAULT_SLOW_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault to come; ``model`` empty: whichever is asked next."""
+
+    fault: Fault
+    number: float | None = None
+    model: str = ""
+
+
+@dataclass(slots=True)
+class Recorded:
+    """One chat request as it came, and how it went: ``open``, ``done``, ``cut`` (by us) or ``left`` (by the client)."""
+
+    body: Body
+    headers: dict[str, str]
+    outcome: str = "open"
+    tokens: int = 0
+
+    @property
+    def model(self) -> str:
+        return self.body["model"]
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return self.body["messages"]
+
+
+def echo(body: Body) -> str:
+    """The reply that makes the context visible: how many messages came, and the last user text."""
+    return f"[{len(body['messages'])}] {last_user_text(body)}"
+
+
+@dataclass
+class OpenAIServer:
+    """Start it with ``async with``. Speed: ``first_token`` and ``tick`` in seconds; ``tokens_per_second`` 0: at once.
+
+    ``tokens`` makes every answer that long, by cutting or filling up; ``tick`` is the shortest time
+    between two writes: the tokens due meanwhile go out in one.
+    """
+
+    models: Sequence[str] = ("stub",)
+    reply: Reply = echo
+    first_token: float = 0.0
+    tokens_per_second: float = 0.0
+    tokens: int | None = None
+    tick: float = 0.0
+    api_key: str = ""
+    blind: Sequence[str] = ()
+    """Models that refuse images."""
+    reports_usage: bool = True
+    records: bool = True
+    port: int = 0
+    requests: list[Recorded] = field(default_factory=list[Recorded])
+    strikes: deque[Strike] = field(default_factory=deque[Strike])
+    active: int = 0
+    """Chat requests being answered: the slots in use."""
+    peak: int = 0
+
+    async def __aenter__(self) -> OpenAIServer:
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/health", self._health)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        # Cancelled handlers are how a slot comes free when the client goes away.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, backlog=1024)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def fail(self, fault: Fault, number: float | None = None, *, model: str = "", times: int = 1) -> None:
+        """Queues a fault for the next ``times`` requests (to ``model``)."""
+        self.strikes.extend([Strike(fault, number, model)] * times)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _models(self, request: web.Request) -> web.Response:
+        rows = [{"id": name, "object": "model", "created": 0, "owned_by": "tests"} for name in self.models]
+        return web.json_response({"object": "list", "data": rows})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        try:
+            body: Body = await request.json()
+        except (ValueError, UnicodeDecodeError):
+            return _error(Refusal(400, "We could not parse the JSON body of your request."))
+        record = Recorded(body, dict(request.headers))
+        if self.records:
+            self.requests.append(record)
+        if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
+            record.outcome = "refused"
+            return _error(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
+        if refusal := check_chat(body, self.models, self.blind):
+            record.outcome = "refused"
+            return _error(refusal)
+        self.active += 1
+        self.peak = max(self.peak, self.active)
+        try:
+            response = await self._answer(request, record, self._strike(body))
+        except (asyncio.CancelledError, ConnectionError):
+            record.outcome = "left"
+            raise
+        finally:
+            self.active -= 1
+        if record.outcome == "open":
+            record.outcome = "done"
+        return response
+
+    def _strike(self, body: Body) -> Strike | None:
+        for strike in self.strikes:
+            if strike.model in ("", body["model"]):
+                self.strikes.remove(strike)
+                return strike
+        if found := MARKER.search(last_user_text(body)):
+            name, number, model = found.groups()
+            if model in (None, body["model"]):
+                return Strike(Fault(name), float(number) if number else None)
+        return None
+
+    async def _answer(
+        self, request: web.Request, record: Recorded, strike: Strike | None
+    ) -> web.StreamResponse:
+        fault = strike.fault if strike else None
+        number = strike.number if strike else None
+        if fault in BEFORE_ANSWER:
+            record.outcome = "cut"
+            return _early(fault, number)
+        tokens = self._tokens(record.body, fault, number)
+        started = time.monotonic()
+        if fault is Fault.SLOW:
+            started += DEFAULT_SLOW_SECONDS if number is None else number
+        if not record.body.get("stream"):
+            await asyncio.sleep(started + self._due(len(tokens)) - time.monotonic())
+            record.tokens = len(tokens)
+            return web.json_response(self._whole(record.body, tokens, fault))
+        return await self._stream(request, record, tokens, started, fault)
+
+    def _tokens(self, body: Body, fault: Fault | None, number: float | None) -> list[str]:
+        if fault in (Fault.EMPTY, Fault.NO_CHOICES):
+            return []
+        if fault is Fault.BLANK:
+            return ["\n", " ", "\n"]
+        text = self.reply(body) if callable(self.reply) else self.reply
+        tokens: list[str] = TOKEN.findall(text)
+        if self.tokens is not None:
+            tokens = (tokens + [f" word{n}" for n in range(self.tokens - len(tokens))])[: self.tokens]
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        if fault is not None and fault is not Fault.SLOW:
+            before = DEFAULT_TOKENS_BEFORE if number is None else int(number)
+            limit = min(before, limit or before) if fault is not Fault.NO_END else limit
+        return tokens[:limit]
+
+    def _due(self, sent: int) -> float:
+        """Seconds after the start at which token number ``sent`` (from 0) is due."""
+        return self.first_token + (sent / self.tokens_per_second if self.tokens_per_second else 0.0)
+
+    async def _stream(
+        self, request: web.Request, record: Recorded, tokens: list[str], started: float, fault: Fault | None
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        chunk = _chunks(record.body["model"])
+        pending = [chunk('{"role":"assistant","content":""}')]
+        total = len(tokens)
+        while record.tokens < total:
+            now = time.monotonic() - started
+            while record.tokens < total and self._due(record.tokens) <= now:
+                pending.append(chunk(f'{{"content":{json.dumps(tokens[record.tokens])}}}'))
+                record.tokens += 1
+            if pending:
+                await response.write(b"".join(pending))
+                pending.clear()
+            if record.tokens < total:
+                pause = started + self._due(record.tokens) - time.monotonic()
+                await asyncio.sleep(max(pause, self.tick if record.tokens else 0.0))
+        if fault is not None and await self._break_off(request, response, chunk, fault):
+            record.outcome = "cut"
+            return response
+        reason = FINISH[fault] if fault in FINISH else self._reason(record.body, total)
+        pending.append(chunk("{}", json.dumps(reason)))
+        if self.reports_usage and (record.body.get("stream_options") or {}).get("include_usage"):
+            usage = json.dumps(_usage(record.body, total))
+            pending.append(chunk("", usage=usage))
+        if fault is Fault.NO_END:
+            await response.write(b"".join(pending))
+            await asyncio.Event().wait()
+        pending.append(b"data: [DONE]\n\n")
+        await response.write(b"".join(pending))
+        await response.write_eof()
+        return response
+
+    def _reason(self, body: Body, total: int) -> str:
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        return "length" if limit is not None and total >= limit else "stop"
+
+    async def _break_off(
+        self, request: web.Request, response: web.StreamResponse, chunk: Callable[..., bytes], fault: Fault
+    ) -> bool:
+        """Carries a fault in mid-stream out; True where the stream ends by it."""
+        match fault:
+            case Fault.STALL:
+                await asyncio.Event().wait()
+            case Fault.PINGS:
+                while True:
+                    await response.write(b": still thinking\n\n")
+                    await asyncio.sleep(0.1)
+            case Fault.RESET:
+                # What was written is to arrive before the reset does.
+                await asyncio.sleep(0.02)
+                if request.transport is not None:
+                    request.transport.abort()
+            case Fault.NO_FINISH:
+                await response.write_eof()
+            case Fault.BROKEN_JSON:
+                await response.write(b'data: {"id": "chatcmpl-1", "choices": [{"delta"\n\n')
+                await response.write_eof()
+            case Fault.ERROR_EVENT:
+                error = {"message": "The server had an error.", "type": "server_error", "code": None}
+                await response.write(f"data: {json.dumps({'error': error})}\n\n".encode())
+                await response.write_eof()
+            case Fault.NO_CHOICES:
+                await response.write(chunk("") * 3 + b"data: [DONE]\n\n")
+                await response.write_eof()
+            case _:
+                return False
+        return True
+
+    def _whole(self, body: Body, tokens: list[str], fault: Fault | None) -> Body:
+        reason = FINISH[fault] if fault in FINISH else self._reason(body, len(tokens))
+        message = {"role": "assistant", "content": "".join(tokens), "refusal": None}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
+        return {
+            "id": "chatcmpl-stub",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": body["model"],
+            "choices": [] if fault is Fault.NO_CHOICES else [choice],
+            "usage": _usage(body, len(tokens)),
+        }
+
+
+def _chunks(model: str) -> Callable[..., bytes]:
+    """A maker of stream events, which encodes per token only what differs."""
+    head = (
+        f'data: {{"id":"chatcmpl-stub","object":"chat.completion.chunk","created":{int(time.time())},'
+        f'"model":{json.dumps(model)},"service_tier":"default","system_fingerprint":"fp_stub","choices":['
+    )
+
+    def chunk(delta: str, reason: str = "null", *, usage: str = "null") -> bytes:
+        choice = f'{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{reason}}}' if delta else ""
+        return f'{head}{choice}],"usage":{usage}}}\n\n'.encode()
+
+    return chunk
+
+
+def _usage(body: Body, answer: int) -> dict[str, int]:
+    prompt = len(json.dumps(body["messages"])) // 4
+    return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
+
+
+def _error(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:
+    error = {"message": refusal.message, "type": refusal.type, "param": refusal.param, "code": refusal.code}
+    return web.json_response({"error": error}, status=refusal.status, headers=headers)
+
+
+def _early(fault: Fault | None, number: float | None) -> web.Response:
+    if fault is Fault.RATE_LIMIT:
+        after = {} if number is None else {"Retry-After": f"{number:g}"}
+        return _error(Refusal(429, "Rate limit reached.", type="tokens", code="rate_limit_exceeded"), after)
+    if fault is Fault.UNAUTHORISED:
+        return _error(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
+    if fault is Fault.HTML:
+        return web.Response(text="<!DOCTYPE html><html><body>Sign in</body></html>", content_type="text/html")
+    return _error(Refusal(500, "The server had an error.", type="server_error"))
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    server = OpenAIServer(
+        models=options.model or ("stub",),
+        reply=options.reply if options.reply is not None else echo,
+        first_token=options.first_token,
+        tokens_per_second=options.tokens_per_second,
+        tokens=options.tokens,
+        tick=options.tick,
+        records=False,
+        port=options.port,
+    )
+    async with server:
+        print(server.url, flush=True)
+        await asyncio.Event().wait()
+
+
+def main() -> None:
+    """Serves until interrupted; the first line printed is the base URL."""
+    parser = argparse.ArgumentParser(description="An OpenAI-compatible stub on loopback.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--model", action="append", help="repeatable; stub by default")
+    parser.add_argument("--reply", help="text of every answer; by default the last user text comes back")
+    parser.add_argument("--first-token", type=float, default=0.2, help="seconds")
+    parser.add_argument("--tokens-per-second", type=float, default=50.0, help="0: at once")
+    parser.add_argument("--tokens", type=int, default=40, help="length of every answer")
+    parser.add_argument(
+        "--tick", type=float, default=0.0, help="shortest time between two writes, in seconds"
+    )
+    try:
+        asyncio.run(_serve(parser.parse_args()))
+    except KeyboardInterrupt:
+        pass
+
+
+if __name__ == "__main__":
+    main()
