@@ -119,9 +119,7 @@ class Outbound(Protocol):
         """Shows that an answer is being made."""
         ...
 
-    async def send_file(
-        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot
-    ) -> str:
+    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
         """Creates a message with a file; its id."""
         ...
 

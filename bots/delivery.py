@@ -106,9 +106,7 @@ def target_of(turn: Turn) -> Target:
 class _Show:
     """One answer on its way to one chat."""
 
-    def __init__(
-        self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int
-    ) -> None:
+    def __init__(self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int) -> None:
         self._turn = turn
         self._outbound = outbound
         self._able: Capabilities = outbound.capabilities
@@ -161,11 +159,7 @@ class _Show:
             if answer.finished is None:
                 reason = self._turn.reason
                 ending = (
-                    Ending.BROKEN
-                    if not reason
-                    else Ending.STOPPED
-                    if reason == Ending.STOPPED
-                    else Ending.SUPERSEDED
+                    Ending.BROKEN if not reason else Ending.STOPPED if reason == Ending.STOPPED else Ending.SUPERSEDED
                 )
                 answer.finished = Finished(ending, Usage())
         finally:

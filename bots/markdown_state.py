@@ -21,6 +21,7 @@ _TABLE_RULE = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t
 _TOKEN = re.compile(
     r"\\[!-/:-@\[-`{-~]|`+|\*+|_+|~~+|\|\|+|!?\[|<?https?://[!#-;=?-Z^_a-z{}~]+>?",
 )
+_MARKUP = re.compile(r"[\\`*_~|\[]")
 _TARGET = re.compile(r"\((?:[^()\s\\]|\\.|\([^()\s]*\))*(?:[ \t]+\"[^\"\n]*\")?[ \t]*\)")
 _MAX_LINK_TEXT = 1000
 _MAX_LINK_TARGET = 2000
@@ -150,9 +151,7 @@ def _in_fence(text: str, start: int, end: int, block: Block, fence: Fence) -> Li
     return Line(start, end, Kind.CODE, block, after)
 
 
-def _content_line(
-    text: str, start: int, end: int, block: Block, quote: str, indent: int, content: int
-) -> Line:
+def _content_line(text: str, start: int, end: int, block: Block, quote: str, indent: int, content: int) -> Line:
     items = block.items
     in_paragraph = block.paragraph >= 0
     if quote.count(">") != block.quote.count(">") and not (in_paragraph and not quote):
@@ -167,39 +166,44 @@ def _content_line(
     if not in_paragraph and indent - base >= 4:
         after = Block(last=Kind.CODE, after_blank=False, quote=quote, items=items)
         return Line(start, end, Kind.CODE, block, after)
-    item = marker is not None and indent - base < 4
-    column = indent
+    column, outer = indent, items
     while marker and column - base < 4:
         width = len(marker.group()) if marker.end() < end else len(marker.group().rstrip()) + 1
-        items = (*items, _item(marker, column + width, sibling, start))
-        content, column, base, sibling = marker.end(), column + width, column + width, None
+        base = column = column + width
+        items, sibling = (*items, _item(marker, column, sibling, start)), None
+        content = marker.end()
         marker = _ITEM.match(text, content, end)
-
-    def line(kind: Kind, header: str = "", paragraph: int = -1, marks: tuple[str, ...] = ()) -> Line:
-        after = Block(kind, False, None, quote, items, header, paragraph, marks)
-        return Line(start, end, kind, block, after)
-
-    fence = _FENCE.match(text, content, end)
-    if fence and column - base < 4:
-        opened = Fence(fence.group(1) or fence.group(3), (fence.group(2) or fence.group(4) or "").strip(), quote, column)
-        after = Block(Kind.FENCE_OPEN, False, opened, quote, items)
-        return Line(start, end, Kind.FENCE_OPEN, block, after)
+    fence = _FENCE.match(text, content, end) if column - base < 4 else None
+    if fence:
+        info = (fence.group(2) or fence.group(4) or "").strip()
+        opened = Fence(fence.group(1) or fence.group(3), info, quote, column)
+        return Line(start, end, Kind.FENCE_OPEN, block, Block(Kind.FENCE_OPEN, False, opened, quote, items))
     if rule:
-        return line(Kind.RULE)
+        return Line(start, end, Kind.RULE, block, Block(Kind.RULE, False, None, quote, items))
+    return _text_line(
+        text, Line(start, end, Kind.TEXT, block, block), quote, items, content, in_paragraph, items != outer
+    )
+
+
+def _text_line(
+    text: str, line: Line, quote: str, items: tuple[Item, ...], content: int, in_paragraph: bool, opens_item: bool
+) -> Line:
+    """A heading, an item's first line, a row of a table, or a paragraph's line."""
+    start, end, block = line.start, line.end, line.before
+    kind, header, paragraph, marks = Kind.TEXT, "", content, ()
+    cells = "|" in text[content:end]
+    row = _table_line(text, start, end, content, block) if cells and not opens_item else None
     if _HEADING.match(text, content, end):
-        return line(Kind.HEADING, paragraph=content)
-    if not item and "|" in text[content:end]:
-        row = _table_line(text, start, end, content, block)
-        if row is not None:
-            kind, header = row
-            return line(kind, header, content)
-    if item:
-        return line(Kind.ITEM, paragraph=content)
-    header = text[start:end] if "|" in text[content:end] else ""
-    if in_paragraph and block.last in (Kind.TEXT, Kind.ITEM):
-        quote = quote or block.quote
-        return line(Kind.TEXT, header, block.paragraph, block.marks)
-    return line(Kind.TEXT, header, content)
+        kind = Kind.HEADING
+    elif row is not None:
+        kind, header = row
+    elif opens_item:
+        kind = Kind.ITEM
+    else:
+        header = text[start:end] if cells else ""
+        if in_paragraph and block.last in (Kind.TEXT, Kind.ITEM):
+            quote, paragraph, marks = quote or block.quote, block.paragraph, block.marks
+    return Line(start, end, kind, block, Block(kind, False, None, quote, items, header, paragraph, marks))
 
 
 def _item(marker: re.Match[str], offset: int, sibling: Item | None, start: int) -> Item:
@@ -234,8 +238,13 @@ class Inline:
         return all(not start < cut < end for start, end in self.spans)
 
 
+_PLAIN = Inline((), ())
+
+
 def read_inline(text: str, start: int, end: int, marks: tuple[str, ...] = ()) -> Inline:
     """Reads ``text[start:end]`` of one paragraph, ``marks`` being open before it."""
+    if not marks and _MARKUP.search(text, start, end) is None and text.find("://", start, end) < 0:
+        return _PLAIN
     scan = _Scan(text, start, end, list(marks))
     scan.run()
     return Inline(tuple(scan.marks), tuple(scan.spans))
@@ -302,7 +311,8 @@ class _Scan:
         if target:
             self.spans.append((first, target.end()))
             return target.end()
-        if self.end - at <= _MAX_LINK_TARGET and not re.search(r"[)\n]", self.text[at : self.end]):
+        rest = self.text[at : min(self.end, at + _MAX_LINK_TARGET)]
+        if at + len(rest) == self.end and "\n" not in rest and rest.count("(") > rest.count(")"):
             self.spans.append((first, self.end + 1))
             return self.end
         return inside

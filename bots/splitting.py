@@ -6,9 +6,10 @@ block, marks like ``**``, a quote) is closed at the page's end and opened again 
 table repeats its header; nested list items that open a page move to the left, and lists count on.
 
 Where a page is cut depends on nothing but the text up to one character beyond what the page could
-hold, so pages before the last stay as they are while the text grows. (``split`` on two versions of a
-running text can differ by a mark or two that never closes, right at a page's limit; ``Pages``,
-which keeps closed pages, never does.)
+hold, so pages before the last stay as they are while the text grows. What is not whole yet can be
+longer than what it becomes (an address that a link will hide, a mark that never closes): right at a
+page's limit ``split`` may therefore open a page that it would not open for the longer text. ``Pages``
+keeps what it has closed and never changes it.
 """
 
 from __future__ import annotations
@@ -41,11 +42,13 @@ _MAX_SOURCE = 4
 _ROUNDS = 12
 _SENTENCE = re.compile(r"[.!?…][\"'”’)\]*_]*(?=\s)|[。！？；…][\"'”’」』）】*_]*")
 _WORD = re.compile(r"(?<=\S)(?=\s)|[，、；：]")
-_BLOCK_START = re.compile(r"\s*(?:#{1,6}\s|[-*+]\s|\d{1,9}[.)]\s|>|```|~~~|\||[-=]{2,})")
+_BLOCK_START = re.compile(r"\s*(?:\Z|#{1,6}(?:\s|\Z)|[-*+](?:\s|\Z)|\d{1,9}(?:\Z|[.)](?:\s|\Z))|>|[`~]{2}|\||[-=]{2})")
+"""What would begin another kind of block if a page began with it, or may when more is known."""
 _ORPHANS = (Kind.HEADING, Kind.FENCE_OPEN, Kind.TABLE_HEAD)
 """Lines that must not be a page's last."""
 _OWN_BLOCK = (Kind.HEADING, Kind.ITEM, Kind.RULE, Kind.FENCE_OPEN)
-_UNDECIDED = re.compile(r"(?:^|\n)[ \t>]*(?:`{1,2}|~{1,2})\Z")
+_UNDECIDED = re.compile(r"[ \t>]*(?:`{1,64}|~{1,64})\Z")
+_LANGUAGE = re.compile(r"[a-zA-Z0-9_+#.-]{0,20}")
 _NUMBER = re.compile(r"\d+")
 
 
@@ -191,16 +194,16 @@ class _OpenPage:
         dedent = indent_of(spaces) if line.kind is not Kind.CODE else 0
         if line.kind is Kind.TABLE_ROW:
             header = block.header if not dedent else re.sub(r"(?m)^[ \t]+", "", block.header)
-            return _Opening(start, self._affordable(header, 3), dedent)
+            return _Opening(start, self._affordable(header), dedent)
         if line.kind is Kind.TEXT and 0 <= line.after.paragraph < start:
             marks = "".join(self._lasting(block))
             lead = quote or block.quote
             return _Opening(content, self._affordable(lead + marks), dedent)
         return _Opening(start, "", dedent)
 
-    def _affordable(self, prefix: str, share: int = 2) -> str:
-        """Nothing where what is to be repeated would take too large a share of every page."""
-        return prefix if len(prefix) * share <= self._limit else ""
+    def _affordable(self, repeated: str) -> str:
+        """Nothing where what is to be repeated would take more than a third of every page."""
+        return repeated if len(repeated) * 3 <= self._limit else ""
 
     def _lasting(self, block: Block) -> tuple[str, ...]:
         """The marks open at the cut, less those that turn out never to close in their paragraph."""
@@ -239,11 +242,14 @@ class _OpenPage:
         if not body:
             return ""
         marks = self._marks_at(line.after, cut) if line.after.paragraph >= 0 else ()
-        return f"{opening.prefix}{body}{self._affordable(''.join(reversed(marks)), 4)}"
+        return f"{opening.prefix}{body}{self._affordable(''.join(reversed(marks)))}"
 
     def _decided(self, line: Line, cut: int) -> int:
         """Before a last line that may yet become a fence, or has just opened one."""
-        if line.kind is Kind.FENCE_OPEN or _UNDECIDED.search(self._text, line.start, cut):
+        fence = line.after.fence
+        if line.kind is Kind.FENCE_OPEN and fence is not None and _LANGUAGE.fullmatch(fence.info):
+            return line.start
+        if line.kind is not Kind.FENCE_CLOSE and _UNDECIDED.match(self._text, line.start, cut):
             return line.start
         return cut
 

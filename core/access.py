@@ -27,9 +27,7 @@ def decide_reading(incoming: Message | CommandCall) -> Reading:
 def decide_refusal(message: Message, settings: ChatSettings) -> Notice | None:
     """The sentence that is the whole answer to a message which cannot be read."""
     if len(message.text) > settings.max_message_chars:
-        return Notice(
-            "too_long", {"found": f"{len(message.text):,}", "allowed": f"{settings.max_message_chars:,}"}
-        )
+        return Notice("too_long", {"found": f"{len(message.text):,}", "allowed": f"{settings.max_message_chars:,}"})
     readable = [a for a in message.attachments if a.kind is AttachmentKind.IMAGE]
     if message.text or readable:
         return None

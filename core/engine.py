@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -16,7 +17,7 @@ from core import faults
 from core.access import decide_refusal
 from core.commands.chat import Room
 from core.commands.table import BY_NAME
-from core.conversation import prompt
+from core.conversation import prompt, summary
 from core.conversation.history import History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Mailbox, Turn
 from core.errors import OutboundError
@@ -54,6 +55,7 @@ class Engine:
         catalog: Catalog,
         router: Router,
         fetch: Fetch,
+        enqueue: summary.Enqueue,
     ) -> None:
         self._settings = settings
         self._zone = ZoneInfo(settings.time_zone)
@@ -62,6 +64,8 @@ class Engine:
         self._catalog = catalog
         self._router = router
         self._fetch = fetch
+        self._enqueue = enqueue
+        self._asking: set[asyncio.Task[None]] = set()
 
     async def respond(self, turn: Turn) -> AsyncGenerator[Part]:
         """The answer to a turn; the last part is always Finished. Raises LeaseLost, StorageError.
@@ -154,6 +158,8 @@ class Engine:
             yield Finished(_interruption(turn.reason) if turn.reason else Ending.COMPLETE)
             return
         turn.question = path.question
+        if path.cut and not path.summary and model is not None and not model.small:
+            self._ask_for_summary(message.conversation, path.cut)
         if path.previous and not turn.pages and (message.edited or asked.mode is Mode.AGAIN):
             turn.pages = dict(enumerate(path.previous.pages))
         async with aclosing(self._answer(turn, message, path, images, model, budget)) as parts:
@@ -187,13 +193,9 @@ class Engine:
             tuple(messages),
             model=model.name if model else "",
             needs_vision=bool(shown),
-            sender=hashlib.sha256(
-                f"{message.conversation.platform}:{message.author.id}".encode()
-            ).hexdigest()[:32],
+            sender=hashlib.sha256(f"{message.conversation.platform}:{message.author.id}".encode()).hexdigest()[:32],
         )
-        if model is not None:
-            turn.asked_model = model.name
-            turn.prompt_tokens = sum(count_tokens(m.text) for m in messages)
+        turn.asked = request
         async with aclosing(self._router.answer(request)) as parts:
             async for part in parts:
                 if isinstance(part, TextDelta):
@@ -202,12 +204,18 @@ class Engine:
 
     def estimate(self, turn: Turn, text: str) -> Usage:
         """What an answer took whose end the provider never reported, because it was interrupted."""
-        if not turn.asked_model:
-            return Usage()
-        tokens = count_tokens(text)
-        model = self._catalog.find(turn.asked_model)
-        cost = model.cost(turn.prompt_tokens, tokens) if model else 0
-        return Usage(turn.asked_model, turn.prompt_tokens, tokens, cost, calls=1)
+        return self._router.estimate(turn.asked, text) if turn.asked else Usage()
+
+    def _ask_for_summary(self, conversation: ConversationKey, cut: str) -> None:
+        """In the background: the next answers have it."""
+        task = asyncio.create_task(summary.request(self._enqueue, conversation, cut))
+        self._asking.add(task)
+        task.add_done_callback(self._asked_for_summary)
+
+    def _asked_for_summary(self, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.warning("no summary asked for", cause=repr(error))
 
     def _budget(self, model: Model | None) -> int:
         """Tokens for the conversation: the window less the answer and the persona."""
@@ -221,7 +229,7 @@ class Engine:
         wanted = [a for a in message.attachments if a.kind is AttachmentKind.IMAGE]
         if not wanted:
             return {}, None
-        from core.models.vision import ImageError, prepare_image_async
+        from core.models.vision import ImageError, prepare_image
 
         images: dict[str, bytes] = {}
         problem: Notice | None = None
@@ -229,17 +237,14 @@ class Engine:
         for attachment in wanted[: self._settings.pictures_in_prompt or 1]:
             try:
                 if attachment.size > limit:
-                    raise ImageError(
-                        "image_too_large", found=_megabytes(attachment.size), allowed=_megabytes(limit)
-                    )
-                data = await prepare_image_async(await self._fetch(message.conversation, attachment, limit))
+                    found = {"found": _megabytes(attachment.size), "allowed": _megabytes(limit)}
+                    raise ImageError("image_too_large", "declared size", found)
+                data = await prepare_image(await self._fetch(message.conversation, attachment, limit))
             except ImageError as error:
                 problem = problem or Notice(error.key, error.values)
                 continue
             except OutboundError as error:
-                log.warning(
-                    "attachment not fetched", cause=error.detail, conversation=str(message.conversation)
-                )
+                log.warning("attachment not fetched", cause=error.detail, conversation=str(message.conversation))
                 problem = problem or Notice("file_gone")
                 continue
             digest = hashlib.sha256(data).hexdigest()[:24]
@@ -256,9 +261,7 @@ class Engine:
         missing = [digest for digest in wanted if digest not in images]
         shown = {digest: images[digest] for digest in wanted if digest in images}
         if missing:
-            for digest, kept in zip(
-                missing, await self._history.get_images(conversation, missing), strict=True
-            ):
+            for digest, kept in zip(missing, await self._history.get_images(conversation, missing), strict=True):
                 if kept:
                     shown[digest] = base64.b64decode(kept)
         return shown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from typing import Literal, get_args
 
 Point = Literal[
@@ -24,13 +25,13 @@ Point = Literal[
 POINTS: tuple[Point, ...] = get_args(Point)
 
 _name, _, _count = os.environ.get("PARLEY_FAULT", "").partition(":")
-_left = int(_count or 1)
+_fatal = int(_count or 1)
+_passes: Counter[str] = Counter()
 
 
 def reached(point: Point) -> None:
     """Called at a step boundary; does nothing unless a test switched the point on."""
-    global _left
     if point == _name:
-        _left -= 1
-        if _left == 0:
+        _passes[point] += 1
+        if _passes[point] == _fatal:
             os.kill(os.getpid(), signal.SIGKILL)

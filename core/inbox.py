@@ -10,8 +10,9 @@ from core import faults
 from core.access import Reading, decide_reading
 from core.commands.table import BY_NAME
 from core.conversation.mailbox import Mailbox, Posted
-from core.message import CommandCall, Deletion, Incoming, Message
+from core.message import CommandCall, Deletion, Incoming, Message, Platform
 from core.parts import Ending
+from core.storage.shared import Places
 from core.worker import Worker
 
 log = structlog.get_logger()
@@ -20,9 +21,10 @@ log = structlog.get_logger()
 class Inbox:
     """The receiving end of the engine, for every platform. ``worker`` is the one in this process, if there is one."""
 
-    def __init__(self, mailbox: Mailbox, worker: Worker | None) -> None:
+    def __init__(self, mailbox: Mailbox, worker: Worker | None, places: Places) -> None:
         self._mailbox = mailbox
         self._worker = worker
+        self._places = places
 
     async def accept(self, incoming: Sequence[Incoming]) -> None:
         """Makes the values durable in their order. Raises StorageError: then none may be acknowledged."""
@@ -41,11 +43,15 @@ class Inbox:
 
     async def _post(self, posts: Sequence[Message | CommandCall]) -> None:
         for value, posted in zip(posts, await self._mailbox.post(posts), strict=True):
+            if isinstance(value, Message) and value.conversation.platform is Platform.DISCORD:
+                # Only Discord forgets what was sent while the bot was away.
+                self._places.saw(value.conversation, value.id)
             if posted is Posted.SEEN:
                 log.debug("seen before", update=value.update, conversation=str(value.conversation))
                 continue
             if isinstance(value, CommandCall) and _is_urgent(value):
-                if await self._mailbox.stop(value) and self._worker is not None:
+                stopped = await self._mailbox.stop(value)
+                if stopped and self._worker is not None:
                     self._worker.interrupt(value.conversation, Ending.STOPPED)
             if self._worker is not None:
                 if isinstance(value, Message) and value.edited:

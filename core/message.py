@@ -169,9 +169,7 @@ def from_json(text: str) -> Incoming:
     if values.get("quote"):
         values["quote"] = Quote(**values["quote"])
     if "attachments" in values:
-        values["attachments"] = tuple(
-            Attachment(AttachmentKind(a.pop("kind")), **a) for a in values["attachments"]
-        )
+        values["attachments"] = tuple(Attachment(AttachmentKind(a.pop("kind")), **a) for a in values["attachments"])
     return cls(**values)
 
 

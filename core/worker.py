@@ -16,7 +16,7 @@ from core.conversation.history import Answer, count_tokens
 from core.conversation.mailbox import LEASE_SECONDS, Mailbox, Turn
 from core.engine import Engine
 from core.errors import LeaseLost, StorageError
-from core.message import ConversationKey
+from core.message import ConversationKey, Platform
 from core.parts import Ending, Part, Usage
 
 log = structlog.get_logger()
@@ -43,10 +43,20 @@ class Deliver(Protocol):
 class Worker:
     """Answers conversations, many at once, one turn at a time in each."""
 
-    def __init__(self, mailbox: Mailbox, engine: Engine, deliver: Deliver, *, max_concurrent: int) -> None:
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        engine: Engine,
+        deliver: Deliver,
+        platforms: frozenset[Platform],
+        *,
+        max_concurrent: int,
+    ) -> None:
+        """``platforms`` are those that this process can show answers on; it leaves the others' turns alone."""
         self._mailbox = mailbox
         self._engine = engine
         self._deliver = deliver
+        self._platforms = platforms
         self._max_concurrent = max_concurrent
         self._tasks: dict[ConversationKey, asyncio.Task[None]] = {}
         self._turns: dict[ConversationKey, Turn] = {}
@@ -62,7 +72,7 @@ class Worker:
 
     def wake(self, conversation: ConversationKey) -> None:
         """A hint that the conversation has work. The truth is in the mailbox."""
-        if self._draining:
+        if self._draining or conversation.platform not in self._platforms:
             return
         if conversation in self._tasks:
             self._woken.add(conversation)

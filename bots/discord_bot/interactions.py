@@ -1,7 +1,7 @@
 """Interactions: the first answer that Discord wants within three seconds, and the token for what follows.
 
-A reply token names how to answer: ``original/<application>/<token>`` for a command, whose deferred message is
-filled in, and ``after/<application>/<token>`` for a button, which is answered by further messages.
+A reply token is what the core keeps to answer by: ``original/<application>/<interaction>/<token>`` for a command,
+whose deferred message is filled in, and ``after/…`` for a button, which is answered by further messages.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ class ReplyToken:
 
     fills_original: bool
     application: str
+    interaction: str
     token: str
 
     def __str__(self) -> str:
-        return f"{'original' if self.fills_original else 'after'}/{self.application}/{self.token}"
+        kind = "original" if self.fills_original else "after"
+        return f"{kind}/{self.application}/{self.interaction}/{self.token}"
 
     @classmethod
     def parse(cls, text: str) -> ReplyToken | None:
         """The inverse of ``str``; None for anything else."""
         parts = text.split("/")
-        if len(parts) != 3 or parts[0] not in ("original", "after"):
+        if len(parts) != 4 or parts[0] not in ("original", "after"):
             return None
-        return cls(parts[0] == "original", parts[1], parts[2])
+        return cls(parts[0] == "original", *parts[1:])
 
 
 class Deferrals:
@@ -73,7 +75,8 @@ class Deferrals:
             body["data"] = {"flags": EPHEMERAL}
         try:
             await asyncio.wait_for(
-                self._rest.call("POST", f"/interactions/{interaction}/{token}/callback", body), CALLBACK_SECONDS
+                self._rest.call("POST", f"/interactions/{interaction}/{token}/callback", body),
+                CALLBACK_SECONDS,
             )
         except (OutboundError, TimeoutError) as error:
             # The command itself is accepted: its answer then goes to the channel.

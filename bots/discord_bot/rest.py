@@ -7,7 +7,6 @@ global limit is waited for. Here the pacing in front stays in control: a limit c
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import Mapping
@@ -100,7 +99,13 @@ class Rest:
         timeout = UPLOAD_TIMEOUT if upload else TIMEOUT
         try:
             async with self.client.request(
-                method, self._base + path, data=data, headers=headers, params=query, timeout=timeout, allow_redirects=False
+                method,
+                self._base + path,
+                data=data,
+                headers=headers,
+                params=query,
+                timeout=timeout,
+                allow_redirects=False,
             ) as response:
                 raw = await response.read()
                 self._note_bucket(bucket, response.headers)
@@ -109,7 +114,7 @@ class Rest:
                 if response.status < 300:
                     return _parse(raw)
                 raise self._error(response.status, response.headers, raw)
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise OutboundError(OutboundFault.TRANSIENT, f"{method} {type(error).__name__}") from None
 
     def _check_open(self, bucket: str) -> None:

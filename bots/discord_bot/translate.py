@@ -33,8 +33,6 @@ DEFAULT, REPLY = 0, 19
 """Message types that people write; all others are Discord's own notes or answers of applications."""
 FORWARD = 1
 """Type of a message_reference."""
-VOICE = 1 << 13
-"""Flag of a voice message."""
 COMMAND, BUTTON = 2, 3
 """Interaction types."""
 KINDS = (("image/", AttachmentKind.IMAGE), ("audio/", AttachmentKind.AUDIO), ("video/", AttachmentKind.VIDEO))
@@ -50,11 +48,11 @@ MAX_QUOTE = 1000
 class Surroundings(Protocol):
     """What is known of guilds, channels and roles. Everything may be unknown: then it is empty."""
 
-    def place(self, channel: str) -> str:
+    def place(self, guild: str, channel: str) -> str:
         """The channel in words, like ``#general in Chess Club``."""
         ...
 
-    def channel_name(self, channel: str) -> str: ...
+    def channel_name(self, guild: str, channel: str) -> str: ...
 
     def role_name(self, guild: str, role: str) -> str: ...
 
@@ -62,7 +60,7 @@ class Surroundings(Protocol):
         """Whether it is the role that Discord made for the bot."""
         ...
 
-    def is_own_thread(self, channel: str) -> bool: ...
+    def is_own_thread(self, guild: str, channel: str) -> bool: ...
 
 
 def to_message(payload: Payload, bot: str, around: Surroundings) -> Message | None:
@@ -104,7 +102,7 @@ def to_call(payload: Payload, bot: str, around: Surroundings) -> CommandCall | N
         reply_to=under.get("id", ""),
         reply_token=_reply_token(payload, under),
         space=guild,
-        place=around.place(channel) if guild else "",
+        place=around.place(guild, channel) if guild else "",
     )
 
 
@@ -112,7 +110,7 @@ def _reply_token(payload: Payload, under: Payload) -> str:
     """A button under a message that all can see needs no token: its answers are ordinary messages."""
     if payload["type"] == BUTTON and not under.get("flags", 0) & EPHEMERAL:
         return ""
-    return str(ReplyToken(payload["type"] == COMMAND, payload["application_id"], payload["token"]))
+    return str(ReplyToken(payload["type"] == COMMAND, payload["application_id"], payload["id"], payload["token"]))
 
 
 def _option(value: Any) -> str:
@@ -160,7 +158,7 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
         edited=bool(edited),
         unsupported=unsupported,
         space=guild,
-        place=around.place(payload["channel_id"]) if guild else "",
+        place=around.place(guild, payload["channel_id"]) if guild else "",
     )
 
 
@@ -169,7 +167,7 @@ def _is_addressed(payload: Payload, replied: Payload, bot: str, guild: str, arou
         any(user["id"] == bot for user in payload.get("mentions", ()))
         or (replied.get("author") or {}).get("id") == bot
         or any(around.is_own_role(guild, role) for role in payload.get("mention_roles", ()))
-        or around.is_own_thread(payload["channel_id"])
+        or around.is_own_thread(guild, payload["channel_id"])
     )
 
 
@@ -202,7 +200,7 @@ def _name_mentions(text: str, payload: Payload, bot: str, guild: str, around: Su
         return "" if around.is_own_role(guild, found[1]) else f"@{around.role_name(guild, found[1]) or 'role'}"
 
     def channel(found: re.Match[str]) -> str:
-        return f"#{around.channel_name(found[1]) or 'channel'}"
+        return f"#{around.channel_name(guild, found[1]) or 'channel'}"
 
     steps: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
         (USER_MENTION, user),
@@ -245,7 +243,7 @@ def _unreadable(payload: Payload) -> str:
         return "poll"
     if payload.get("activity"):
         return "game invitation"
-    return "message" if payload.get("components") or payload.get("embeds") else ""
+    return "" if payload.get("content") else "message"
 
 
 def _author(user: Payload, member: Payload | None, language: str = "") -> Author:

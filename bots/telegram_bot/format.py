@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from telegramify_markdown import RenderConfig, convert
@@ -16,16 +19,20 @@ from core.message import clean_text
 MAX_ENTITIES = 100
 """The server keeps so many of a message and drops the rest."""
 MAX_GUARDS = 40
-"""Links that may be made out of addresses with an @ in them; the rest of those addresses are broken up."""
+"""Web addresses with an @ that are made links; in more than these the @ is broken up like anywhere else."""
 JOINER = "\u2060"
 """Word joiner: invisible, and an @ before it mentions nobody."""
 _KINDS = frozenset(
     "bold italic underline strikethrough spoiler code pre text_link blockquote expandable_blockquote".split()
 )
-_CODE = frozenset(("code", "pre"))
 _MENTION = re.compile(r"(?<![0-9A-Za-z_])@(?=[0-9A-Za-z_])")
-_ADDRESS = re.compile(r"(?:https?://)?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?::\d+)?/[\w\-./~%:@!$&'*+,;=?#]*", re.I)
-_LINK = re.compile(r"https?://[^\s/]", re.I)
+_ADDRESS = re.compile(
+    r"(?<![\w.@/])(?:https?://)?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?::\d+)?/[\w\-./~%:@!$&*+,;=?#]*[\w/=&]",
+    re.IGNORECASE,
+)
+_WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)
+
+Entity = dict[str, Any]
 
 
 def _config() -> RenderConfig:
@@ -41,34 +48,37 @@ def _config() -> RenderConfig:
 _CONFIG = _config()
 
 
-def format(markdown: str) -> Page:  # noqa: A001 - the name in the Outbound protocol
+def to_page(markdown: str) -> Page:
     """``markdown`` as Telegram shows it. Never fails: what cannot be converted is shown as it is."""
     source = clean_text(markdown)
     try:
         text, found = convert(tidy(source), config=_CONFIG)
-        entities = [entity.to_dict() for entity in found]
-    except Exception:  # noqa: BLE001 - a plain answer is better than none, whatever the parser tripped over
+        entities = [entity.to_dict() for entity in found if _is_allowed(entity.type, entity.url or "")]
+    except Exception:  # noqa: BLE001 - whatever the parser tripped over, a plain answer is better than none
         text, entities = source, []
     if not text.strip():
         text, entities = source, []
-    text, entities = _quieten(*_trim(text, [e for e in entities if _is_allowed(e)]))
+    text, entities = _quieten(*_trim(text, entities))
     return Page(text, utf16.length(text), tuple(entities))
 
 
-def _is_allowed(entity: dict[str, Any]) -> bool:
-    """Links only to the web: ``tg://user`` pings, other schemes are dangerous or refused."""
-    if entity["type"] == "text_link":
-        return bool(_LINK.match(entity["url"]))
-    return entity["type"] in _KINDS
+def plain(page: Page) -> Page:
+    """The same without any formatting, for a server that refuses the entities."""
+    return replace(page, entities=())
 
 
-def _trim(text: str, entities: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
-    """Without blank ends, which the server would cut off: then an edit would never look unchanged to us."""
+def _is_allowed(kind: str, url: str) -> bool:
+    """Links only to the web: ``tg://user`` pings people, other schemes are dangerous or refused."""
+    return bool(_WEB.match(url)) if kind == "text_link" else kind in _KINDS
+
+
+def _trim(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
+    """Without blank ends: the server cuts them off too, and entities may not reach over them."""
     body = text.lstrip("\n")
     shift = len(text) - len(body)
     body = body.rstrip()
     end = utf16.length(body)
-    kept: list[dict[str, Any]] = []
+    kept: list[Entity] = []
     for entity in entities:
         start = max(entity["offset"] - shift, 0)
         stop = min(entity["offset"] - shift + entity["length"], end)
@@ -77,27 +87,65 @@ def _trim(text: str, entities: list[dict[str, Any]]) -> tuple[str, list[dict[str
     return body, kept
 
 
-def _quieten(text: str, entities: list[dict[str, Any]]) -> tuple[str, list[dict[str, Any]]]:
-    """Makes every ``@name`` harmless, and leaves code, e-mail addresses and web addresses as they are.
+def _quieten(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
+    """Makes every ``@name`` harmless, but for those in code, where Telegram looks for none.
 
-    A joiner inside a web address would break it; such an address becomes a link instead, in which Telegram
-    looks for no mentions.
+    E-mail addresses mention nobody. A web address would break with a joiner in it: it becomes a link instead, in
+    which Telegram looks for no mentions either.
     """
-    guards: list[dict[str, Any]] = []
+    guards: list[Entity] = []
     if "@" in text:
-        offsets = _Offsets(text)
-        fixed = [_span(e) for e in entities if e["type"] in _CODE]
+        units = _units(text)
+        code = [_span(e) for e in entities if e["type"] in ("code", "pre")]
         links = [_span(e) for e in entities if e["type"] == "text_link"]
-        for match in _ADDRESS.finditer(text):
-            start, stop = offsets.units(match.start()), offsets.units(match.end())
-            covered = _overlaps(start, stop, fixed + links)
-            if _MENTION.search(match[0]) and not covered and len(guards) < MAX_GUARDS:
-                url = match[0] if _LINK.match(match[0]) else f"https://{match[0]}"
-                guards.append({"type": "text_link", "offset": start, "length": stop - start, "url": url})
-        fixed += [_span(guard) for guard in guards]
-        places = [m.end() for m in _MENTION.finditer(text)]
-        places = [p for p in places if not _overlaps(offsets.units(p), offsets.units(p) + 1, fixed)]
-        text, entities = _insert(text, entities + guards, places, offsets)
-        guards = [e for e in entities if e in guards] if not places else entities[len(entities) - len(guards) :]
-    others = sorted((e for e in entities if e not in guards), key=_order)
-    return text, sorted(guards + others[: MAX_ENTITIES - len(guards)], key=_order)
+        guards = _guards(text, units, code + links)
+        safe = code + [_span(guard) for guard in guards]
+        places = [m.end() for m in _MENTION.finditer(text) if not _inside(units[m.end()], safe)]
+        shifts = [units[place] for place in places]
+        entities = [_shifted(entity, shifts) for entity in entities]
+        guards = [_shifted(guard, shifts) for guard in guards]
+        text = _joined(text, places)
+    entities = sorted(entities, key=_order)[: MAX_ENTITIES - len(guards)]
+    return text, sorted(entities + guards, key=_order)
+
+
+def _guards(text: str, units: Sequence[int], taken: list[tuple[int, int]]) -> list[Entity]:
+    guards: list[Entity] = []
+    for match in _ADDRESS.finditer(text):
+        start, stop = units[match.start()], units[match.end()]
+        free = all(stop <= a or start >= b for a, b in taken)
+        if free and _MENTION.search(match[0]) and len(guards) < MAX_GUARDS:
+            url = match[0] if _WEB.match(match[0]) else f"https://{match[0]}"
+            guards.append({"type": "text_link", "offset": start, "length": stop - start, "url": url})
+    return guards
+
+
+def _units(text: str) -> Sequence[int]:
+    """For every index of ``text``, and its end, the UTF-16 offset."""
+    if text.isascii():
+        return range(len(text) + 1)
+    return [0, *accumulate(2 if char > "\uffff" else 1 for char in text)]
+
+
+def _joined(text: str, places: list[int]) -> str:
+    edges = [0, *places, len(text)]
+    return JOINER.join(text[a:b] for a, b in zip(edges, edges[1:], strict=False))
+
+
+def _shifted(entity: Entity, shifts: list[int]) -> Entity:
+    """The entity after one unit was inserted at each of ``shifts``."""
+    start, stop = _span(entity)
+    start, stop = start + bisect_right(shifts, start), stop + bisect_left(shifts, stop)
+    return {**entity, "offset": start, "length": stop - start}
+
+
+def _span(entity: Entity) -> tuple[int, int]:
+    return entity["offset"], entity["offset"] + entity["length"]
+
+
+def _inside(unit: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start < unit <= end for start, end in spans)
+
+
+def _order(entity: Entity) -> tuple[int, int]:
+    return entity["offset"], -entity["length"]

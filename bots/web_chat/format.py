@@ -19,9 +19,9 @@ _TAIL = ".,;:!?…*_~"
 _ALIGNED = re.compile(r"text-align:(left|center|right)")
 
 
-def render(markdown: str) -> str:
-    """HTML for one answer. Pure; text that is no valid Markdown is shown as it is."""
-    return _MARKDOWN.render(markdown)
+def render(markdown: str, copy: str = "Copy") -> str:
+    """HTML for one answer, ``copy`` being the label of the buttons at its code blocks. Pure; never fails."""
+    return _MARKDOWN.render(markdown, {"copy": copy})
 
 
 def _is_allowed(url: str) -> bool:
@@ -55,7 +55,7 @@ def _fence(
     language = escape(words[0][:40]) if words else ""
     return (
         f'<figure class="code"><figcaption><span>{language}</span>'
-        f'<button type="button" class="copy" data-copy="code"></button></figcaption>'
+        f'<button type="button" data-copy="code">{escape(str(env.get("copy", "")))}</button></figcaption>'
         f'<pre tabindex="0"><code>{escape(token.content)}</code></pre></figure>\n'
     )
 

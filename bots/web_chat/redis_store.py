@@ -7,7 +7,7 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import cache
@@ -18,7 +18,8 @@ from redis.exceptions import RedisError
 
 from bots.web_chat import ids
 from bots.web_chat.store import Change, Changes, Conversation, File, StoredMessage, User
-from core.storage import client, web_keys as keys
+from core.storage import client
+from core.storage import web_keys as keys
 
 log = structlog.get_logger()
 
@@ -229,7 +230,7 @@ class RedisWebStore:
     # ---- telling browsers
 
     @asynccontextmanager
-    async def watch(self, user: str, conversation: str) -> AsyncIterator[_Watch]:
+    async def watch(self, user: str, conversation: str) -> AsyncGenerator[_Watch]:
         name, watch = f"{user} {conversation}", _Watch()
         watch.is_closed = self._is_closed
         self._watches.setdefault(name, set()).add(watch)
@@ -309,7 +310,6 @@ def _message(text: str) -> StoredMessage:
 
 
 def _changes(reply: Sequence[Any]) -> Changes:
-    items = [
-        Change(name, _message(text) if text else None) for name, text in zip(reply[1::2], reply[2::2], strict=True)
-    ]
+    pairs = zip(reply[1::2], reply[2::2], strict=True)
+    items = [Change(name, _message(text) if text else None) for name, text in pairs]
     return Changes(int(reply[0]), items)

@@ -62,10 +62,12 @@ async def model(room: Room) -> AsyncIterator[Part]:
 
 
 async def forget(room: Room) -> AsyncIterator[Part]:
-    if not room.call.reply_to:
+    # A slash command cannot be a reply: it takes the message's link, which ends with its id.
+    message_id = room.call.reply_to or room.call.options.get("text", "").strip().rstrip("/").rpartition("/")[2]
+    if not message_id:
         yield Notice("forget_how")
     else:
-        deletion = Deletion(room.call.conversation, (room.call.reply_to,), room.call.update)
+        deletion = Deletion(room.call.conversation, (message_id,), room.call.update)
         yield Notice("forgotten" if await room.mailbox.forget(deletion) else "forget_unknown")
     yield DONE
 

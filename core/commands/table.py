@@ -75,9 +75,10 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "forget",
         "me",
-        "As a reply: forget that message and its answer",
-        "回复一条消息：忘记它和它的回答",
+        "As a reply, or with a message's link: forget it and its answer",
+        "回复一条消息，或给出消息链接：忘记它和它的回答",
         chat.forget,
+        option=Option("text", "Link or id of the message", "消息的链接或编号"),
         private=True,
     ),
     Command("help", "chat", "What I can do", "我能做什么", chat.help, private=True),

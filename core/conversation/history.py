@@ -90,6 +90,17 @@ class Path:
     """Of what was cut, when there is one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Older:
+    """What was cut from a path."""
+
+    nodes: tuple[Node, ...]
+    earlier: str
+    """The summary of what lies before even that, or empty."""
+    forgettings: str
+    """How often something was forgotten here when this was read."""
+
+
 class History:
     """All conversations' trees."""
 
@@ -134,6 +145,17 @@ class History:
             summary,
         )
 
+    async def older(self, conversation: ConversationKey, id: str, tokens: int) -> Older:
+        """What lies before a message, oldest first, up to ``tokens``; for its summary."""
+        keys = conversation_keys(ConversationKeys.of(conversation))
+        forgettings, earlier, nodes = await self._store.run("older", keys, (id, tokens))
+        return Older(tuple(Node(i, p, _said(kind, text)) for kind, i, p, text in reversed(nodes)), earlier, forgettings)
+
+    async def put_summary(self, conversation: ConversationKey, id: str, older: Older, summary: str) -> bool:
+        """Keeps the summary of what lies before a message. False when something of it was forgotten meanwhile."""
+        keys = conversation_keys(ConversationKeys.of(conversation))
+        return bool(await self._store.run("summarised", keys, (id, older.forgettings, summary)))
+
     async def start_afresh(self, conversation: ConversationKey) -> None:
         """The next question gets no parent. What was said stays reachable by replying to it."""
         keys = ConversationKeys.of(conversation)
@@ -154,9 +176,7 @@ class History:
     async def get_images(self, conversation: ConversationKey, digests: list[str]) -> list[str | None]:
         """The pictures that are still kept, as base64."""
         keys = ConversationKeys.of(conversation)
-        return await self._store.attempt(
-            lambda: self._store.redis.mget([keys.blob(digest) for digest in digests])
-        )
+        return await self._store.attempt(lambda: self._store.redis.mget([keys.blob(digest) for digest in digests]))
 
 
 def _said(kind: str, text: str) -> Question | Answer:

@@ -18,6 +18,7 @@ from typing import Any
 from core import faults
 from core.errors import LeaseLost
 from core.message import CommandCall, ConversationKey, Deletion, Message, from_json, to_json
+from core.models.chat import ChatRequest
 from core.parts import Ending, Usage
 from core.storage import keys as storage_keys
 from core.storage.client import Store, conversation_keys
@@ -55,9 +56,8 @@ class Turn:
     ending: Ending | None = None
     question: str = ""
     """Id of the question in the tree; empty while there is none, and for commands."""
-    asked_model: str = ""
-    """The model that was asked, and the size of the prompt, for an estimate when it never gets to report."""
-    prompt_tokens: int = 0
+    asked: ChatRequest | None = None
+    """What a model was asked, for an estimate of the usage when it never gets to report it."""
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     reason: str = ""
     """Why it was interrupted: an :class:`Ending`, or ``forgotten`` when the question is to leave no trace."""
@@ -173,9 +173,7 @@ class Mailbox:
         faults.reached("noted")
 
     async def _note(self, turn: Turn, fields: list[str]) -> None:
-        await self._store.run(
-            "note", conversation_keys(ConversationKeys.of(turn.conversation)), (turn.fence, *fields)
-        )
+        await self._store.run("note", conversation_keys(ConversationKeys.of(turn.conversation)), (turn.fence, *fields))
 
     async def finish(self, turn: Turn, answer: str, tokens: int, usage: Usage) -> Turn | None:
         """Closes the turn; the conversation's next turn, or None. ``answer`` is the payload for the tree.
@@ -215,8 +213,7 @@ class Mailbox:
         """Conversations with work that nobody holds; with ``own`` all with work, to try at the start."""
         names: list[str] = []
         calls = [
-            ((storage_keys.ready(partition),), (1000, 1 if own else 0))
-            for partition in range(storage_keys.PARTITIONS)
+            ((storage_keys.ready(partition),), (1000, 1 if own else 0)) for partition in range(storage_keys.PARTITIONS)
         ]
         for reply in await self._store.run_many("sweep", calls):
             names += reply
@@ -227,7 +224,7 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
     if reply[0] != "turn":
         return None
     _, fence, model, flat = reply
-    record: dict[str, str] = flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
+    record: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
     incoming = from_json(record["entry"].removeprefix("!"))
     if isinstance(incoming, Deletion):
         raise TypeError("a deletion is never a turn")
@@ -239,9 +236,7 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
         takeovers=int(record["takeovers"]),
         overflow=int(record.get("overflow", 0)),
         model=model,
-        pages={
-            int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()
-        },
+        pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
         text=record.get("text", ""),
         lease_ends=began + LEASE_SECONDS,
     )

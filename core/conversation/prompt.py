@@ -104,9 +104,8 @@ def _alternating(messages: list[ChatMessage]) -> list[ChatMessage]:
     merged: list[ChatMessage] = []
     for message in messages:
         if merged and merged[-1].role == message.role:
-            last = merged.pop()
-            message = ChatMessage(
-                message.role, f"{last.text}\n\n{message.text}", last.images + message.images
-            )
-        merged.append(message)
+            last = merged[-1]
+            merged[-1] = ChatMessage(message.role, f"{last.text}\n\n{message.text}", last.images + message.images)
+        else:
+            merged.append(message)
     return merged

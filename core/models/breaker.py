@@ -93,7 +93,7 @@ class Breaker:
         return self._clock() < self._circuit(provider).open_until
 
     async def run(self, store: BreakerStore, refresh_seconds: float = 5.0) -> None:
-        """Publishes and takes over until cancelled. A store that fails only makes the processes decide apart."""
+        """Publishes and takes over until cancelled. Without the store the processes decide apart."""
         while True:
             try:
                 await self.synchronise(store)

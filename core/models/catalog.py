@@ -117,9 +117,7 @@ class Catalog:
         if row is not None and row.provider == LOCAL:
             return
         limit = min(4096, window // 2) if max_answer is None else max_answer
-        self._models[name] = Model(
-            name, LOCAL, id or name, window, limit, accepts_images=accepts_images, small=small
-        )
+        self._models[name] = Model(name, LOCAL, id or name, window, limit, accepts_images=accepts_images, small=small)
 
     def remove_local(self) -> None:
         """Takes the local server's models out of the choice, while it does not run."""

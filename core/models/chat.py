@@ -23,9 +23,10 @@ class ChatMessage:
 class ChatRequest:
     """A prompt and what its answer needs.
 
-    ``model`` is a name of the catalog, or empty for the default. ``needs_vision`` says that the question itself
-    holds pictures; pictures further back are shown only to a model that happens to see. ``max_answer`` is in
-    tokens, None for the model's own limit. ``sender`` is a hashed id, for providers that ask for one.
+    ``model`` is a name of the catalog, or empty for the default. ``needs_vision`` says that the question
+    itself holds pictures; pictures further back are shown only to a model that happens to see.
+    ``max_answer`` is in tokens, None for the model's own limit. ``sender`` is a hashed id, for providers
+    that ask for one.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -36,7 +37,7 @@ class ChatRequest:
 
 
 def estimate_tokens(text: str) -> int:
-    """Tokens in ``text``, roughly: four UTF-8 bytes each, which holds for English and errs little for Chinese."""
+    """Tokens in ``text``, roughly: four UTF-8 bytes each, for English and, nearly, for Chinese."""
     return -(-len(text.encode("utf-8", "replace")) // 4)
 
 

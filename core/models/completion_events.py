@@ -16,7 +16,7 @@ _ENDINGS = {"length": Ending.LENGTH, "max_tokens": Ending.LENGTH, "content_filte
 
 
 class CompletionEvents:
-    """Fed with reads in order; every method but the properties may raise ModelError."""
+    """Fed with reads in order. An error keeps until :meth:`check`, so that the text before it is not lost."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -25,6 +25,7 @@ class CompletionEvents:
         self._has_choices = False
         self._is_done = False
         self._usage: dict[str, Any] = {}
+        self._error: ModelError | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -37,17 +38,25 @@ class CompletionEvents:
         return self._is_done or bool(self._reason and self._usage)
 
     def feed(self, data: bytes) -> str | None:
-        """The visible text in a read, all its events joined; "" when the model only thought; None when it did nothing."""
+        """The visible text in a read, its events joined; "" for thoughts only; None when nothing was said."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > MAX_EVENT_BYTES:
-            raise _malformed("an event of more than a megabyte")
         texts: list[str] = []
-        for line in lines:
-            if line.startswith(b"data:"):
-                self._event(line[5:].strip(), texts)
-            elif line.lstrip()[:1] in (b"<", b"{"):
-                raise _malformed(f"not an event stream: {line[:60]!r}")
+        try:
+            for line in lines:
+                if line.startswith(b"data:"):
+                    self._event(line[5:].strip(), texts)
+                elif line.lstrip()[:1] in (b"<", b"{"):
+                    raise _malformed(f"not an event stream: {line[:60]!r}")
+            if len(self._rest) > MAX_EVENT_BYTES:
+                raise _malformed("an event of more than a megabyte")
+        except ModelError as error:
+            self._error = error
         return self._text.feed("".join(texts)) if texts else None
+
+    def check(self) -> None:
+        """Raises what was wrong in the reads so far."""
+        if self._error is not None:
+            raise self._error
 
     def end(self) -> str | None:
         """The body has ended: the visible text still held back."""
@@ -55,14 +64,10 @@ class CompletionEvents:
         return (last or "") + self._text.finish() or None
 
     def done(self) -> Done:
-        """How the answer ended, once the body has."""
+        """How the answer ended, once the body has. Raises ModelError where it did not end well."""
         if not self._reason:
-            raise _malformed(
-                "the stream ended without a finish reason" if self._has_choices else "no choices"
-            )
-        return Done(
-            _ENDINGS.get(self._reason, Ending.COMPLETE), self._tokens("prompt"), self._tokens("completion")
-        )
+            raise _malformed("the stream ended without a finish reason" if self._has_choices else "no choices")
+        return Done(_ENDINGS.get(self._reason, Ending.COMPLETE), self._tokens("prompt"), self._tokens("completion"))
 
     def _tokens(self, kind: str) -> int | None:
         count = self._usage.get(f"{kind}_tokens")

@@ -7,6 +7,7 @@ extra ``[local]``. It adds what that server lacks: a key, and a chat form for mo
 from __future__ import annotations
 
 import hmac
+import importlib
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -16,10 +17,12 @@ from typing import Any
 from core.models import local_child
 
 PLAIN_CHAT = (
-    "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endfor %}"
-    "Assistant:"
+    "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endfor %}Assistant:"
 )
 """For models that were never taught a chat form, like GPT-2."""
+
+BLOCK = 32
+"""Tokens in one block of the cache."""
 
 Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
@@ -37,22 +40,16 @@ def window(model: str) -> int | None:
     """The model's own context window in tokens; None where finding out would cost as much as loading."""
     if model.endswith(".gguf"):
         return None
-    from transformers import AutoConfig  # pyright: ignore[reportMissingImports]
-
-    config: Any = AutoConfig.from_pretrained(model)
-    text = config.get_text_config()
-    return getattr(text, "max_position_embeddings", None)
+    config: Any = _library("transformers").AutoConfig.from_pretrained(model)
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def serve(order: dict[str, Any], port: int) -> None:
     """Loads the model, then serves until the process ends."""
-    import transformers.cli.serve as command  # pyright: ignore[reportMissingImports]
-    import uvicorn
-    from transformers.cli.serving.model_manager import ModelManager  # pyright: ignore[reportMissingImports]
-
-    manager: Any = ModelManager
-    load = manager._load_processor
-    config = uvicorn.Config
+    command = _library("transformers.cli.serve")
+    manager = _library("transformers.cli.serving.model_manager").ModelManager
+    uvicorn = _library("uvicorn")
+    load, config = manager._load_processor, uvicorn.Config
 
     def load_with_chat_form(*given: Any, **named: Any) -> Any:
         processor = load(*given, **named)
@@ -60,13 +57,12 @@ def serve(order: dict[str, Any], port: int) -> None:
             processor.chat_template = PLAIN_CHAT
         return processor
 
-    def guarded(app: Asgi, **named: Any) -> uvicorn.Config:
+    def guarded(app: Asgi, **named: Any) -> Any:
         return config(_with_key(app, order["api_key"]), **{**named, "log_level": "warning"})
 
     manager._load_processor = load_with_chat_form
-    uvicorn.Config = guarded  # pyright: ignore[reportAttributeAccessIssue]
-    run: Any = command.Serve
-    run(
+    uvicorn.Config = guarded
+    command.Serve(
         force_model=order["model"],
         continuous_batching=True,
         reasoning="off",
@@ -74,7 +70,20 @@ def serve(order: dict[str, Any], port: int) -> None:
         port=port,
         enable_cors=False,
         log_level="error",
+        **_memory(order["window"] * order["slots"]),
     )
+
+
+def _memory(tokens: int) -> dict[str, int]:
+    """On a processor the cache must be sized for what is served; on a GPU the library fits it to the card."""
+    if _library("torch").cuda.is_available():
+        return {}
+    return {"cb_block_size": BLOCK, "cb_num_blocks": -(-tokens // BLOCK), "cb_max_batch_tokens": 512}
+
+
+def _library(name: str) -> Any:
+    """A module of the other environment, which type checkers of this one cannot see."""
+    return importlib.import_module(name)
 
 
 def _free_port() -> int:

@@ -20,7 +20,7 @@ def main() -> None:
 
 def serve(order: dict[str, Any]) -> Any:
     """A running server on a free port of 127.0.0.1; it listens when this returns."""
-    import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
+    import xllamacpp
 
     library: Any = xllamacpp
     params = library.CommonParams()

@@ -1,7 +1,7 @@
 """The wire that hosted and local model servers share: OpenAI's chat completions, streamed.
 
-What the SDK lets pass is an error here: HTML with status 200, broken JSON, a stream without a finish reason or
-without choices, an error event. Everything raised is :class:`core.errors.ModelError`.
+What the SDK lets pass is an error here: HTML with status 200, broken JSON, a stream without a finish reason
+or without choices, an error event. Everything raised is :class:`core.errors.ModelError`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ KEEP_ALIVE_SECONDS = 30.0
 USAGE_SECONDS = 2.0
 """How long the usage report is waited for once the finish reason is there."""
 END_SECONDS = 0.1
-"""How long the end of the body is waited for after [DONE]: only a body read to its end leaves its connection usable."""
+"""How long the body's end is waited for after [DONE]: only a body read to its end frees its connection."""
+
+_ANONYMOUS = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
 
 
 class OpenAIApi:
@@ -57,8 +59,9 @@ class OpenAIApi:
         self._client = openai.AsyncOpenAI(
             base_url=provider.base_url,
             api_key=provider.api_key or "none",
-            # The SDK would take both from the environment and tell them to any provider.
-            default_headers={"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()},
+            # The SDK would take both from the environment and tell them to any provider. It takes Omit here,
+            # although its signature does not say so.
+            default_headers=cast("dict[str, str]", _ANONYMOUS),
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultAioHttpClient(timeout=timeout, limits=limits),
@@ -76,7 +79,7 @@ class OpenAIApi:
             return tuple(row["id"] for row in rows)
 
     async def stream(self, call: ModelCall) -> AsyncGenerator[str | Done, None]:
-        """Pieces of visible text as they come, then one Done. An empty piece is a sign of life: the model thinks."""
+        """Pieces of visible text, then one Done. An empty piece is a sign of life: the model thinks."""
         with self._model_errors():
             response = await self._post(self._body(call))
         try:
@@ -87,6 +90,7 @@ class OpenAIApi:
                 piece = events.feed(data) if data is not None else events.end()
                 if piece is not None:
                     yield piece
+                events.check()
                 if data is None:
                     break
             yield events.done()
@@ -106,7 +110,7 @@ class OpenAIApi:
         return cast("httpx2.Response", response)
 
     async def _read(self, reads: AsyncIterator[bytes], events: CompletionEvents) -> bytes | None:
-        """The next bytes; None at the end, or when nothing but formalities is missing and they do not come."""
+        """The next bytes; None at the end, or when only formalities are missing and do not come."""
         patience = None
         if events.is_over:
             patience = END_SECONDS
@@ -146,7 +150,7 @@ class OpenAIApi:
         except openai.APIStatusError as error:
             raise self._status_error(error) from None
         except openai.APIConnectionError as error:
-            # The aiohttp transport calls a closed connection a timeout. None of its own timeouts but the one for
+            # The aiohttp transport calls a closed connection a timeout. Of its own timeouts only the one for
             # connecting is set, so either way the server was not reached.
             cause = error.__cause__ or error
             raise ModelError(ModelFault.UNREACHABLE, self._plain(cause), retryable=True) from None

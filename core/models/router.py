@@ -33,8 +33,8 @@ MAX_ANSWER_CHARS = 400_000
 UNSEEN = "[a picture]"
 """What a model that sees no pictures is told of a message that was nothing else."""
 GO_ON = (
-    "Your answer above was cut off by a technical fault. Go on exactly where it stops, in the same language and "
-    "format. Repeat nothing and say nothing about the break."
+    "Your answer above was cut off by a technical fault. Go on exactly where it stops, in the same language "
+    "and format. Repeat nothing and say nothing about the break."
 )
 
 
@@ -51,10 +51,8 @@ def choose(catalog: Catalog, request: ChatRequest) -> tuple[Model, ...]:
     if request.needs_vision:
         ordered = [model for model in ordered if model.accepts_images] or ordered
     prompt = estimate_prompt(request.messages)
-    # The prompt was cut for the chosen model's window; where the rough count disagrees, the widest decides.
-    return tuple(m for m in ordered if prompt + MIN_ANSWER <= m.window) or (
-        max(ordered, key=lambda m: m.window),
-    )
+    # The prompt was cut for the chosen model's window; should the rough count disagree, the widest is taken.
+    return tuple(m for m in ordered if prompt + MIN_ANSWER <= m.window) or (max(ordered, key=lambda m: m.window),)
 
 
 @dataclass(slots=True)
@@ -77,7 +75,7 @@ class _Answer:
     chars: int = 0
     model: str = ""
     """Who wrote last; empty before any text."""
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     has_noticed: bool = False
     was_empty: bool = False
 
@@ -85,9 +83,7 @@ class _Answer:
         """The prompt for the next call, with the text so far to go on from."""
         messages = self.request.messages
         if not model.accepts_images:
-            messages = tuple(
-                replace(m, images=(), text=m.text or UNSEEN) if m.images else m for m in messages
-            )
+            messages = tuple(replace(m, images=(), text=m.text or UNSEEN) if m.images else m for m in messages)
         if self.texts:
             messages += (ChatMessage("assistant", "".join(self.texts)), ChatMessage("user", GO_ON))
         return messages
@@ -122,7 +118,7 @@ class Router:
         self._lines.clear()
 
     def estimate(self, request: ChatRequest, text: str) -> Usage:
-        """What an answer that was stopped at ``text`` took, roughly: a generator that is closed cannot report it."""
+        """What an answer that was stopped at ``text`` took, roughly: a closed generator cannot report it."""
         model = next(iter(choose(self._catalog, request)), None)
         if model is None:
             return Usage()
@@ -154,9 +150,7 @@ class Router:
             ending = answer.broken_ending()
         yield Finished(ending, answer.usage)
 
-    async def _ask_in_turn(
-        self, answer: _Answer, candidates: tuple[Model, ...]
-    ) -> AsyncGenerator[Part | Ending, None]:
+    async def _ask_in_turn(self, answer: _Answer, candidates: tuple[Model, ...]) -> AsyncGenerator[Part | Ending, None]:
         loop = asyncio.get_running_loop()
         queue = deque(candidates)
         last, pause = "", RETRY_SECONDS
@@ -181,7 +175,7 @@ class Router:
         yield answer.broken_ending()
 
     async def _ask(self, answer: _Answer, model: Model) -> AsyncGenerator[Part | Ending, None]:
-        """One call: its text, and its ending; no ending where the model had nothing to say. Raises ModelError."""
+        """One call: its text, and its ending unless the model had nothing to say. Raises ModelError."""
         fresh = _Fresh(is_first=not answer.texts)
         answered = ""
         done: Done | None = None
@@ -193,7 +187,7 @@ class Router:
                     is_alive = True
                     if isinstance(piece, Done):
                         done = piece
-                        break
+                        continue
                     if not (text := fresh.admit(piece)):
                         continue
                     if answer.model not in ("", model.name) and not answer.has_noticed:
@@ -254,12 +248,15 @@ class Router:
         call = ModelCall(model, messages, limit, answer.request.sender)
         try:
             async with aclosing(line.wire.stream(call)) as stream:
-                async for piece in self._in_time(stream, answer.deadline):
+                piece: str | Done | None = None
+                while not isinstance(piece, Done):
+                    piece = await self._next(stream, answer.deadline, is_first=piece is None)
                     if isinstance(piece, Done):
                         report = self._breaker.succeeded
                     yield piece
         except ModelError as error:
             log.warning("model_failed", model=model.name, provider=model.provider, error=str(error))
+            # A refusal is the request's fault, and running out of time may be the calls' before this one.
             if error.fault is not ModelFault.REFUSED and asyncio.get_running_loop().time() < answer.deadline:
                 report = self._breaker.failed
             raise
@@ -267,27 +264,15 @@ class Router:
             report(model.provider)
             line.places.release()
 
-    async def _in_time(
-        self, stream: AsyncGenerator[str | Done, None], deadline: float
-    ) -> AsyncGenerator[str | Done, None]:
-        """The stream's pieces, each within its deadline; the deadline never runs while the consumer is busy.
-
-        A model that thinks counts as alive: only its first piece is waited for as a first token.
-        """
-        loop = asyncio.get_running_loop()
-        late = ModelError(ModelFault.TIMEOUT, "no first token in time")
-        patience = self._settings.first_token_seconds
-        while True:
-            try:
-                async with asyncio.timeout_at(min(loop.time() + patience, deadline)):
-                    piece = await anext(stream)
-            except TimeoutError:
-                raise late from None
-            yield piece
-            if isinstance(piece, Done):
-                return
-            late = ModelError(ModelFault.TIMEOUT, "the stream stalled", retryable=True)
-            patience = self._settings.stall_seconds
+    async def _next(self, stream: AsyncGenerator[str | Done, None], deadline: float, *, is_first: bool) -> str | Done:
+        """The next piece in time. A model that thinks is alive: its thoughts count as a first token."""
+        patience = self._settings.first_token_seconds if is_first else self._settings.stall_seconds
+        try:
+            async with asyncio.timeout_at(min(asyncio.get_running_loop().time() + patience, deadline)):
+                return await anext(stream)
+        except TimeoutError:
+            what = "no first token in time" if is_first else "the stream stalled"
+            raise ModelError(ModelFault.TIMEOUT, what, retryable=not is_first) from None
 
     async def _line(self, provider: Provider) -> _Line:
         line = self._lines.get(provider.name)

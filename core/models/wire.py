@@ -24,7 +24,7 @@ class ModelCall:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The model ended by itself: COMPLETE, LENGTH or FILTERED. Tokens are None where the server does not tell."""
+    """The model ended by itself: COMPLETE, LENGTH or FILTERED. Tokens are None where nobody tells."""
 
     ending: Ending
     prompt_tokens: int | None = None
@@ -35,7 +35,7 @@ class Wire(Protocol):
     """A provider's client."""
 
     def stream(self, call: ModelCall) -> AsyncGenerator[str | Done, None]:
-        """Pieces of visible text as they come, then one Done. An empty piece is a sign of life: the model thinks.
+        """Pieces of visible text, then one Done. An empty piece is a sign of life: the model thinks.
 
         Raises ModelError. Has no deadlines of its own; closing it, or cancelling a step, ends the call.
         """

@@ -81,9 +81,7 @@ class Store:
         await self.redis.aclose()
         await self.redis.connection_pool.disconnect()
 
-    async def attempt(
-        self, work: Callable[[], Awaitable[Value]], patience: float = PATIENCE_SECONDS
-    ) -> Value:
+    async def attempt(self, work: Callable[[], Awaitable[Value]], patience: float = PATIENCE_SECONDS) -> Value:
         """Does an idempotent piece of work, again while the server is away for up to ``patience`` seconds.
 
         Raises StorageError when it stays away, or refuses.
@@ -96,9 +94,7 @@ class Store:
                 return await work()
             except AWAY as error:
                 if asyncio.get_running_loop().time() + pause > deadline:
-                    raise StorageError(
-                        f"Redis has been away for {patience:.0f} s: {type(error).__name__}"
-                    ) from error
+                    raise StorageError(f"Redis has been away for {patience:.0f} s: {type(error).__name__}") from error
                 if pause > 0.5:
                     log.warning("redis is away", cause=type(error).__name__)
                 await asyncio.sleep(pause)
@@ -145,8 +141,7 @@ class Store:
                 if isinstance(reply, AWAY):
                     raise reply
             return [
-                LeaseLost(str(r)) if isinstance(r, ResponseError) and str(r).startswith("STALE") else r
-                for r in replies
+                LeaseLost(str(r)) if isinstance(r, ResponseError) and str(r).startswith("STALE") else r for r in replies
             ]
 
         return await self.attempt(work)

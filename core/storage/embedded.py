@@ -147,7 +147,7 @@ class EmbeddedServer:
         with self._log.open("wb") as output:
             # Its own session: Ctrl-C must not end the server before answers in flight are written. Its files
             # go to the working directory, so that no character in the folder's name matters.
-            self._child = subprocess.Popen(
+            self._child = subprocess.Popen(  # noqa: S603
                 [self._binary, *arguments],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
@@ -260,8 +260,7 @@ def _make_folder(folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise SettingsError(
-            f"PARLEY_DATA is wrong: {folder} cannot be written to ({reason})."
-            " Name a folder that this user may write."
+            f"PARLEY_DATA is wrong: {folder} cannot be written to ({reason}). Name a folder that this user may write."
         ) from None
 
 
@@ -293,7 +292,7 @@ def _run_folder(folder: Path) -> Path:
     name = f"parley-{os.getuid()}-{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:12]}"
     run = Path(tempfile.gettempdir()) / name
     if len(bytes(run / "valkey.sock")) > MAX_SOCKET_PATH:
-        run = Path("/tmp") / name
+        run = Path("/tmp") / name  # noqa: S108
     run.mkdir(mode=0o700, exist_ok=True)
     found = run.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
@@ -313,15 +312,11 @@ def adopt(path: Path, folder: Path, fsync: str) -> int:
     except (FileNotFoundError, ConnectionError):
         return 0
     except TimeoutError:
-        raise SettingsError(
-            f"A database on {path} does not answer. End that process and start again."
-        ) from None
+        raise SettingsError(f"A database on {path} does not answer. End that process and start again.") from None
     lines = answer.decode("utf-8", "surrogateescape").split("\r\n")
     pid = next((line.partition(":")[2] for line in lines if line.startswith("process_id:")), "")
     if str(folder.resolve()) not in lines or not pid:
-        raise SettingsError(
-            f"{path} belongs to a database of another folder. End that process and start again."
-        )
+        raise SettingsError(f"{path} belongs to a database of another folder. End that process and start again.")
     log.info("embedded_server_adopted", pid=int(pid))
     return int(pid)
 

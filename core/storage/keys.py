@@ -116,3 +116,8 @@ def permits(bucket: str) -> str:
 def places(platform: str, bot: str) -> str:
     """zset: conversation -> time of its last message, to catch up after being away; 90 days."""
     return f"parley:places:{platform}:{bot}"
+
+
+def job_queue(queue: str) -> tuple[str, str]:
+    """stream of waiting and running jobs, zset of delayed ones: streaq's own keys, only ever counted by us."""
+    return f"streaq:{queue}:queues:normal", f"streaq:{queue}:queues:delayed:normal"

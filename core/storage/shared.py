@@ -22,9 +22,7 @@ class SharedBreakers:
 
     async def load(self) -> dict[str, float]:
         """Provider -> unix seconds until which it is out of service."""
-        raw: Mapping[str, str] = await self._store.attempt(
-            lambda: self._store.redis.hgetall(keys.breaker()), 2.0
-        )
+        raw: Mapping[str, str] = await self._store.attempt(lambda: self._store.redis.hgetall(keys.breaker()), 2.0)
         return {provider: float(until) for provider, until in raw.items()}
 
     async def store(self, provider: str, open_until: float) -> None:
@@ -76,9 +74,7 @@ class Places:
         fresh, self._fresh = self._fresh, {}
         by_bot: dict[str, dict[str, str]] = {}
         for conversation, message_id in fresh.items():
-            by_bot.setdefault(keys.places(conversation.platform, conversation.bot), {})[str(conversation)] = (
-                message_id
-            )
+            by_bot.setdefault(keys.places(conversation.platform, conversation.bot), {})[str(conversation)] = message_id
         for key, members in by_bot.items():
             pipe = self._store.redis.pipeline(transaction=False)
             for member, message_id in members.items():
@@ -94,7 +90,5 @@ class Places:
         names: list[str] = await self._store.attempt(lambda: self._store.redis.zrevrange(key, 0, PLACES - 1))
         if not names:
             return []
-        ids: list[str | None] = await self._store.attempt(
-            lambda: self._store.redis.hmget(key + ":last", names)
-        )
+        ids: list[str | None] = await self._store.attempt(lambda: self._store.redis.hmget(key + ":last", names))
         return [(ConversationKey.parse(name), last) for name, last in zip(names, ids, strict=True) if last]

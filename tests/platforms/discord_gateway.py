@@ -110,12 +110,7 @@ class Gateway:
 
     def _as_seen(self, session: Session, event: str, data: Json, guild: str) -> Json:
         """Without the message content intent, guild messages are empty unless they mention the bot or are its own."""
-        if (
-            session.intents & MESSAGE_CONTENT
-            or not guild
-            or not event.startswith("MESSAGE_")
-            or "author" not in data
-        ):
+        if session.intents & MESSAGE_CONTENT or not guild or not event.startswith("MESSAGE_") or "author" not in data:
             return data
         bot = self.world.bot
         if data["author"]["id"] == bot or any(user["id"] == bot for user in data["mentions"]):

@@ -129,10 +129,7 @@ class Rest:
         if len(commands) > 100:
             raise form_error("commands", "Must be 100 or fewer in length.")
         for command in commands:
-            if (
-                not re.fullmatch(r"[-_\w]{1,32}", command["name"])
-                or command["name"] != command["name"].lower()
-            ):
+            if not re.fullmatch(r"[-_\w]{1,32}", command["name"]) or command["name"] != command["name"].lower():
                 raise form_error("name", "Command name is invalid")
             if not 1 <= len(command["description"]) <= 100:
                 raise form_error("description", "Must be between 1 and 100 in length.")
@@ -172,9 +169,7 @@ class Rest:
         limit = int(query.get("limit", 50))
         if not 1 <= limit <= 100:
             raise form_error("limit", "int value should be between 1 and 100.")
-        there = [
-            m.data for m in self.world.messages[channel_id].values() if not m.deleted and not m.ephemeral
-        ]
+        there = [m.data for m in self.world.messages[channel_id].values() if not m.deleted and not m.ephemeral]
         if "after" in query:
             there = [m for m in there if int(m["id"]) > int(query["after"])][:limit]
         elif "before" in query:
@@ -264,11 +259,7 @@ class Rest:
     def _change(self, posted: Posted, body: Json, uploads: list[Upload]) -> Json:
         self._check_body(body, uploads, WEBHOOK_FIELDS, new=False)
         fields: Json = {k: body[k] for k in ("content", "components") if k in body}
-        if (
-            fields.get("content", posted.text) in ("", None)
-            and not uploads
-            and not posted.data["attachments"]
-        ):
+        if fields.get("content", posted.text) in ("", None) and not uploads and not posted.data["attachments"]:
             raise Refusal(400, 50006, "Cannot send an empty message")
         if uploads:
             fields["attachments"] = self._keep(posted.data["channel_id"], uploads)
@@ -330,9 +321,7 @@ class Rest:
 
     def _open_thread(self, channel_id: str, body: Json, path: str) -> Json:
         message = re.search(r"/messages/(\d+)/threads", path)
-        thread = self.world.add_thread(
-            channel_id, body["name"], self.world.bot, message[1] if message else ""
-        )
+        thread = self.world.add_thread(channel_id, body["name"], self.world.bot, message[1] if message else "")
         self.emit("THREAD_CREATE", {**thread, "newly_created": True}, thread["guild_id"])
         return thread
 

@@ -34,7 +34,7 @@ from tests.platforms.discord_world import (
     World,
 )
 
-TOKEN = "TEST.TOKEN"  # noqa: S105 made up: a bot's id must never be read from its token
+TOKEN = "TEST.TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,14 +205,9 @@ class FakeDiscord:
     ) -> Interaction:
         """Somebody uses a slash command; without a channel in direct messages."""
         kinds = {str: 3, int: 4, bool: 5}
-        given = [
-            {"name": key, "type": kinds[type(value)], "value": value}
-            for key, value in (options or {}).items()
-        ]
+        given = [{"name": key, "type": kinds[type(value)], "value": value} for key, value in (options or {}).items()]
         data: Json = {"id": self.world.snowflake(), "name": name, "type": 1, "options": given}
-        return self._interact(
-            2, data, channel or self.world.direct(user or self.world.alice), user, locale, None
-        )
+        return self._interact(2, data, channel or self.world.direct(user or self.world.alice), user, locale, None)
 
     def press(self, message: str, custom_id: str, *, user: str = "") -> Interaction:
         """Somebody presses a button; LookupError when the message has no such button."""
@@ -333,9 +328,7 @@ class FakeDiscord:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--token", default=TOKEN)
     parser.add_argument("--channels", type=int, default=1, help="text channels in the guild")

@@ -180,9 +180,7 @@ class Wire:
                 return planned
         return None
 
-    async def _misbehave(
-        self, planned: Planned, request: web.Request, call: Call
-    ) -> web.StreamResponse | None:
+    async def _misbehave(self, planned: Planned, request: web.Request, call: Call) -> web.StreamResponse | None:
         match planned.fault:
             case Fault.SERVER_ERROR | Fault.BAD_GATEWAY:
                 call.status = int(planned.fault)
@@ -194,9 +192,7 @@ class Wire:
             case Fault.LIMITED | Fault.LIMITED_GLOBALLY | Fault.LIMITED_SHARED:
                 call.status = 429
                 everywhere = planned.fault is Fault.LIMITED_GLOBALLY
-                scope = (
-                    "global" if everywhere else "shared" if planned.fault is Fault.LIMITED_SHARED else "user"
-                )
+                scope = "global" if everywhere else "shared" if planned.fault is Fault.LIMITED_SHARED else "user"
                 headers = self._limited(planned.seconds, scope)
                 body = {
                     "message": "You are being rate limited.",

@@ -22,7 +22,8 @@ KNOWN = frozenset(
     {
         "messages", "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature",
         "top_p", "top_k", "n", "stop", "seed", "user", "safety_identifier", "presence_penalty",
-        "frequency_penalty", "response_format", "reasoning_effort", "store", "metadata", "chat_template_kwargs",
+        "frequency_penalty", "response_format", "reasoning_effort", "store", "metadata",
+        "chat_template_kwargs",
     }
 )  # fmt: skip
 
@@ -70,9 +71,7 @@ def _check_options(body: dict[str, Any]) -> Refusal | None:
             400, "The 'stream_options' parameter is only allowed when 'stream' is enabled.", "stream_options"
         )
     if "max_tokens" in body and "max_completion_tokens" in body:
-        return Refusal(
-            400, "Setting 'max_tokens' and 'max_completion_tokens' together is not supported.", "max_tokens"
-        )
+        return Refusal(400, "Setting 'max_tokens' and 'max_completion_tokens' together is not supported.", "max_tokens")
     for name, low, high in (("temperature", 0, 2), ("top_p", 0, 1), ("max_tokens", 1, 10**6), ("n", 1, 8)):
         value = body.get(name)
         if value is not None and (not isinstance(value, int | float) or not low <= value <= high):

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server on loopback: real speed on demand, every known fault, and the checks of the real one.
+"""An OpenAI-compatible server on loopback: real speed on demand, every known fault, the real one's checks.
 
 A fault is queued (``server.fail(Fault.RESET)``) or asked for in the last user text: ``[fault:reset]``,
 ``[fault:reset=5]`` (its number: tokens before it, or seconds), ``[fault:reset@stub]`` (one model only).
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import re
 import time
@@ -29,7 +30,7 @@ Reply = str | Callable[[Body], str]
 
 
 class Fault(StrEnum):
-    """What can go wrong. The number of a fault is seconds for SLOW, RATE_LIMIT, else tokens sent before it."""
+    """What can go wrong. A fault's number is seconds for SLOW and RATE_LIMIT, else tokens sent before."""
 
     SLOW = "slow"
     STALL = "stall"
@@ -53,7 +54,7 @@ class Fault(StrEnum):
 
 
 BEFORE_ANSWER = frozenset({Fault.RATE_LIMIT, Fault.SERVER_ERROR, Fault.UNAUTHORISED, Fault.HTML})
-FINISH = {Fault.LENGTH: "length", Fault.CONTENT_FILTER: "content_filter"}
+FINISH: dict[Fault | None, str] = {Fault.LENGTH: "length", Fault.CONTENT_FILTER: "content_filter"}
 DEFAULT_TOKENS_BEFORE = 3
 DEFAULT_SLOW_SECONDS = 30.0
 
@@ -69,7 +70,7 @@ class Strike:
 
 @dataclass(slots=True)
 class Recorded:
-    """One chat request as it came, and how it went: ``open``, ``done``, ``cut`` (by us) or ``left`` (by the client)."""
+    """One chat request as it came, and how it went: open, done, refused, cut (by us) or left (by the client)."""
 
     body: Body
     headers: dict[str, str]
@@ -92,7 +93,7 @@ def echo(body: Body) -> str:
 
 @dataclass
 class OpenAIServer:
-    """Start it with ``async with``. Speed: ``first_token`` and ``tick`` in seconds; ``tokens_per_second`` 0: at once.
+    """Start it with ``async with``. ``first_token`` and ``tick`` are seconds; ``tokens_per_second`` 0: at once.
 
     ``tokens`` makes every answer that long, by cutting or filling up; ``tick`` is the shortest time
     between two writes: the tokens due meanwhile go out in one.
@@ -115,6 +116,7 @@ class OpenAIServer:
     active: int = 0
     """Chat requests being answered: the slots in use."""
     peak: int = 0
+    _transports: set[object] = field(default_factory=set[object])
 
     async def __aenter__(self) -> OpenAIServer:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -136,6 +138,11 @@ class OpenAIServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @property
+    def connections(self) -> int:
+        """How many connections the clients have made for chat requests."""
+        return len(self._transports)
+
     def fail(self, fault: Fault, number: float | None = None, *, model: str = "", times: int = 1) -> None:
         """Queues a fault for the next ``times`` requests (to ``model``)."""
         self.strikes.extend([Strike(fault, number, model)] * times)
@@ -155,6 +162,7 @@ class OpenAIServer:
         record = Recorded(body, dict(request.headers))
         if self.records:
             self.requests.append(record)
+            self._transports.add(request.transport)
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
             record.outcome = "refused"
             return _error(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
@@ -185,9 +193,7 @@ class OpenAIServer:
                 return Strike(Fault(name), float(number) if number else None)
         return None
 
-    async def _answer(
-        self, request: web.Request, record: Recorded, strike: Strike | None
-    ) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, record: Recorded, strike: Strike | None) -> web.StreamResponse:
         fault = strike.fault if strike else None
         number = strike.number if strike else None
         if fault in BEFORE_ANSWER:
@@ -244,9 +250,10 @@ class OpenAIServer:
         if fault is not None and await self._break_off(request, response, chunk, fault):
             record.outcome = "cut"
             return response
-        reason = FINISH[fault] if fault in FINISH else self._reason(record.body, total)
+        reason = self._reason(record.body, total, fault)
         pending.append(chunk("{}", json.dumps(reason)))
-        if self.reports_usage and (record.body.get("stream_options") or {}).get("include_usage"):
+        options: Body = record.body.get("stream_options") or {}
+        if self.reports_usage and options.get("include_usage"):
             usage = json.dumps(_usage(record.body, total))
             pending.append(chunk("", usage=usage))
         if fault is Fault.NO_END:
@@ -257,7 +264,9 @@ class OpenAIServer:
         await response.write_eof()
         return response
 
-    def _reason(self, body: Body, total: int) -> str:
+    def _reason(self, body: Body, total: int, fault: Fault | None) -> str:
+        if fault in FINISH:
+            return FINISH[fault]
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
         return "length" if limit is not None and total >= limit else "stop"
 
@@ -294,7 +303,7 @@ class OpenAIServer:
         return True
 
     def _whole(self, body: Body, tokens: list[str], fault: Fault | None) -> Body:
-        reason = FINISH[fault] if fault in FINISH else self._reason(body, len(tokens))
+        reason = self._reason(body, len(tokens), fault)
         message = {"role": "assistant", "content": "".join(tokens), "refusal": None}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reason}
         return {
@@ -367,13 +376,9 @@ def main() -> None:
     parser.add_argument("--first-token", type=float, default=0.2, help="seconds")
     parser.add_argument("--tokens-per-second", type=float, default=50.0, help="0: at once")
     parser.add_argument("--tokens", type=int, default=40, help="length of every answer")
-    parser.add_argument(
-        "--tick", type=float, default=0.0, help="shortest time between two writes, in seconds"
-    )
-    try:
+    parser.add_argument("--tick", type=float, default=0.0, help="shortest time between two writes, in seconds")
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(parser.parse_args()))
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

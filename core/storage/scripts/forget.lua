@@ -21,6 +21,7 @@ for _, id in ipairs(ARGV) do
 end
 -- Summaries may have been made of what is to be forgotten.
 if known > 0 then
+  redis.call('HINCRBY', STATE, 'forgettings', 1)
   local cursor = '0'
   repeat
     local page = redis.call('HSCAN', TREE, cursor, 'MATCH', '~*', 'COUNT', 1000)

@@ -71,9 +71,7 @@ async def dead(pid: int) -> None:
 @asynccontextmanager
 async def killed_app(data: Path) -> AsyncGenerator[tuple[int, str]]:
     """Another Parley, for its embedded server: (server's pid, url). It is killed at the end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", APP, str(data), stdout=subprocess.PIPE
-    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", APP, str(data), stdout=subprocess.PIPE)
     assert process.stdout is not None
     pid, _, url = (await asyncio.wait_for(process.stdout.readline(), 20)).decode().strip().partition(" ")
     try:
@@ -172,9 +170,7 @@ async def test_a_server_that_is_killed_comes_back_with_its_data(tmp_path: Path) 
                     await asyncio.sleep(0.02)
 
 
-@pytest.mark.parametrize(
-    "rubbish", [b"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$5\r\nab", b"\0" * 4096], ids=["cut", "zeros"]
-)
+@pytest.mark.parametrize("rubbish", [b"*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$5\r\nab", b"\0" * 4096], ids=["cut", "zeros"])
 async def test_a_damaged_end_of_the_file_is_mended(tmp_path: Path, rubbish: bytes) -> None:
     async with EmbeddedServer(tmp_path) as url:
         await put(url, "a", "1")
@@ -208,9 +204,7 @@ async def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
         EmbeddedServer(tmp_path / "data").spawn()
 
 
-async def test_without_a_binary_redis_url_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+async def test_without_a_binary_redis_url_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "platform", "plan9")
     with pytest.raises(SettingsError, match="REDIS_URL is not set"):
         EmbeddedServer(tmp_path).spawn()

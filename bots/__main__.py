@@ -1,0 +1,112 @@
+"""The ``parley`` command line. Each command imports only what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from core.errors import ParleyError
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A self-hosted AI chat bot for communities.")
+models_app = typer.Typer(no_args_is_help=True, help="The built-in models.")
+app.add_typer(models_app, name="models")
+FOLDER = Path.cwd
+CONFIGURATION_ERROR = 2
+
+
+def main() -> None:
+    """The entry point. Errors made for people are shown as one line, with exit status 2."""
+    try:
+        app()
+    except ParleyError as error:
+        sys.stderr.write(f"parley: {error}\n")
+        sys.exit(CONFIGURATION_ERROR)
+
+
+@app.command()
+def up() -> None:
+    """Run Parley: every platform that has a token, the web chat, the built-in model."""
+    settings = _settings()
+    from core.storage.embedded import EmbeddedServer
+
+    server = None
+    if not settings.storage.redis_url:
+        # It starts while the rest is imported.
+        server = EmbeddedServer(settings.data, progress=lambda line: sys.stdout.write(line + "\n"))
+        server.spawn()
+    from bots.run import up as run_up
+
+    _run(run_up(settings, server))
+
+
+@app.command()
+def doctor() -> None:
+    """Check Python, ports, server, tokens and models, and say what to do where something is wrong."""
+    from bots.doctor import diagnose, report
+
+    findings = asyncio.run(diagnose(_settings()))
+    sys.stdout.write(report(findings) + "\n")
+    if any(finding.ok is False for finding in findings):
+        sys.exit(1)
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """Show the built-in models: which are here, which can be got."""
+    from core.models.local_models import list_models
+
+    settings = _settings()
+    for line in asyncio.run(list_models(settings.local, settings.data)):
+        sys.stdout.write(f"{line}\n")
+
+
+@models_app.command("get")
+def models_get(
+    name: Annotated[str, typer.Argument(help="A name from `parley models list`, or a hub model.")] = "",
+) -> None:
+    """Download a better built-in model into the data folder."""
+    from core.models.local_models import get_model
+
+    settings = _settings()
+    asyncio.run(get_model(name, settings.local, settings.data, lambda line: sys.stdout.write(line + "\n")))
+
+
+@models_app.command("serve")
+def models_serve() -> None:
+    """Run only the built-in model's server."""
+    from core.models.local_server import serve
+
+    settings = _settings()
+    asyncio.run(serve(settings.local, settings.data, lambda line: sys.stdout.write(line + "\n")))
+
+
+def _settings() -> Settings:
+    from core import telemetry
+    from core.settings import load
+
+    settings = load(FOLDER(), os.environ)
+    telemetry.set_up(settings.log)
+    return settings
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        asyncio.run(work)
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+if __name__ == "__main__":
+    main()

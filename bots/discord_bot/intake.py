@@ -1,0 +1,144 @@
+"""What has been received and is not yet in Redis: in order, bounded, handed over in batches.
+
+Discord never sends an event again, so what waits here is kept until the inbox has taken it. Over the bound the
+newest is dropped and ``on_overflow`` is called once the rest is through: the channels' history still has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import structlog
+
+from bots.adapter import Inbox
+from core.errors import StorageError
+from core.message import CommandCall, Incoming
+
+MAX_WAITING = 10_000
+"""Events held while Redis does not answer: about 20 MB of ordinary messages."""
+MAX_BATCH = 100
+MAX_PAUSE = 5.0
+"""Longest pause, in seconds, between two tries to reach Redis."""
+CALL_LIFE = 2.5
+"""Seconds after which a command is given up: Discord has told the person by then that the bot does not answer."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event, and what to do once it is in Redis."""
+
+    incoming: Incoming
+    then: Callable[[], None] | None = None
+    at: float = 0.0
+    """When it came, by the monotonic clock."""
+
+
+class Intake:
+    """A queue with one consumer. Conversations that are being caught up are held back, the others are not."""
+
+    def __init__(self, on_overflow: Callable[[], None]) -> None:
+        self._on_overflow = on_overflow
+        self._waiting: deque[Received] = deque()
+        self._held: dict[str, list[Received]] = {}
+        self._news = asyncio.Event()
+        self._open = asyncio.Event()
+        self._open.set()
+        self._lost = 0
+
+    def put(self, incoming: Incoming, then: Callable[[], None] | None = None) -> None:
+        """Takes an event in. Never blocks."""
+        if len(self._waiting) + sum(map(len, self._held.values())) >= MAX_WAITING:
+            self._lost += 1
+            return
+        received = Received(incoming, then, time.monotonic())
+        held = None if isinstance(incoming, CommandCall) else self._held.get(incoming.conversation.chat)
+        if held is None:
+            self._waiting.append(received)
+            self._news.set()
+        else:
+            held.append(received)
+
+    def pause(self) -> None:
+        """Nothing goes on until :meth:`hold` has said which channels wait for their history."""
+        self._open.clear()
+
+    def hold(self, channels: Collection[str]) -> None:
+        """Keeps what comes, and what has come, in these channels back until :meth:`release`; lets the others go on."""
+        held: dict[str, list[Received]] = {channel: [] for channel in channels}
+        earlier = [*self._waiting, *(received for parked in self._held.values() for received in parked)]
+        self._waiting, self._held = deque(), held
+        for received in earlier:
+            chat = received.incoming.conversation.chat
+            parked = None if isinstance(received.incoming, CommandCall) else held.get(chat)
+            (self._waiting if parked is None else parked).append(received)
+        self._open.set()
+        self._news.set()
+
+    def release(self, channel: str, missed: Collection[Incoming]) -> None:
+        """What was missed goes before what came meanwhile."""
+        now = time.monotonic()
+        self._waiting.extend(Received(incoming, None, now) for incoming in missed)
+        self._waiting.extend(self._held.pop(channel, ()))
+        self._news.set()
+
+    async def drain(self, inbox: Inbox) -> None:
+        """Hands everything to the inbox, for ever."""
+        while True:
+            await self._news.wait()
+            await self._open.wait()
+            self._news.clear()
+            while self._waiting and self._open.is_set():
+                await self._hand_over(inbox)
+            if self._lost and not self._waiting:
+                log.warning("messages were dropped and are looked up again", count=self._lost)
+                self._lost = 0
+                self._on_overflow()
+
+    async def finish(self, inbox: Inbox, seconds: float) -> None:
+        """Before the end: one last try for what still waits."""
+        self.hold(())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._waiting:
+                    await self._hand_over(inbox)
+        if self._waiting:
+            log.error("messages could not be stored before the end", count=len(self._waiting))
+
+    async def _hand_over(self, inbox: Inbox) -> None:
+        """The oldest batch. It leaves the queue only when the inbox has it."""
+        pause = 0.1
+        while True:
+            batch = [self._waiting[i] for i in range(min(MAX_BATCH, len(self._waiting)))]
+            try:
+                await inbox.accept([received.incoming for received in batch])
+                break
+            except StorageError as error:
+                log.warning("the storage does not take messages", error=str(error), waiting=len(self._waiting))
+                await asyncio.sleep(pause)
+                pause = min(MAX_PAUSE, pause * 2)
+                self._drop_late_calls()
+                if not self._waiting:
+                    return
+        # hold() may have changed the queue meanwhile: what is accepted is taken out by identity.
+        done = {id(received) for received in batch}
+        self._waiting = deque(received for received in self._waiting if id(received) not in done)
+        for parked in self._held.values():
+            parked[:] = [received for received in parked if id(received) not in done]
+        for received in batch:
+            if received.then:
+                received.then()
+
+    def _drop_late_calls(self) -> None:
+        oldest = time.monotonic() - CALL_LIFE
+        self._waiting = deque(
+            received
+            for received in self._waiting
+            if not isinstance(received.incoming, CommandCall) or received.at > oldest
+        )

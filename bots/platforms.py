@@ -1,0 +1,124 @@
+"""The platforms that the settings switch on: one function each, importing only what that platform needs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bots.adapter import Adapter, Outbound
+from bots.pacing import Limits, Pacer
+from core.commands.table import COMMANDS
+from core.message import ConversationKey, Platform
+from core.models.catalog import Catalog
+from core.settings import Settings
+from core.storage.client import Store
+from core.storage.shared import Memory, Places, SharedPermits
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A platform that is switched on."""
+
+    adapter: Adapter
+    outbound: Outbound
+    pacer: Pacer
+    close: Callable[[], Awaitable[None]]
+    address: Callable[[], Awaitable[str]] | None = None
+    """Where people go, if the platform is ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What platforms need of the rest."""
+
+    settings: Settings
+    store: Store
+    catalog: Catalog
+    places: Places
+
+
+def telegram(shared: Shared) -> Connection | None:
+    settings = shared.settings.telegram
+    if not settings.token.get_secret_value():
+        return None
+    from bots.telegram_bot.adapter import TelegramAdapter
+    from bots.telegram_bot.api import Api
+    from bots.telegram_bot.outbound import TelegramOutbound
+
+    api = Api(settings)
+    outbound = TelegramOutbound(api)
+    menu = {
+        "": [(row.name, row.summary) for row in COMMANDS if row.listed],
+        "zh": [(row.name, row.summary_zh) for row in COMMANDS if row.listed],
+    }
+    adapter = TelegramAdapter(settings, api, outbound, commands=menu)
+    pacer = Pacer(Limits.telegram(), SharedPermits(shared.store), name=f"telegram:{api.bot_id}")
+    return Connection(adapter, outbound, pacer, api.close)
+
+
+def discord(shared: Shared) -> Connection | None:
+    settings = shared.settings.discord
+    token = settings.token.get_secret_value()
+    if not token:
+        return None
+    from bots.discord_bot.adapter import DiscordAdapter
+    from bots.discord_bot.commands import SlashCommand, SlashOption
+    from bots.discord_bot.interactions import Deferrals
+    from bots.discord_bot.outbound import DiscordOutbound
+    from bots.discord_bot.rest import Rest
+
+    rest = Rest(settings.api_base, token)
+    deferrals = Deferrals(rest)
+    rows = [
+        SlashCommand(
+            row.name,
+            row.summary,
+            tuple(
+                SlashOption(o.name, o.summary, required=o.required, descriptions={"zh-CN": o.summary_zh})
+                for o in (row.option,)
+                if o is not None
+            ),
+            private=row.private,
+            descriptions={"zh-CN": row.summary_zh},
+        )
+        for row in COMMANDS
+        if row.listed
+    ]
+
+    async def recent(bot: str) -> list[tuple[ConversationKey, str]]:
+        return await shared.places.recent(Platform.DISCORD, bot)
+
+    adapter = DiscordAdapter(settings, rest, deferrals, rows=rows, memory=Memory(shared.store), recent=recent)
+    pacer = Pacer(Limits.discord(), SharedPermits(shared.store), name="discord")
+    return Connection(adapter, DiscordOutbound(settings, rest, deferrals), pacer, rest.close)
+
+
+def web(shared: Shared) -> Connection | None:
+    settings = shared.settings
+    if settings.web.port == 0:
+        return None
+    from bots.web_chat.adapter import WebAdapter
+    from bots.web_chat.outbound import WebOutbound
+    from bots.web_chat.redis_store import RedisWebStore
+
+    web_store = RedisWebStore(
+        shared.store, keep_days=settings.storage.keep_days, max_messages=settings.storage.max_messages
+    )
+
+    def models() -> list[str]:
+        default = shared.catalog.default
+        names = [model.name for model in shared.catalog.models]
+        return sorted(names, key=lambda name: default is None or name != default.name)
+
+    async def close() -> None:
+        return None
+
+    adapter = WebAdapter(settings.web, web_store, models)
+    return Connection(adapter, WebOutbound(web_store), Pacer(Limits.none()), close, adapter.entry_url)
+
+
+PLATFORMS: tuple[tuple[Platform, Callable[[Shared], Connection | None]], ...] = (
+    (Platform.TELEGRAM, telegram),
+    (Platform.DISCORD, discord),
+    (Platform.WEB, web),
+)

@@ -1,0 +1,216 @@
+"""The composition root: settings -> store -> models -> engine -> platforms, all in one process.
+
+Nothing is built at import. ``up`` runs until it is told to stop, and then finishes or hands over what is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import structlog
+
+from bots.delivery import Delivery
+from bots.platforms import PLATFORMS, Connection, Shared
+from core.conversation.history import History
+from core.conversation.mailbox import Mailbox
+from core.conversation.summary import JOB, summarise
+from core.engine import Engine
+from core.errors import ParleyError, StorageError
+from core.inbox import Inbox
+from core.instance import Instance
+from core.jobs import Jobs
+from core.message import Attachment, ConversationKey, Platform
+from core.models.breaker import Breaker
+from core.models.catalog import Catalog
+from core.models.openai_api import OpenAIApi
+from core.models.router import Router
+from core.settings import Settings
+from core.storage.client import Store
+from core.storage.embedded import EmbeddedServer
+from core.storage.shared import Places, SharedBreakers
+from core.worker import Worker
+
+log = structlog.get_logger()
+
+GRACE_SECONDS = 10.0
+"""How long answers in flight may go on after the signal to stop; what is left then is handed over."""
+FLUSH_SECONDS = 2.0
+
+
+async def up(settings: Settings, server: EmbeddedServer | None) -> None:
+    """Runs Parley in the foreground. ``server`` is the embedded one, spawned already.
+
+    Raises SettingsError or another ParleyError with a sentence for the owner.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):  # Windows
+            loop.add_signal_handler(name, stop.set)
+    async with AsyncExitStack() as stack:
+        if server is not None:
+            stack.push_async_callback(server.stop)
+            url = await server.ready()
+        else:
+            url = settings.storage.redis_url
+        await _serve(settings, url, stack, stop)
+
+
+async def _serve(settings: Settings, url: str, stack: AsyncExitStack, stop: asyncio.Event) -> None:
+    store = Store(url)
+    stack.push_async_callback(store.close)
+    instance = Instance.claim(settings.data)
+    stack.callback(instance.close)
+    catalog = Catalog.of(settings)
+    breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
+    router = Router(catalog, settings.routing, breaker, OpenAIApi)
+    stack.push_async_callback(router.aclose)
+    mailbox = Mailbox(store, instance.name, max_waiting=settings.chat.max_waiting, keep_days=settings.storage.keep_days)
+    history = History(store, keep_days=settings.storage.keep_days, max_messages=settings.storage.max_messages)
+    jobs = Jobs(url, store, {JOB: partial(summarise, history, router)})
+    stack.push_async_callback(jobs.close)
+    places = Places(store)
+    connections = _connect(Shared(settings, store, catalog, places), stack)
+
+    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
+        return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
+
+    engine = Engine(settings.chat, mailbox, history, catalog, router, fetch, jobs.enqueue)
+    delivery = Delivery(
+        {platform: c.outbound for platform, c in connections.items()},
+        {platform: c.pacer for platform, c in connections.items()},
+        mailbox,
+        max_pages=settings.chat.max_pages,
+    )
+    worker = Worker(mailbox, engine, delivery, frozenset(connections), max_concurrent=settings.chat.max_concurrent)
+    inbox = Inbox(mailbox, worker, places)
+    tasks = _Tasks(stop)
+    adapters = [tasks.start(c.adapter.run(inbox), f"adapter {platform}") for platform, c in connections.items()]
+    tasks.start(worker.run(), "worker")
+    tasks.start(worker.renew(), "leases")
+    tasks.start(breaker.run(SharedBreakers(store)), "breakers")
+    tasks.start(_flush(places), "places")
+    starting = asyncio.create_task(jobs.start_if_any())
+    local = _start_local(settings, catalog, stack)
+    readying = asyncio.create_task(_announce(connections, local))
+    try:
+        await stop.wait()
+    finally:
+        for task in (readying, starting, local, *adapters):
+            task.cancel()
+        await asyncio.wait((readying, starting, local, *adapters))
+        await worker.drain(GRACE_SECONDS if tasks.failure is None else 1.0)
+        with contextlib.suppress(StorageError):
+            await places.flush()
+        await tasks.end()
+    if tasks.failure is not None:
+        raise tasks.failure
+    log.info("stopped")
+
+
+def _connect(shared: Shared, stack: AsyncExitStack) -> dict[Platform, Connection]:
+    connections: dict[Platform, Connection] = {}
+    for platform, connect in PLATFORMS:
+        if (connection := connect(shared)) is not None:
+            connections[platform] = connection
+            stack.push_async_callback(connection.close)
+    return connections
+
+
+class _Tasks:
+    """The parts that run as long as Parley does: when one ends, all end."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.failure: BaseException | None = None
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+        return task
+
+    async def end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if self.failure is None and not self._stop.is_set():
+            self.failure = error or ParleyError(f"{task.get_name()} ended by itself.")
+        self._stop.set()
+
+
+async def _flush(places: Places) -> None:
+    while True:
+        await asyncio.sleep(FLUSH_SECONDS)
+        try:
+            await places.flush()
+        except StorageError as error:
+            log.warning("places not kept", cause=str(error))
+
+
+def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) -> asyncio.Task[str]:
+    """The built-in model, started beside everything else. The task's result is the sentence about it."""
+    from core.models.local_server import LocalModel, LocalServer, LocalServerError
+
+    def changed(model: LocalModel | None) -> None:
+        if model is None:
+            catalog.remove_local()
+        else:
+            catalog.add_local(
+                model.base_url,
+                model.api_key,
+                model.name,
+                model.window,
+                small=model.small,
+                max_concurrent=model.slots,
+                id=model.id,
+            )
+
+    server = LocalServer(settings.local, settings.data, _tell, changed)
+    stack.push_async_callback(server.stop)
+
+    async def start() -> str:
+        try:
+            model = await server.start()
+        except (LocalServerError, ParleyError) as error:
+            log.error("no built-in model", cause=str(error))
+            return str(error)
+        if model is None:
+            return ""
+        changed(model)
+        return model.source
+
+    return asyncio.create_task(start(), name="local model")
+
+
+async def _announce(connections: dict[Platform, Connection], local: asyncio.Task[str]) -> None:
+    """One line when every platform is connected, and at the end where to go."""
+    await asyncio.gather(*(connection.adapter.ready() for connection in connections.values()))
+    log.info("ready", platforms=[str(platform) for platform in connections])
+    if source := await local:
+        _tell(source)
+    for connection in connections.values():
+        if connection.address is not None:
+            _tell(f"Parley is ready: open {await connection.address()}")
+    if not any(connection.address for connection in connections.values()):
+        names = " and ".join(platform.capitalize() for platform in connections)
+        _tell(f"Parley is ready on {names}." if names else "Parley is ready, but no platform is switched on.")
+
+
+def _tell(line: str) -> None:
+    """For the person at the terminal."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,102 @@
+"""What all routes share: who asks, in which language, and the forms of an answer."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from bots.adapter import Inbox
+from bots.web_chat import ids, labels
+from bots.web_chat.cookies import COOKIE_SECONDS, Signer
+from bots.web_chat.render import Renderer
+from bots.web_chat.store import Conversation, User, WebStore
+
+TOKEN_HEADER = "X-Parley-Token"  # noqa: S105  a header's name
+MAX_STREAMS = 12
+"""Open event streams of one user: more tabs than a browser connects at once without HTTP/2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One running web chat."""
+
+    store: WebStore
+    inbox: Inbox
+    signer: Signer
+    renderer: Renderer
+    models: Callable[[], Sequence[str]]
+    """Names to choose from, the default first."""
+    max_upload: int
+    """Bytes."""
+    cookie: str
+    is_https: bool
+    address: str
+    """Under which people open it, without a slash at the end."""
+    streams: Counter[str] = field(default_factory=Counter[str])
+    """Open event streams by user."""
+
+    async def user(self, request: Request) -> User:
+        """Who asks; 401 for nobody we know, 403 for a change that our own page did not send."""
+        name = self.signer.user(request.cookies.get(self.cookie, ""))
+        user = await self.store.user(name) if name else None
+        if user is None:
+            raise HTTPException(401)
+        if request.method not in ("GET", "HEAD") and not self.signer.is_token(
+            user.id, request.headers.get(TOKEN_HEADER, "")
+        ):
+            raise HTTPException(403, "reload")
+        return user
+
+    async def conversation(self, request: Request, user: User) -> Conversation:
+        """The conversation in the path, which has to be the user's own: 404 else."""
+        name = request.path_params["conversation"]
+        found = await self.store.conversation(user.id, name) if ids.is_name(name) else None
+        if found is None:
+            raise HTTPException(404)
+        return found
+
+    def let_in(self, response: Response, user: User) -> None:
+        response.set_cookie(
+            self.cookie,
+            self.signer.cookie(user.id),
+            max_age=COOKIE_SECONDS,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=self.is_https,
+        )
+
+    def error(self, request: Request, status: int, key: str, **values: str) -> Response:
+        """A refusal: one sentence for htmx and scripts, a page for a person."""
+        if not request.headers.get("hx-request") and request.method in ("GET", "HEAD"):
+            return self.error_page(request, status, key)
+        sentence = labels.TABLES[language_of(request)][key].format(**values)
+        return PlainTextResponse(sentence, status)
+
+    def error_page(self, request: Request, status: int, key: str) -> Response:
+        language = language_of(request)
+        name = "locked.html" if status == 401 else "error.html"
+        sentence = labels.TABLES[language][key]
+        return HTMLResponse(self.renderer.page(name, language, sentence=sentence, status=status), status)
+
+
+def language_of(request: Request) -> str:
+    return labels.choose(request.headers.get("accept-language", ""))
+
+
+def message_id_of(request: Request) -> str:
+    found = request.path_params["message"]
+    if not ids.is_message_id(found):
+        raise HTTPException(404)
+    return found
+
+
+def text_of(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,87 @@
+"""Pictures in, files out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from bots.web_chat import ids
+from bots.web_chat.site import Site, language_of
+from bots.web_chat.store import File
+from core.message import clean_text
+
+PATH = "/uploads"
+NAME_CHARS = 100
+AT_ONCE = 4
+"""Uploads held in memory at the same time by one process."""
+SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
+"""Everything else is downloaded: a delivered HTML or SVG file must not run on our origin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    site: Site
+    room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    def routes(self) -> list[Route]:
+        return [Route(PATH, self.put, methods=["POST"]), Route("/blobs/{blob}", self.get)]
+
+    async def put(self, request: Request) -> Response:
+        """The body is the picture; its name comes in a header. Answers with the piece of form that stands for it."""
+        user = await self.site.user(request)
+        async with self.room:
+            data = bytearray()
+            async for chunk in request.stream():
+                data += chunk
+            mime = sniff(bytes(data[:16]))
+            if not mime:
+                return self.site.error(request, 415, "upload_kind")
+            name = clean_name(request.headers.get("x-file-name", ""))
+            file = File(ids.new_name(), name, mime, len(data))
+            await self.site.store.put_blob(user.id, file, bytes(data))
+        return HTMLResponse(self.site.renderer.page("picture.html", language_of(request), file=file))
+
+    async def get(self, request: Request) -> Response:
+        user = await self.site.user(request)
+        blob = request.path_params["blob"]
+        found = await self.site.store.blob(user.id, blob) if ids.is_name(blob) else None
+        if found is None:
+            raise HTTPException(404, "file_gone")
+        file, data = found
+        is_inline = file.mime in SHOWN_INLINE
+        name = quote(file.name or "file", safe="")
+        return Response(
+            data,
+            media_type=file.mime if is_inline else "application/octet-stream",
+            headers={
+                "Content-Disposition": f"{'inline' if is_inline else 'attachment'}; filename*=UTF-8''{name}",
+                "Content-Security-Policy": "default-src 'none'; sandbox",
+                # What an id stands for never changes.
+                "Cache-Control": "private, max-age=86400, immutable",
+            },
+        )
+
+
+def sniff(head: bytes) -> str:
+    """The kind of picture by its first bytes; empty for anything else. What the browser claims does not count."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "image/gif"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "image/webp"
+    return ""
+
+
+def clean_name(quoted: str) -> str:
+    """A file's name as shown: no path, nothing invisible, not long."""
+    name = clean_text(unquote(quoted, errors="replace")).replace("\\", "/").rpartition("/")[2]
+    return "".join(char for char in name if char.isprintable())[:NAME_CHARS].strip()

@@ -1,0 +1,64 @@
+"""The summary that stands in a prompt for what was cut from it. Made by a job, so that no answer waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import structlog
+
+from core.conversation.history import Answer, History, Older
+from core.message import ConversationKey
+from core.models.chat import ChatMessage, ChatRequest
+from core.models.router import Router
+from core.parts import Ending, Finished, TextDelta
+
+log = structlog.get_logger()
+
+JOB = "summarise"
+INPUT_TOKENS = 6000
+MAX_TOKENS = 300
+MAX_CHARS = 2000
+INSTRUCTION = (
+    "Summarise this conversation in at most 150 words, in its own language, for someone who has to go on with it: "
+    "names, facts, decisions, open questions. Only the summary."
+)
+
+Enqueue = Callable[[str, str, str], Awaitable[None]]
+"""Takes a job's name, its own id and its argument; the same id twice is one job."""
+
+
+async def request(enqueue: Enqueue, conversation: ConversationKey, cut: str) -> None:
+    """Asks for the summary of what lies before the message ``cut``, once."""
+    await enqueue(JOB, f"{conversation}|{cut}", f"{conversation}|{cut}")
+
+
+async def summarise(history: History, router: Router, argument: str) -> None:
+    """The job: reads what was cut, has it summarised, keeps it. Does nothing when it was forgotten meanwhile."""
+    name, _, cut = argument.rpartition("|")
+    conversation = ConversationKey.parse(name)
+    older = await history.older(conversation, cut, INPUT_TOKENS)
+    if not older.nodes:
+        return
+    answer = router.answer(ChatRequest(_prompt(older), max_answer=MAX_TOKENS))
+    pieces: list[str] = []
+    ending = Ending.FAILED
+    async with aclosing(answer) as parts:
+        async for part in parts:
+            if isinstance(part, TextDelta):
+                pieces.append(part.text)
+            elif isinstance(part, Finished):
+                ending = part.ending
+    summary = "".join(pieces).strip()[:MAX_CHARS]
+    if ending not in {Ending.COMPLETE, Ending.LENGTH} or not summary:
+        raise RuntimeError(f"no summary: the model's answer was {ending}")
+    kept = await history.put_summary(conversation, cut, older, summary)
+    log.info("summarised", conversation=name, messages=len(older.nodes), kept=kept)
+
+
+def _prompt(older: Older) -> tuple[ChatMessage, ...]:
+    lines = [f"What was said before: {older.earlier}"] if older.earlier else []
+    for node in older.nodes:
+        who = "Assistant" if isinstance(node.said, Answer) else node.said.author or "User"
+        lines.append(f"{who}: {node.said.text[:2000]}")
+    return (ChatMessage("system", INSTRUCTION), ChatMessage("user", "\n\n".join(lines)))

@@ -1,0 +1,116 @@
+"""Writes docs/configuration.md and docs/commands.md from the settings and the command table.
+
+``python docs/generate.py`` writes; with ``--check`` it only says what is out of date.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent))
+
+from core import settings as s  # noqa: E402
+from core.commands.table import COMMANDS  # noqa: E402
+
+
+def configuration() -> str:
+    lines = [
+        "# Configuration",
+        "",
+        "Parley reads, later ones winning: built-in defaults, `parley.toml`, `.env`, the environment. Both files lie",
+        "in the folder that Parley is started in; `config.example.toml` and `.env.example` show their form. Nothing",
+        "needs to be set. A wrong setting ends the start with its name, what was found and what is allowed.",
+        "",
+        "Every setting `section.name` can also be given in the environment as `PARLEY__SECTION__NAME`, and some have a",
+        "variable of their own. `OPENAI_API_KEY`, `OPENAI_BASE_URL` and `OPENAI_MODEL` together make a provider and a",
+        "model named by `OPENAI_MODEL`.",
+    ]
+    variables = {".".join(filter(None, place)): name for name, place in s.ENVIRONMENT.items()}
+    top = {name: field for name, field in s.Settings.model_fields.items() if not _section(field)}
+    lists = {"providers": s.ProviderSettings, "models": s.ModelSettings}
+    lines += _table("Top level", "", {n: f for n, f in top.items() if n not in lists}, variables)
+    for name, field in s.Settings.model_fields.items():
+        if section := _section(field):
+            lines += _table(f"[{name}]", f"{name}.", section.model_fields, variables)
+    for name, section in lists.items():
+        lines += _table(f"[[{name}]]", f"{name}.", section.model_fields, variables)
+    return "\n".join(lines) + "\n"
+
+
+def _section(field: FieldInfo) -> type[s.Section] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, s.Section) else None
+
+
+def _table(title: str, prefix: str, fields: dict[str, FieldInfo], variables: dict[str, str]) -> list[str]:
+    lines = ["", f"## {title}", "", "| setting | default | meaning |", "|---|---|---|"]
+    for name, field in fields.items():
+        variable = variables.get(prefix + name)
+        shown = f"`{name}`" + (f" (`{variable}`)" if variable else "")
+        meaning = " ".join((field.description or "").split()) + _bounds(field)
+        lines.append(f"| {shown} | {_default(field)} | {meaning} |")
+    return lines
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value: Any = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    if isinstance(value, BaseModel) or value in ("", (), None):
+        return ""
+    return f"`{value}`"
+
+
+def _bounds(field: FieldInfo) -> str:
+    parts: list[str] = []
+    for rule in field.metadata:
+        for attribute, words in (("ge", "at least"), ("gt", "over"), ("le", "at most"), ("lt", "under")):
+            if (value := getattr(rule, attribute, None)) is not None:
+                parts.append(f"{words} {value}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def commands() -> str:
+    lines = [
+        "# Commands",
+        "",
+        "The same on every platform: slash commands on Discord, the menu on Telegram, buttons on the web.",
+        "",
+        "| command | option | what it does | 中文 | answer seen by |",
+        "|---|---|---|---|---|",
+    ]
+    for row in COMMANDS:
+        if not row.listed:
+            continue
+        option = f"`{row.option.name}`: {row.option.summary}" if row.option else ""
+        if row.option and not row.option.required:
+            option += " (optional)"
+        seen = "you alone, where the platform can" if row.private else "everyone in the chat"
+        lines.append(f"| `/{row.name}` | {option} | {row.summary} | {row.summary_zh} | {seen} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    stale: list[str] = []
+    for name, text in (("configuration.md", configuration()), ("commands.md", commands())):
+        path = DOCS / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text, "utf-8")
+    if stale and "--check" in sys.argv:
+        sys.stderr.write(f"out of date: {', '.join(stale)}. Run: python docs/generate.py\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

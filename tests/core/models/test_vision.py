@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import pytest
+from PIL import Image, ImageCms
+
+from core.models.vision import MAX_PIXELS, ImageError, encode_image, prepare_image
+from core.texts import say
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    output = io.BytesIO()
+    image.save(output, kind, **options)
+    return output.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few hundred bytes whose header promises a huge picture."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 999)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF"])
+async def test_every_allowed_format_becomes_a_jpeg_within_the_limit(kind: str) -> None:
+    image = opened(await prepare_image(encoded(Image.new("RGB", (3000, 1500), "red"), kind)))
+    assert (image.format, image.size, image.mode) == ("JPEG", (1024, 512), "RGB")
+    red, green, blue = image.convert("RGB").getpixel((500, 250))  # pyright: ignore[reportGeneralTypeIssues]
+    assert red > 240
+    assert green < 20
+    assert blue < 20
+
+
+async def test_a_small_picture_is_not_blown_up() -> None:
+    assert opened(await prepare_image(encoded(Image.new("L", (30, 20)), "PNG"))).size == (30, 20)
+
+
+async def test_what_can_be_seen_through_stays_so() -> None:
+    image = opened(await prepare_image(encoded(Image.new("RGBA", (50, 50), (255, 0, 0, 90)), "PNG")))
+    assert (image.format, image.mode) == ("PNG", "RGBA")
+
+
+async def test_sixteen_bits_of_grey_keep_their_tones() -> None:
+    image = opened(await prepare_image(encoded(Image.new("I;16", (20, 20), 128 * 256), "PNG")))
+    assert abs(image.convert("L").getpixel((5, 5)) - 128) < 4  # pyright: ignore[reportOperatorIssue]
+
+
+async def test_a_picture_is_turned_upright_and_loses_its_metadata() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees
+    exif[0x010F] = "SecretCamera"
+    picture = Image.new("RGB", (200, 100), "blue")
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = await prepare_image(encoded(picture, "JPEG", exif=exif, comment=b"SecretPlace", icc_profile=profile))
+    image = opened(data)
+    assert image.size == (100, 200)
+    assert not dict(image.getexif())
+    assert not {"exif", "comment", "icc_profile", "xmp"} & set(image.info)
+    assert b"Secret" not in data
+
+
+@pytest.mark.parametrize("size", [(50_000, 50_000), (8_000, 6_000), (MAX_PIXELS + 1, 1)])
+async def test_a_decompression_bomb_is_refused_by_its_header(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageError) as refused:
+        await prepare_image(bomb(*size))
+    assert refused.value.key == "image_too_large"
+    assert "40 MP" in say(refused.value.key, "zh", **refused.value.values)
+
+
+def test_a_gif_whose_frame_is_larger_than_its_header_says_is_refused() -> None:
+    gif = bytearray(encoded(Image.new("P", (10, 10)), "GIF"))
+    place = gif.index(b",\0\0\0\0\x0a\0\x0a\0") + 5
+    gif[place : place + 4] = struct.pack("<HH", 60_000, 60_000)
+    with pytest.raises(ImageError, match="image_too_large"):
+        encode_image(bytes(gif))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", id="svg"),
+        pytest.param(b"%PDF-1.7 and so on", id="pdf"),
+        pytest.param(encoded(Image.new("RGB", (9, 9)), "BMP"), id="bmp"),
+        pytest.param(encoded(Image.new("RGB", (9, 9)), "TIFF"), id="tiff"),
+        pytest.param(encoded(Image.effect_noise((300, 300), 90), "JPEG")[:4000], id="truncated jpeg"),
+        pytest.param(encoded(Image.effect_noise((300, 300), 90), "PNG")[:4000], id="truncated png"),
+        pytest.param(encoded(Image.new("RGB", (9, 9)), "PNG")[:20], id="header only"),
+        pytest.param(bomb(100, 100), id="too few pixels"),
+    ],
+)
+async def test_what_is_no_whole_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError) as refused:
+        await prepare_image(data)
+    assert refused.value.key == "image_unreadable"
+    assert say(refused.value.key, **refused.value.values)

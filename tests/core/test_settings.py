@@ -1,0 +1,68 @@
+"""A wrong setting ends the start with its name, what was found, and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import SettingsError
+from core.settings import load
+
+
+def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
+    settings = load(tmp_path, {})
+    assert settings.web.port == 8080
+    assert settings.providers == ()
+
+
+def test_later_sources_win(tmp_path: Path) -> None:
+    (tmp_path / "parley.toml").write_text('[web]\nport = 1111\n[chat]\npersona = "P"\n[local]\nmodel = "a"\n')
+    (tmp_path / ".env").write_text("PARLEY_WEB_PORT=2222\nPARLEY_LOCAL_MODEL=b\n")
+    settings = load(tmp_path, {"PARLEY_WEB_PORT": "3333", "PARLEY__CHAT__MAX_PAGES": "3"})
+    assert (settings.web.port, settings.local.model, settings.chat.persona) == (3333, "b", "P")
+    assert settings.chat.max_pages == 3
+
+
+def test_openai_variables_make_a_provider_and_a_model(tmp_path: Path) -> None:
+    environ = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1/", "OPENAI_MODEL": "m"}
+    settings = load(tmp_path, environ)
+    assert settings.providers[0].base_url == "http://127.0.0.1:1/v1"
+    assert settings.models[0].name == "m"
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"PARLEY_WEB_PORT": "x"}, "PARLEY_WEB_PORT is wrong: found 'x'. "),
+        ({"PARLEY_WEB_PORT": "70000"}, "65535"),
+        ({"TELEGRAM_API_BASE": "api"}, "TELEGRAM_API_BASE is wrong: found 'api'. Must begin with http"),
+        ({"DISCORD_GATEWAY": "http://x"}, "ws://"),
+        ({"REDIS_URL": "localhost"}, "redis://"),
+        ({"PARLEY__WEB__PORTT": "1"}, "web.portt is not a setting"),
+        ({"PARLEY__CHAT__TIME_ZONE": "Mars"}, "Europe/Berlin"),
+        ({"OPENAI_API_KEY": "sk-secret"}, "OPENAI_MODEL is not set"),
+        ({"PARLEY__TELEGRAM__WEBHOOK_URL": "https://x"}, "webhook_secret"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(tmp_path, environ)
+    assert says in str(error.value)
+    assert "sk-secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("web = [", "parley.toml is not valid TOML"),
+        ('[[models]]\nname = "m"\nprovider = "nobody"\n', "models.m.provider is wrong: found 'nobody'. Allowed: local"),
+        ('[telegram]\ntoken = ["s3cret"]\n', "a value that is not shown here"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "parley.toml").write_text(text)
+    with pytest.raises(SettingsError) as error:
+        load(tmp_path, {})
+    assert says in str(error.value)
+    assert "s3cret" not in str(error.value)
