@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
+from bots import pacing
 from bots.adapter import Adapter, Outbound
-from bots.pacing import Limits, Pacer
+from bots.pacing import Pacer
 from core.commands.table import COMMANDS
 from core.message import ConversationKey, Platform
 from core.models.catalog import Catalog
@@ -44,16 +48,14 @@ def telegram(shared: Shared) -> Connection | None:
     from bots.telegram_bot.adapter import TelegramAdapter
     from bots.telegram_bot.api import Api
     from bots.telegram_bot.outbound import TelegramOutbound
+    from bots.telegram_bot.seen import Seen
 
     api = Api(settings)
-    outbound = TelegramOutbound(api)
-    menu = {
-        "": [(row.name, row.summary) for row in COMMANDS if row.listed],
-        "zh": [(row.name, row.summary_zh) for row in COMMANDS if row.listed],
-    }
-    adapter = TelegramAdapter(settings, api, outbound, commands=menu)
-    pacer = Pacer(Limits.telegram(), SharedPermits(shared.store), name=f"telegram:{api.bot_id}")
-    return Connection(adapter, outbound, pacer, api.close)
+    seen = Seen()
+    menu = [(row.name, row.summary) for row in COMMANDS if row.listed]
+    limit = shared.settings.chat.max_image_bytes
+    adapter = TelegramAdapter(settings, api, seen, commands=menu, image_limit=limit)
+    return Connection(adapter, TelegramOutbound(api, seen), _pacer(pacing.TELEGRAM, settings.token, shared), api.close)
 
 
 def discord(shared: Shared) -> Connection | None:
@@ -85,12 +87,12 @@ def discord(shared: Shared) -> Connection | None:
         if row.listed
     ]
 
-    async def recent(bot: str) -> list[tuple[ConversationKey, str]]:
-        return await shared.places.recent(Platform.DISCORD, bot)
+    async def recent() -> list[tuple[ConversationKey, str]]:
+        return await shared.places.recent(Platform.DISCORD)
 
     adapter = DiscordAdapter(settings, rest, deferrals, rows=rows, memory=Memory(shared.store), recent=recent)
-    pacer = Pacer(Limits.discord(), SharedPermits(shared.store), name="discord")
-    return Connection(adapter, DiscordOutbound(settings, rest, deferrals), pacer, rest.close)
+    outbound = DiscordOutbound(settings, rest, deferrals)
+    return Connection(adapter, outbound, _pacer(pacing.DISCORD, settings.token, shared), rest.close)
 
 
 def web(shared: Shared) -> Connection | None:
@@ -114,7 +116,13 @@ def web(shared: Shared) -> Connection | None:
         return None
 
     adapter = WebAdapter(settings.web, web_store, models)
-    return Connection(adapter, WebOutbound(web_store), Pacer(Limits.none()), close, adapter.entry_url)
+    return Connection(adapter, WebOutbound(web_store), Pacer(pacing.WEB), close, adapter.entry_url)
+
+
+def _pacer(limits: pacing.Limits, token: SecretStr, shared: Shared) -> Pacer:
+    """One budget for all processes of a bot. The bucket's name tells bots apart and nothing of the token."""
+    name = hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:16]
+    return Pacer(limits, name, permits=SharedPermits(shared.store))
 
 
 PLATFORMS: tuple[tuple[Platform, Callable[[Shared], Connection | None]], ...] = (

@@ -30,6 +30,8 @@ from core.settings import DiscordSettings
 
 IDENTIFY_PAUSE = 5.0
 """Seconds before a new session: Discord lets a bot identify once in five seconds."""
+SILENCE = 60.0
+"""Seconds without a sign of life from Discord, which beats every 41, after which the connection is made anew."""
 LAST_WORDS = 5.0
 """Seconds that a stop may take to store what has been received."""
 MAX_LOGIN_PAUSE = 60.0
@@ -37,12 +39,12 @@ NO_CONTENT_INTENT = (
     "DISCORD_TOKEN: this bot may not read messages yet. Open discord.com/developers/applications, choose the "
     "application, then Bot, and switch on “Message Content Intent”."
 )
-WRONG_TOKEN = (
+NOT_KNOWN = (
     "DISCORD_TOKEN is wrong: Discord does not know it. Open discord.com/developers/applications, choose the "
     "application, then Bot, “Reset Token”, and copy the new one."
 )
 CLOSED_FOR_GOOD = {
-    4004: WRONG_TOKEN,
+    4004: NOT_KNOWN,
     4011: "DISCORD_TOKEN: this bot is in too many servers for one connection. Parley does not split them yet.",
     4014: NO_CONTENT_INTENT,
 }
@@ -53,7 +55,7 @@ log = structlog.get_logger()
 class _Client(discord.Client):
     """discord.py's client with the least of everything: no message cache, no member cache, four intents."""
 
-    def __init__(self, identify_pause: float) -> None:
+    def __init__(self, identify_pause: float, silence: float) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
         super().__init__(
@@ -62,6 +64,7 @@ class _Client(discord.Client):
             member_cache_flags=discord.MemberCacheFlags.none(),
             chunk_guilds_at_startup=False,
             guild_ready_timeout=0.0,
+            heartbeat_timeout=silence,
         )
         self._identify_pause = identify_pause
 
@@ -85,6 +88,7 @@ class DiscordAdapter:
         memory: Memory,
         recent: catch_up.Recent,
         identify_pause: float = IDENTIFY_PAUSE,
+        silence: float = SILENCE,
     ) -> None:
         self._settings = settings
         self._rest = rest
@@ -94,6 +98,7 @@ class DiscordAdapter:
         self._memory = memory
         self._recent = recent
         self._identify_pause = identify_pause
+        self._silence = silence
         self._intake = Intake(self._start_catch_up)
         self._ready = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -133,7 +138,7 @@ class DiscordAdapter:
         """A client that is logged in. Tries as long as Discord cannot be reached."""
         token = self._settings.token.get_secret_value().strip()
         if not token.isascii() or not token.isprintable() or " " in token:
-            raise SettingsError(WRONG_TOKEN)
+            raise SettingsError(NOT_KNOWN)
         pause = 1.0
         while True:
             client = self._new_client()
@@ -142,7 +147,7 @@ class DiscordAdapter:
                 return client
             except discord.LoginFailure:
                 await client.close()
-                raise SettingsError(WRONG_TOKEN) from None
+                raise SettingsError(NOT_KNOWN) from None
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
                 await client.close()
                 log.warning("Discord cannot be reached", error=type(error).__name__, next_try_seconds=pause)
@@ -153,7 +158,7 @@ class DiscordAdapter:
             pause = min(MAX_LOGIN_PAUSE, pause * 2)
 
     def _new_client(self) -> discord.Client:
-        client = _Client(self._identify_pause)
+        client = _Client(self._identify_pause, self._silence)
         self._rooms = Rooms(client)
         build_up = parser(client, "READY")
 

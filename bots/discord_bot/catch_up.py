@@ -62,5 +62,5 @@ async def _patiently(rest: Rest, path: str, query: Mapping[str, str] | None) -> 
             hopeless = error.fault not in (OutboundFault.RATE_LIMITED, OutboundFault.TRANSIENT)
             if hopeless or attempt == TRIES - 1:
                 raise
-            await asyncio.sleep(min(MAX_WAIT, error.retry_after or 0.5 * 2**attempt))
+            await asyncio.sleep(min(MAX_WAIT, error.retry_after or 0.2 * 2**attempt))
     raise AssertionError("unreachable")

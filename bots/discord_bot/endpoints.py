@@ -20,7 +20,9 @@ def point(settings: DiscordSettings) -> None:
     """Lets discord.py talk to the configured servers; these attributes are class-wide, so for the whole process."""
     Route.BASE = settings.api_base
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway)
-    Asset.BASE = settings.cdn
+    # Voice is not used: nobody needs to be warned that its libraries are missing.
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    Asset.BASE = settings.cdn  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def hook(client: discord.Client, hooks: Mapping[str, Hook]) -> None:

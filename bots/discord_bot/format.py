@@ -142,10 +142,10 @@ def _table(rows: Sequence[str]) -> list[str]:
     count = len(cells[0])
     cells = [(row + [""] * count)[:count] for row in cells]
     widths = [max(_width(row[i]) for row in cells) for i in range(count)]
-    drawn = [
-        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    drawn: list[str] = []
+    for row in cells:
+        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        drawn.append("  ".join(padded).rstrip())
     drawn.insert(1, "  ".join("\u2500" * width for width in widths))
     return ["```", *drawn, "```"]
 

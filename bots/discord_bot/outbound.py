@@ -1,4 +1,4 @@
-"""Shows answers on Discord, by ids only. A send carries its turn as an enforced nonce: repeated, it makes no second one.
+"""Shows answers on Discord, by ids only. A send carries its turn as an enforced nonce: repeated, it makes no second.
 
 Answers to an interaction go through its token: the first fills the deferred message in, further ones follow it.
 Where the token is spent, they go to the channel, unless they were for the asker alone.
@@ -106,7 +106,8 @@ class DiscordOutbound:
                 continue
             if message.get("nonce") == _nonce(slot) or _has_text(message, page):
                 return message["id"]
-            replies_to = (message.get("message_reference") or {}).get("message_id", "")
+            reference: dict[str, Any] = message.get("message_reference") or {}
+            replies_to: str = reference.get("message_id", "")
             if _replies(slot):
                 found = bool(target.question) and replies_to == target.question
             else:

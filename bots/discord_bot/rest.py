@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 
@@ -136,11 +136,7 @@ class Rest:
         self._closed_until[bucket] = now + _seconds(headers.get("X-RateLimit-Reset-After"))
 
     def _error(self, status: int, headers: Mapping[str, str], raw: bytes) -> OutboundError:
-        try:
-            body: Any = json.loads(raw)
-        except ValueError:
-            body = {}
-        said: dict[str, Any] = body if isinstance(body, dict) else {}
+        said = _object(raw)
         if status == 429:
             # Without a Via header it comes from the proxy in front of Discord: the whole address is shut out.
             everywhere = bool(said.get("global")) or "Via" not in headers
@@ -161,6 +157,15 @@ def _bucket(method: str, path: str) -> str:
     """What Discord counts together: the method, the channel or token, and the kind of thing under it."""
     parts = path.strip("/").split("/")
     return f"{method} {'/'.join(parts[:3])} {len(parts)}"
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    """The JSON object of an error, empty for anything else."""
+    try:
+        body = json.loads(raw)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", body) if isinstance(body, dict) else {}
 
 
 def _parse(raw: bytes) -> Any:

@@ -84,7 +84,8 @@ def to_deletion(payload: Payload, bot: str) -> Deletion:
 
 def to_call(payload: Payload, bot: str, around: Surroundings) -> CommandCall | None:
     """INTERACTION_CREATE of a slash command or a button."""
-    kind, data = payload["type"], payload.get("data") or {}
+    kind: int = payload["type"]
+    data: Payload = payload.get("data") or {}
     channel = payload.get("channel_id")
     if kind not in (COMMAND, BUTTON) or not channel:
         return None
@@ -163,9 +164,10 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
 
 
 def _is_addressed(payload: Payload, replied: Payload, bot: str, guild: str, around: Surroundings) -> bool:
+    replied_author: Payload = replied.get("author") or {}
     return (
         any(user["id"] == bot for user in payload.get("mentions", ()))
-        or (replied.get("author") or {}).get("id") == bot
+        or replied_author.get("id") == bot
         or any(around.is_own_role(guild, role) for role in payload.get("mention_roles", ()))
         or around.is_own_thread(guild, payload["channel_id"])
     )

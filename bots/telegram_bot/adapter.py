@@ -131,7 +131,7 @@ class TelegramAdapter:
                 self._seen.add(chat, message_id)
         try:
             return to_incoming(updates, me, self._image_limit)
-        except Exception:  # noqa: BLE001 - a form of update that nobody has seen yet must not stop the bot
+        except Exception:  # a form of update that nobody has seen yet must not stop the bot
             if len(updates) == 1:
                 log.exception("telegram: an update could not be read", update=updates[0].get("update_id"))
                 return []
@@ -165,7 +165,8 @@ class TelegramAdapter:
                 return await self._api.call(method, fields, seconds)
             except InvalidToken:
                 raise SettingsError(
-                    "TELEGRAM_TOKEN is wrong: Telegram does not know this bot. Copy the token again from @BotFather."
+                    "TELEGRAM_TOKEN is wrong: Telegram does not know this bot. Copy the token again from "
+                    "@BotFather, and check TELEGRAM_API_BASE if that is set."
                 ) from None
             except RetryAfter as error:
                 pause = seconds_of(error)

@@ -15,12 +15,12 @@ from typing import Any
 # Without it every 429 warns that retry_after will be a timedelta; this is the documented way to have it now.
 os.environ.setdefault("PTB_TIMEDELTA", "1")
 
-from telegram import Bot  # noqa: E402
-from telegram.error import TelegramError  # noqa: E402
+from telegram import Bot
+from telegram.error import TelegramError
 
-from bots.telegram_bot.transport import CALL_SECONDS, AiohttpRequest  # noqa: E402
-from core.errors import SettingsError  # noqa: E402
-from core.settings import TelegramSettings  # noqa: E402
+from bots.telegram_bot.transport import CALL_SECONDS, AiohttpRequest
+from core.errors import SettingsError
+from core.settings import TelegramSettings
 
 # At DEBUG the library writes the address with the token into the log.
 logging.getLogger("telegram").setLevel(logging.WARNING)

@@ -54,9 +54,7 @@ def _photo(sizes: list[dict[str, Any]], limit: int) -> Attachment:
     by_area = sorted(sizes, key=lambda size: int(size.get("width", 0)) * int(size.get("height", 0)))
     fitting = [size for size in by_area if int(size.get("file_size") or 0) <= limit]
     best = fitting[-1] if fitting else by_area[0]
-    return Attachment(
-        AttachmentKind.IMAGE, best["file_id"], "photo.jpg", "image/jpeg", int(best.get("file_size") or 0)
-    )
+    return Attachment(AttachmentKind.IMAGE, best["file_id"], "photo.jpg", "image/jpeg", int(best.get("file_size") or 0))
 
 
 def _file(file: dict[str, Any], kind: AttachmentKind) -> Attachment:

@@ -46,9 +46,7 @@ class _Under(Enum):
     UNCLEAR = auto()
 
 
-async def find(
-    api: Api, seen: Seen, conversation: ConversationKey, after: int, known: frozenset[str]
-) -> int | None:
+async def find(api: Api, seen: Seen, conversation: ConversationKey, after: int, known: frozenset[str]) -> int | None:
     """The id of the unknown message of ours after ``after``, or None. Raises TelegramError."""
     chat = conversation.chat
     ids = [i for i in range(after + 1, after + 1 + REACH) if str(i) not in known and not seen.has(chat, i)]

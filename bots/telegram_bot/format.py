@@ -6,10 +6,10 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
-from telegramify_markdown import RenderConfig, convert
+from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from bots.adapter import Page
 from bots.telegram_bot import utf16
@@ -22,12 +22,11 @@ MAX_GUARDS = 40
 """Web addresses with an @ that are made links; in more than these the @ is broken up like anywhere else."""
 JOINER = "\u2060"
 """Word joiner: invisible, and an @ before it mentions nobody."""
-_KINDS = frozenset(
-    "bold italic underline strikethrough spoiler code pre text_link blockquote expandable_blockquote".split()
-)
+_STYLES = ("bold", "italic", "underline", "strikethrough", "spoiler")
+_KINDS = frozenset((*_STYLES, "code", "pre", "text_link", "blockquote", "expandable_blockquote"))
 _MENTION = re.compile(r"(?<![0-9A-Za-z_])@(?=[0-9A-Za-z_])")
 _ADDRESS = re.compile(
-    r"(?<![\w.@/])(?:https?://)?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?::\d+)?/[\w\-./~%:@!$&*+,;=?#]*[\w/=&]",
+    r"(?<![\w.@/-])(?:https?://)?[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}(?::\d+)?/[\w\-./~%:@!$&*+,;=?#]*[\w/=&]",
     re.IGNORECASE,
 )
 _WEB = re.compile(r"https?://[^\s/]", re.IGNORECASE)
@@ -53,8 +52,8 @@ def to_page(markdown: str) -> Page:
     source = clean_text(markdown)
     try:
         text, found = convert(tidy(source), config=_CONFIG)
-        entities = [entity.to_dict() for entity in found if _is_allowed(entity.type, entity.url or "")]
-    except Exception:  # noqa: BLE001 - whatever the parser tripped over, a plain answer is better than none
+        entities = [_as_dict(entity) for entity in found if _is_allowed(entity.type, entity.url or "")]
+    except Exception:  # whatever the parser tripped over, a plain answer is better than none
         text, entities = source, []
     if not text.strip():
         text, entities = source, []
@@ -65,6 +64,15 @@ def to_page(markdown: str) -> Page:
 def plain(page: Page) -> Page:
     """The same without any formatting, for a server that refuses the entities."""
     return replace(page, entities=())
+
+
+def _as_dict(entity: MessageEntity) -> Entity:
+    values: Entity = {"type": entity.type, "offset": entity.offset, "length": entity.length}
+    if entity.url:
+        values["url"] = entity.url
+    if entity.language:
+        values["language"] = entity.language
+    return values
 
 
 def _is_allowed(kind: str, url: str) -> bool:
@@ -129,7 +137,7 @@ def _units(text: str) -> Sequence[int]:
 
 def _joined(text: str, places: list[int]) -> str:
     edges = [0, *places, len(text)]
-    return JOINER.join(text[a:b] for a, b in zip(edges, edges[1:], strict=False))
+    return JOINER.join(text[a:b] for a, b in pairwise(edges))
 
 
 def _shifted(entity: Entity, shifts: list[int]) -> Entity:

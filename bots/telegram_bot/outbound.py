@@ -93,9 +93,7 @@ class TelegramOutbound:
     async def typing(self, target: Target) -> None:
         await self._call("sendchataction", _place(target) | {"action": "typing"})
 
-    async def send_file(
-        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot
-    ) -> str:
+    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
         """Pictures as photos; what the server does not take as one goes as a document, as all else does."""
         if len(data) > self.capabilities.max_file:
             raise OutboundError(OutboundFault.REFUSED, f"{name} has {len(data)} bytes")
@@ -115,9 +113,7 @@ class TelegramOutbound:
 
     async def delete(self, target: Target, message_id: str) -> None:
         try:
-            await self._call(
-                "deletemessage", {"chat_id": int(target.conversation.chat), "message_id": int(message_id)}
-            )
+            await self._call("deletemessage", {"chat_id": int(target.conversation.chat), "message_id": int(message_id)})
         except OutboundError as error:
             if error.fault is not OutboundFault.GONE:
                 raise

@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyromark
 
@@ -32,13 +31,16 @@ _DROPPED_TAGS = re.compile(r"</?(?:b|strong|i|em|u|ins|s|del|sub|sup|small|mark|
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _HALF_LINK = re.compile(rb"!?\[([^\[\]\n]*)\]\([^()\s]*$")
 _HALF_MARK = re.compile(rb"(?:(?<=\s)|^)(?:\*\*|~~|`{1,2})$")
-_BLOCKS = frozenset(("Paragraph", "Item", "TableCell", "HtmlBlock"))
+_BLOCKS = frozenset(("Paragraph", "Item", "TableCell", "HtmlBlock", "Heading", "CodeBlock"))
 _STRONG = re.compile(r"\*\*(?=[^\s*])([^*\n]*[^\s*])\*\*")
 _OR = re.compile(r"(?<=\s)\|\|(?=\s)")
 _THIN_SPACE = "\u200a"
 """As white space it lets a mark open or close beside punctuation, and is hardly seen."""
 
 Edit = tuple[int, int, bytes]
+"""Start and end in the source's UTF-8 bytes, and what takes their place."""
+_Run = tuple[int, bytes]
+"""Where marks stand, and which."""
 
 
 def tidy(markdown: str) -> str:
@@ -47,15 +49,34 @@ def tidy(markdown: str) -> str:
         return markdown
     source = _beside_punctuation(markdown).encode("utf-8")
     for _ in range(_ROUNDS):
-        edits = _edits(source, list(_parsed(source.decode("utf-8"))))
+        edits = _edits(source, _parsed(source.decode("utf-8")))
         if not edits:
             break
         source = _apply(source, edits)
     return source.decode("utf-8")
 
 
-def _parsed(text: str) -> Iterator[tuple[Any, Any]]:
-    return pyromark.events_with_range(text, options=_OPTIONS)
+class _Event(NamedTuple):
+    """What the parser found in ``source[start:end]``: e.g. Text with the text, Start and End with a tag."""
+
+    kind: str
+    value: Any
+    start: int
+    end: int
+
+    @property
+    def tag(self) -> str:
+        return self.value if type(self.value) is str else next(iter(self.value), "")
+
+
+def _parsed(text: str) -> list[_Event]:
+    found: list[_Event] = []
+    events: Any = pyromark.events_with_range(text, options=_OPTIONS)
+    for event, span in events:
+        if type(event) is not str:
+            kind, value = next(iter(event.items()))
+            found.append(_Event(kind, value, span["start"], span["end"]))
+    return found
 
 
 def _beside_punctuation(text: str) -> str:
@@ -66,9 +87,9 @@ def _beside_punctuation(text: str) -> str:
         return text
     source = text.encode("utf-8")
     code = [
-        (span["start"], span["end"])
-        for event, span in _parsed(text)
-        if isinstance(event, dict) and ("Code" in event or "CodeBlock" in event.get("Start", ()))
+        (event.start, event.end)
+        for event in _parsed(text)
+        if event.kind == "Code" or (event.kind == "Start" and event.tag == "CodeBlock")
     ]
     edits: list[Edit] = []
     for match in strong:
@@ -105,41 +126,31 @@ def _apply(source: bytes, edits: list[Edit]) -> bytes:
     return b"".join(parts) + source[at:]
 
 
-@dataclass(slots=True)
-class _Block:
-    """A paragraph or the like: the runs of marks in it that the parser left as text."""
-
-    runs: list[tuple[int, bytes]] = field(default_factory=list[tuple[int, bytes]])
-
-
-def _edits(source: bytes, events: list[Any]) -> list[Edit]:
+def _edits(source: bytes, events: list[_Event]) -> list[Edit]:
     edits: list[Edit] = []
-    blocks = [_Block()]
-    text_end = reached = 0
-    last_start: Any = None
-    for event, span in events:
-        start, end = span["start"], span["end"]
-        if not isinstance(event, dict):
-            continue
-        kind, value = next(iter(event.items()))
-        if kind == "Start":
-            name = value if isinstance(value, str) else next(iter(value))
-            if name in _BLOCKS or name == "Heading":
-                blocks.append(_Block())
-        elif kind == "Text" and start >= reached:
-            text_end = end
-            run = _RUN.match(source, start) if value[0] in "*~`" else None
-            if run:
-                blocks[-1].runs.append((start, run[0]))
-                reached = run.end()
-        elif kind == "End" and value == "Image" and last_start == ("Image", start):
-            edits.append(_named_picture(source, start, end))
-        elif kind in ("Html", "InlineHtml"):
-            edits += _shown_html(source, start, value)
-        last_start = ("Image", start) if kind == "Start" and "Image" in value else None
+    blocks: list[list[_Run]] = [[]]
+    text_end = run_end = 0
+    before: _Event | None = None
+    for event in events:
+        if event.kind == "Start" and event.tag in _BLOCKS:
+            blocks.append([])
+        elif event.kind == "Text":
+            text_end = event.end
+            run = _RUN.match(source, event.start) if event.value[0] in "*~`" else None
+            if run and event.start >= run_end:
+                blocks[-1].append((event.start, run[0]))
+                run_end = run.end()
+        elif event.kind == "End" and event.tag == "Image" and before and before.tag == "Image":
+            edits.append(_named_picture(source, event.start, event.end))
+        elif event.kind in ("Html", "InlineHtml"):
+            edits += _shown_html(source, event.start, event.value)
+        before = event if event.kind == "Start" else None
     for block in blocks[:-1]:
-        edits += _mended(source, block, is_last=False)
-    edits += _mended(source, blocks[-1], is_last=True)
+        edits += [(start, start + len(run), b"") for start, run in _unclosed(source, block)]
+    unclosed = _unclosed(source, blocks[-1])
+    if unclosed:
+        end = len(source.rstrip())
+        edits.append((end, end, b"".join(run for _, run in reversed(unclosed))))
     if not edits and text_end == len(source):
         edits += _finished(source)
     return edits
@@ -165,18 +176,14 @@ def _named_picture(source: bytes, start: int, end: int) -> Edit:
     return start, end, b"[" + name + b"](" + name + b")"
 
 
-def _mended(source: bytes, block: _Block, *, is_last: bool) -> Iterator[Edit]:
-    opened: dict[bytes, int] = {}
-    for start, run in block.runs:
-        end = start + len(run)
-        if _opens(source, start, end) and not any(mark.startswith(b"`") for mark in opened):
-            opened[run] = start
-    for run, start in opened.items():
-        if not is_last:
-            yield start, start + len(run), b""
-    if is_last and opened:
-        end = len(source.rstrip())
-        yield end, end, b"".join(reversed(opened))
+def _unclosed(source: bytes, runs: list[_Run]) -> list[_Run]:
+    """Of the runs that the parser left as text those that were meant to open something."""
+    found: dict[bytes, int] = {}
+    for start, run in runs:
+        in_code = any(opened.startswith(b"`") for opened in found)
+        if not in_code and run not in found and _opens(source, start, start + len(run)):
+            found[run] = start
+    return [(start, run) for run, start in found.items()]
 
 
 def _opens(source: bytes, start: int, end: int) -> bool:

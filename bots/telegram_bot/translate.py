@@ -43,9 +43,7 @@ def to_incoming(updates: Sequence[Raw], me: Me, image_limit: int) -> list[Incomi
         if raw and album in albums:
             first = incoming[albums[album]]
             assert isinstance(first, Message)  # nothing else is noted as an album
-            incoming[albums[album]] = replace(
-                first, attachments=first.attachments + attachments_of(raw, image_limit)
-            )
+            incoming[albums[album]] = replace(first, attachments=first.attachments + attachments_of(raw, image_limit))
             continue
         value = to_value(update, me, image_limit)
         if value is None:
@@ -61,7 +59,7 @@ def to_value(update: Raw, me: Me, image_limit: int) -> Incoming | None:
     number = str(update["update_id"])
     if "callback_query" in update:
         return _pressed(update["callback_query"], number, me)
-    raw = update.get("message") or update.get("edited_message")
+    raw = _part(update, "message") or _part(update, "edited_message")
     if not raw or raw.get("is_automatic_forward"):
         return None
     author = _author(raw)
@@ -73,7 +71,7 @@ def to_value(update: Raw, me: Me, image_limit: int) -> Incoming | None:
 
 def message_ids(update: Raw) -> Iterable[tuple[str, int]]:
     """Chat and id of the message that an update brings, whoever it is for."""
-    raw = update.get("message") or update.get("edited_message")
+    raw = _part(update, "message") or _part(update, "edited_message")
     if raw:
         yield str(raw["chat"]["id"]), int(raw["message_id"])
 
@@ -84,7 +82,7 @@ def _written(raw: Raw, update: str, author: Author, me: Me, image_limit: int, *,
     entities = raw.get("entities") or raw.get("caption_entities") or ()
     words = _words(text, entities, me)
     reply = _reply(raw)
-    to_us = reply is not None and str((reply.get("from") or {}).get("id")) == me.id
+    to_us = reply is not None and str(_part(reply, "from").get("id")) == me.id
     command = _command(words) if "text" in raw else None
     if command and command.addressee not in ("", me.username.lower()) and not place.private:
         return None
@@ -97,7 +95,7 @@ def _written(raw: Raw, update: str, author: Author, me: Me, image_limit: int, *,
         # An edited command is not run again; a bare mention is a greeting.
         return None if edited else _call(raw, update, author, place, command or _Command("start", "", ""))
     unsupported = "" if said or attachments else unsupported_in(raw)
-    if not (said or attachments or quote and words.mentions_us) and (edited or not unsupported):
+    if not (said or attachments or (quote and words.mentions_us)) and (edited or not unsupported):
         return None
     return Message(
         conversation=place.conversation,
@@ -167,7 +165,7 @@ class _Place:
         # Ordinary groups number the threads of replies too; those are no topics.
         thread = str(raw["message_thread_id"]) if raw.get("is_topic_message") and "message_thread_id" in raw else ""
         words = "a private chat" if private else _name(chat.get("title") or "") or "a group"
-        topic = ((raw.get("reply_to_message") or {}).get("forum_topic_created") or {}).get("name")
+        topic = _part(_part(raw, "reply_to_message"), "forum_topic_created").get("name")
         if topic and not private:
             words = f"{_name(topic)} in {words}"
         key = ConversationKey(Platform.TELEGRAM, me.id, str(chat["id"]), thread)
@@ -191,6 +189,11 @@ def _person(user: Raw) -> Author:
         is_bot=bool(user.get("is_bot")),
         language=str(user.get("language_code") or ""),
     )
+
+
+def _part(raw: Raw, name: str) -> Raw:
+    """An object inside another; empty where there is none."""
+    return raw.get(name) or {}
 
 
 def _name(text: str) -> str:
@@ -220,7 +223,7 @@ def _words(text: str, entities: Sequence[Raw], me: Me) -> _Words:
         if kind == "bot_command" and not "".join([*pieces, utf16.cut(text, at, start)]).strip():
             command = utf16.cut(text, start, end)
         ours = (kind == "mention" and utf16.cut(text, start, end).lower() == mention) or (
-            kind == "text_mention" and str((entity.get("user") or {}).get("id")) == me.id
+            kind == "text_mention" and str(_part(entity, "user").get("id")) == me.id
         )
         if ours:
             mentions_us = True
@@ -270,7 +273,7 @@ def _reply(raw: Raw) -> Raw | None:
 
 
 def _quote(raw: Raw, reply: Raw | None) -> Quote | None:
-    chosen = (raw.get("quote") or {}).get("text")
+    chosen = _part(raw, "quote").get("text")
     if reply is None:
         return Quote("", "", clean_text(chosen)) if chosen else None
     text = clean_text(chosen or reply.get("text") or reply.get("caption") or "")

@@ -54,13 +54,13 @@ class WebAdapter:
         self._store = store
         self._models = models
         self._listener = listener
-        self._port = listener.getsockname()[1] if listener else settings.port
+        self.port: int = listener.getsockname()[1] if listener else settings.port
         self._ready = asyncio.Event()
 
     @property
     def address(self) -> str:
         """Where people open it."""
-        return self._settings.public_url or f"http://{HOST}:{self._port}"
+        return self._settings.public_url or f"http://{HOST}:{self.port}"
 
     async def entry_url(self) -> str:
         """A new one-time link that lets its first user in as the owner. Raises StorageError."""
@@ -73,7 +73,7 @@ class WebAdapter:
         await self._ready.wait()
 
     async def run(self, inbox: Inbox) -> None:
-        listener = self._listener or _listen(self._port)
+        listener = self._listener or _listen(self.port)
         site = await self._site(inbox)
         server = _Server(
             uvicorn.Config(
@@ -119,13 +119,13 @@ class WebAdapter:
             self._models,
             self._settings.max_upload,
             # Cookies are shared by all ports of a host: two Parleys on one machine must not sign each other out.
-            "__Host-parley" if is_https else f"parley-{self._port}",
+            "__Host-parley" if is_https else f"parley-{self.port}",
             is_https,
             self.address,
         )
 
     def _origins(self) -> list[str]:
-        local = [f"http://{host}:{self._port}" for host in (HOST, "localhost")]
+        local = [f"http://{host}:{self.port}" for host in (HOST, "localhost")]
         return [*local, self._settings.public_url.lower()] if self._settings.public_url else local
 
 

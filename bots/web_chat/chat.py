@@ -119,8 +119,14 @@ class Chat:
         claimed = await self.site.store.claim(
             user.id, ticket, f"{name or ids.new_name()} {ids.new_message_id(translate.kind_of(command))}"
         )
-        name, _, message_id = claimed.partition(" ")
-        conversation, is_new = await self._opened(user, name, text, files[0].name if files else "", self._model(form))
+        is_new, (name, _, message_id) = not name, claimed.partition(" ")
+        conversation = await self.site.store.conversation(user.id, name) if ids.is_name(name) else None
+        if conversation is None:
+            if not is_new:
+                raise HTTPException(404)
+            title = translate.title_of(text, files[0].name if files else "…")
+            conversation = Conversation(name, title, time.time(), self._model(form))
+            await self.site.store.save_conversation(user.id, conversation)
         key = ids.key_of(user.id, name)
         now = time.time()
         incoming: list[Incoming] = []
@@ -139,19 +145,6 @@ class Chat:
         stored = StoredMessage(message_id, Role.QUESTION, text, State.SENDING, tuple(files))
         await self._send(user, name, stored, incoming)
         return await self._posted(request, user, conversation, replace(stored, state=State.SENT), is_new)
-
-    async def _opened(
-        self, user: User, name: str, text: str, file_name: str, model: str
-    ) -> tuple[Conversation, bool]:
-        """The conversation to write in, made if it is new. A name that is neither was deleted in another tab."""
-        found = await self.site.store.conversation(user.id, name) if ids.is_name(name) else None
-        if found is not None:
-            return found, False
-        if not ids.is_name(name):
-            raise HTTPException(404)
-        made = Conversation(name, translate.title_of(text, file_name or "…"), time.time(), model)
-        await self.site.store.save_conversation(user.id, made)
-        return made, True
 
     def _model(self, form: FormData) -> str:
         """The model chosen for a new conversation; empty for the default."""

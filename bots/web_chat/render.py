@@ -7,7 +7,8 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -45,12 +46,13 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._pages.globals.update(htmx_config=json.dumps(HTMX), version=_version())
+        shared = cast(dict[str, Any], self._pages.globals)
+        shared.update(htmx_config=json.dumps(HTMX), version=_version())
         self._kept: OrderedDict[tuple[str, str, str], Markup] = OrderedDict()
 
     def page(self, name: str, language: str, **values: Any) -> str:
         return self._pages.get_template(name).render(
-            t=labels.TABLES[language], lang=labels.TAGS[language], **values
+            t=SimpleNamespace(**labels.TABLES[language]), lang=labels.TAGS[language], **values
         )
 
     def chat(

@@ -79,7 +79,7 @@ class CompletionEvents:
             return
         try:
             event: Any = json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _malformed(f"broken JSON in the stream: {payload[:60]!r}") from None
         if not isinstance(event, dict):
             raise _malformed(f"not an object: {payload[:60]!r}")
@@ -93,10 +93,11 @@ class CompletionEvents:
         if not choices:
             return
         self._has_choices = True
-        self._choice(choices[0], texts)
+        self._first_choice(choices, texts)
 
-    def _choice(self, choice: Any, texts: list[str]) -> None:
+    def _first_choice(self, choices: Any, texts: list[str]) -> None:
         try:
+            choice = choices[0]
             delta: dict[str, Any] = choice.get("delta") or {}
             # A refusal is the provider's answer in words: it is shown.
             text = delta.get("content") or delta.get("refusal")
@@ -105,8 +106,8 @@ class CompletionEvents:
             elif delta.get("reasoning_content") or delta.get("reasoning"):
                 texts.append("")
             reason = choice.get("finish_reason")
-        except (AttributeError, TypeError):
-            raise _malformed(f"not a chat completion: {str(choice)[:60]}") from None
+        except (AttributeError, TypeError, KeyError):
+            raise _malformed(f"not a chat completion: {str(choices)[:60]}") from None
         if reason == "error":
             raise ModelError(ModelFault.SERVER, "the model stopped with an error", retryable=True)
         if reason:

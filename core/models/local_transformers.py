@@ -57,6 +57,9 @@ def serve(order: dict[str, Any], port: int) -> None:
             processor.chat_template = PLAIN_CHAT
         return processor
 
+    if order["model"].endswith(".gguf"):
+        _complete_gguf_configs()
+
     def guarded(app: Asgi, **named: Any) -> Any:
         return config(_with_key(app, order["api_key"]), **{**named, "log_level": "warning"})
 
@@ -72,6 +75,21 @@ def serve(order: dict[str, Any], port: int) -> None:
         log_level="error",
         **_memory(order["window"] * order["slots"]),
     )
+
+
+def _complete_gguf_configs() -> None:
+    """A configuration read out of a GGUF file names no architecture, which transformers 5.23's server needs."""
+    auto = _library("transformers").AutoConfig
+    names = _library("transformers.models.auto.modeling_auto").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    read = auto.from_pretrained
+
+    def read_completely(*given: Any, **named: Any) -> Any:
+        answer = read(*given, **named)
+        config = answer[0] if isinstance(answer, tuple) else answer
+        config.architectures = config.architectures or [names[config.model_type]]
+        return answer
+
+    auto.from_pretrained = staticmethod(read_completely)
 
 
 def _memory(tokens: int) -> dict[str, int]:

@@ -82,21 +82,20 @@ class OpenAIApi:
         """Pieces of visible text, then one Done. An empty piece is a sign of life: the model thinks."""
         with self._model_errors():
             response = await self._post(self._body(call))
-        try:
-            events = CompletionEvents()
-            reads = response.aiter_bytes()
-            while True:
-                data = await self._read(reads, events)
-                piece = events.feed(data) if data is not None else events.end()
-                if piece is not None:
-                    yield piece
-                events.check()
-                if data is None:
-                    break
-            yield events.done()
-        finally:
-            with contextlib.suppress(Exception):
-                await response.aclose()
+            try:
+                events = CompletionEvents()
+                reads = response.aiter_bytes()
+                data: bytes | None = b""
+                while data is not None:
+                    data = await _read(reads, events)
+                    piece = events.feed(data) if data is not None else events.end()
+                    if piece is not None:
+                        yield piece
+                    events.check()
+                yield events.done()
+            finally:
+                with contextlib.suppress(Exception):
+                    await response.aclose()
 
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
         # For httpx2.Response the SDK hands the response over unread; the stream's class is never made.
@@ -108,23 +107,6 @@ class OpenAIApi:
             stream_cls=openai.AsyncStream[Any],
         )
         return cast("httpx2.Response", response)
-
-    async def _read(self, reads: AsyncIterator[bytes], events: CompletionEvents) -> bytes | None:
-        """The next bytes; None at the end, or when only formalities are missing and do not come."""
-        patience = None
-        if events.is_over:
-            patience = END_SECONDS
-        elif events.is_finished:
-            patience = USAGE_SECONDS
-        with self._model_errors():
-            try:
-                async with asyncio.timeout(patience):
-                    return await anext(reads, None)
-            except Exception:
-                # Whatever happens to the connection now, the answer is here.
-                if events.is_finished or events.is_over:
-                    return None
-                raise
 
     def _body(self, call: ModelCall) -> dict[str, Any]:
         model = call.model
@@ -169,6 +151,18 @@ class OpenAIApi:
     def _plain(self, error: BaseException) -> str:
         text = f"{type(error).__name__}: {error}"
         return (text.replace(self._secret, "***") if self._secret else text)[:300]
+
+
+async def _read(reads: AsyncIterator[bytes], events: CompletionEvents) -> bytes | None:
+    """The next bytes; None at the end, or when only formalities are missing and do not come."""
+    if not events.is_finished and not events.is_over:
+        return await anext(reads, None)
+    try:
+        async with asyncio.timeout(END_SECONDS if events.is_over else USAGE_SECONDS):
+            return await anext(reads, None)
+    except Exception:
+        # Whatever happens to the connection now, the answer is here.
+        return None
 
 
 def fault_of_status(status: int) -> ModelFault:

@@ -307,4 +307,4 @@ class _Fresh:
 def _answer_limit(model: Model, request: ChatRequest, messages: tuple[ChatMessage, ...]) -> int:
     """Tokens the answer may take: servers refuse a limit that does not fit beside the prompt."""
     room = model.window - estimate_prompt(messages) * 9 // 8
-    return max(min(model.max_answer, request.max_answer or model.max_answer, room), MIN_ANSWER // 4)
+    return min(model.max_answer, request.max_answer or model.max_answer, max(room, MIN_ANSWER // 4))

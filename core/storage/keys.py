@@ -113,9 +113,14 @@ def permits(bucket: str) -> str:
     return f"parley:permits:{bucket}"
 
 
-def places(platform: str, bot: str) -> str:
+def places(platform: str) -> str:
     """zset: conversation -> time of its last message, to catch up after being away; 90 days."""
-    return f"parley:places:{platform}:{bot}"
+    return f"parley:places:{{{platform}}}"
+
+
+def last_seen(platform: str) -> str:
+    """hash: conversation -> id of its last message; 90 days."""
+    return f"parley:places:{{{platform}}}:last"
 
 
 def job_queue(queue: str) -> tuple[str, str]:

@@ -50,12 +50,12 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def recall(self, name: str) -> str:
-        """What was remembered, or an empty text."""
-        return await self._store.attempt(lambda: self._store.redis.get(keys.memory(name))) or ""
+    async def recall(self, key: str) -> str | None:
+        """What was remembered, or None."""
+        return await self._store.attempt(lambda: self._store.redis.get(keys.memory(key)))
 
-    async def remember(self, name: str, value: str) -> None:
-        await self._store.attempt(lambda: self._store.redis.set(keys.memory(name), value, ex=MEMORY_SECONDS))
+    async def remember(self, key: str, value: str) -> None:
+        await self._store.attempt(lambda: self._store.redis.set(keys.memory(key), value, ex=MEMORY_SECONDS))
 
 
 class Places:
@@ -72,23 +72,20 @@ class Places:
     async def flush(self) -> None:
         """Writes what was seen since the last time. What a crash loses of it is only looked at twice."""
         fresh, self._fresh = self._fresh, {}
-        by_bot: dict[str, dict[str, str]] = {}
-        for conversation, message_id in fresh.items():
-            by_bot.setdefault(keys.places(conversation.platform, conversation.bot), {})[str(conversation)] = message_id
-        for key, members in by_bot.items():
+        for platform in {conversation.platform for conversation in fresh}:
+            last = {str(c): message_id for c, message_id in fresh.items() if c.platform is platform}
             pipe = self._store.redis.pipeline(transaction=False)
-            for member, message_id in members.items():
-                pipe.hset(key + ":last", member, message_id)
-            pipe.zadd(key, dict.fromkeys(members, time.time()))
-            pipe.expire(key, MEMORY_SECONDS)
-            pipe.expire(key + ":last", MEMORY_SECONDS)
+            pipe.hset(keys.last_seen(platform), mapping=last)
+            pipe.zadd(keys.places(platform), dict.fromkeys(last, time.time()))
+            pipe.expire(keys.last_seen(platform), MEMORY_SECONDS)
+            pipe.expire(keys.places(platform), MEMORY_SECONDS)
             await self._store.attempt(pipe.execute)
 
-    async def recent(self, platform: Platform, bot: str) -> list[tuple[ConversationKey, str]]:
+    async def recent(self, platform: Platform) -> list[tuple[ConversationKey, str]]:
         """Conversations and their last message ids, the liveliest first."""
-        key = keys.places(platform, bot)
+        key, last = keys.places(platform), keys.last_seen(platform)
         names: list[str] = await self._store.attempt(lambda: self._store.redis.zrevrange(key, 0, PLACES - 1))
         if not names:
             return []
-        ids: list[str | None] = await self._store.attempt(lambda: self._store.redis.hmget(key + ":last", names))
-        return [(ConversationKey.parse(name), last) for name, last in zip(names, ids, strict=True) if last]
+        ids: list[str | None] = await self._store.attempt(lambda: self._store.redis.hmget(last, names))
+        return [(ConversationKey.parse(name), id) for name, id in zip(names, ids, strict=True) if id]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 
 import pytest
@@ -15,7 +14,6 @@ from markdown_it.token import Token
 from bots.graphemes import is_boundary
 from bots.splitting import Measure, Pages, split
 
-N = float(os.environ.get("N", "1"))
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
 
 
@@ -168,7 +166,7 @@ measures = st.sampled_from([utf16, formatted])
 
 
 @given(documents(), limits, measures)
-@settings(max_examples=int(150 * N), deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_pages_show_what_the_text_shows(markdown: str, limit: int, measure: Measure) -> None:
     pages = check(markdown, limit, measure)
     source = re.findall(r"w\d+", rendered(markdown))
@@ -176,7 +174,7 @@ def test_pages_show_what_the_text_shows(markdown: str, limit: int, measure: Meas
 
 
 @given(documents(), limits)
-@settings(max_examples=int(100 * N), deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_words_keep_their_marks(markdown: str, limit: int) -> None:
     shown: dict[str, set[str]] = {}
     for page in check(markdown, limit):
@@ -185,7 +183,7 @@ def test_words_keep_their_marks(markdown: str, limit: int) -> None:
 
 
 @given(documents(), limits)
-@settings(max_examples=int(100 * N), deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_code_is_the_same_line_by_line(markdown: str, limit: int) -> None:
     pages = check(markdown, limit)
     assert [line for page in pages for line in code_lines(page) if line.strip()] == [
@@ -194,7 +192,7 @@ def test_code_is_the_same_line_by_line(markdown: str, limit: int) -> None:
 
 
 @given(documents(), limits, measures, st.data())
-@settings(max_examples=int(100 * N), deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_closed_pages_stay_while_the_text_grows(
     markdown: str, limit: int, measure: Measure, data: st.DataObject
 ) -> None:
@@ -215,7 +213,7 @@ ODD = st.lists(st.sampled_from(PIECES), max_size=200).map("".join)
 
 
 @given(ODD, st.sampled_from([12, 40, 100]), measures)
-@settings(max_examples=int(300 * N), deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_text_at_all(markdown: str, limit: int, measure: Measure) -> None:
     pages = check(markdown, limit, measure)
     shown = "".join(pages)
@@ -224,7 +222,7 @@ def test_any_text_at_all(markdown: str, limit: int, measure: Measure) -> None:
 
 
 @given(ODD, st.integers(0, 500))
-@settings(max_examples=int(200 * N), deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_text_in_a_stream(markdown: str, cut: int) -> None:
     pages = Pages(40, utf16)
     before = pages.update(markdown[:cut])

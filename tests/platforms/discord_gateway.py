@@ -72,8 +72,9 @@ class Connection:
 
     socket: web.WebSocketResponse
     transport: asyncio.Transport | None
-    out: asyncio.Queue[Json | int] = field(default_factory=lambda: asyncio.Queue[Json | int]())
+    out: asyncio.Queue[Json | int] = field(default_factory=asyncio.Queue[Json | int])
     session: Session | None = None
+    ended_by_us: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -158,7 +159,7 @@ class Gateway:
         connection = Connection(socket, transport)
         self.connections.add(connection)
         self.note("connect")
-        hello = {"heartbeat_interval": int(self.heartbeat_seconds * 1000), "_trace": []}
+        hello: Json = {"heartbeat_interval": int(self.heartbeat_seconds * 1000), "_trace": []}
         connection.out.put_nowait({"op": HELLO, "d": hello, "s": None, "t": None})
         writer = asyncio.create_task(self._write(connection))
         try:
@@ -179,13 +180,13 @@ class Gateway:
             if isinstance(item, dict):
                 with contextlib.suppress(ConnectionError):
                     await connection.socket.send_str(json.dumps(item))
-            elif item == CUT:
-                if connection.transport:
-                    connection.transport.abort()
-                return
-            else:
+                continue
+            connection.ended_by_us = True
+            if item != CUT:
                 await connection.socket.close(code=item)
-                return
+            elif connection.transport:
+                connection.transport.abort()
+            return
 
     def _leave(self, connection: Connection) -> None:
         self.connections.discard(connection)
@@ -193,7 +194,7 @@ class Gateway:
         session = connection.session
         if session and session.connection is connection:
             session.connection = None
-            if connection.socket.close_code in (1000, 1001):
+            if connection.socket.close_code in (1000, 1001) and not connection.ended_by_us:
                 self.sessions.pop(session.id, None)
 
     def _receive(self, connection: Connection, payload: Json) -> None:

@@ -45,64 +45,77 @@ class Rest:
     """Life of an interaction's token."""
     violations: list[str] = field(default_factory=list[str])
 
-    def answer(self, call: Call, query: Mapping[str, str], uploads: list[Upload]) -> tuple[int, Any]:
-        world, body = self.world, call.body
-        match (call.method, call.path.strip("/").split("/")):
+    def answer(self, call: Call, uploads: list[Upload]) -> tuple[int, Any]:
+        parts = call.path.strip("/").split("/")
+        match parts[0]:
+            case "channels":
+                found = self._on_channel(call, parts, uploads)
+            case "interactions" | "webhooks":
+                found = self._on_interaction(call, parts, uploads)
+            case _:
+                found = self._on_account(call, parts)
+        if found is None:
+            self.violations.append(f"unknown route {call.method} {call.path}")
+            raise Refusal(404, 0, "404: Not Found")
+        return found
+
+    def _on_account(self, call: Call, parts: list[str]) -> tuple[int, Any] | None:
+        world = self.world
+        match (call.method, parts):
             case ("GET", ["users", "@me"]):
                 return 200, world.users[world.bot]
             case ("GET", ["oauth2", "applications", "@me"] | ["applications", "@me"]):
                 return 200, self._application()
-            case ("GET", ["gateway", "bot"]):
-                start = {
-                    "total": 1000,
-                    "remaining": 999,
-                    "reset_after": 14_400_000,
-                    "max_concurrency": 1,
-                }
-                return 200, {
-                    "url": self.gateway_url,
-                    "shards": 1,
-                    "session_start_limit": start,
-                }
             case ("GET", ["gateway"]):
                 return 200, {"url": self.gateway_url}
+            case ("GET", ["gateway", "bot"]):
+                start = {"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1}
+                return 200, {"url": self.gateway_url, "shards": 1, "session_start_limit": start}
             case ("PUT", ["applications", application, "commands"]):
-                return 200, self._register(application, body)
+                return 200, self._register(application, call.body)
             case ("GET", ["applications", _, "commands"]):
                 return 200, world.commands
             case ("POST", ["users", "@me", "channels"]):
-                return 200, world.channel(world.direct(str(body["recipient_id"])))
-            case ("GET", ["channels", channel]):
-                return 200, world.channel(channel)
-            case ("POST", ["channels", channel, "typing"]):
+                return 200, world.channel(world.direct(str(call.body["recipient_id"])))
+            case _:
+                return None
+
+    def _on_channel(self, call: Call, parts: list[str], uploads: list[Upload]) -> tuple[int, Any] | None:
+        body = call.body
+        match (call.method, parts[1:]):
+            case ("GET", [channel]):
+                return 200, self.world.channel(channel)
+            case ("POST", [channel, "typing"]):
                 self._may_write(channel)
                 return 204, None
-            case ("GET", ["channels", channel, "messages"]):
-                return 200, self._list(channel, query)
-            case ("POST", ["channels", channel, "messages"]):
+            case ("GET", [channel, "messages"]):
+                return 200, self._list(channel, call.query)
+            case ("POST", [channel, "messages"]):
                 return 200, self._create(channel, body, uploads)
-            case ("GET", ["channels", channel, "messages", message]):
+            case ("GET", [channel, "messages", message]):
                 return 200, self._found(channel, message).data
-            case ("PATCH", ["channels", channel, "messages", message]):
+            case ("PATCH", [channel, "messages", message]):
                 return 200, self._edit(channel, message, body, uploads)
-            case ("DELETE", ["channels", channel, "messages", message]):
+            case ("DELETE", [channel, "messages", message]):
                 self.delete(self._found(channel, message))
                 return 204, None
-            case (
-                "POST",
-                ["channels", channel, "threads"] | ["channels", channel, "messages", _, "threads"],
-            ):
+            case ("POST", [channel, "threads"] | [channel, "messages", _, "threads"]):
                 return 201, self._open_thread(channel, body, call.path)
+            case _:
+                return None
+
+    def _on_interaction(self, call: Call, parts: list[str], uploads: list[Upload]) -> tuple[int, Any] | None:
+        match (call.method, parts):
             case ("POST", ["interactions", interaction, token, "callback"]):
-                self._callback(interaction, token, body)
+                self._callback(interaction, token, call.body)
                 return 204, None
             case ("POST", ["webhooks", application, token]):
-                return 200, self._follow_up(self._live(application, token), body, uploads).data
+                return 200, self._follow_up(self._live(application, token), call.body, uploads).data
             case (method, ["webhooks", application, token, "messages", message]):
-                return self._webhook_message(method, self._live(application, token), message, body, uploads)
+                interaction = self._live(application, token)
+                return self._webhook_message(method, interaction, message, call.body, uploads)
             case _:
-                self.violations.append(f"unknown route {call.method} {call.path}")
-                raise Refusal(404, 0, "404: Not Found")
+                return None
 
     def _application(self) -> Json:
         world = self.world
@@ -129,20 +142,14 @@ class Rest:
         if len(commands) > 100:
             raise form_error("commands", "Must be 100 or fewer in length.")
         for command in commands:
-            if not re.fullmatch(r"[-_\w]{1,32}", command["name"]) or command["name"] != command["name"].lower():
+            if not re.fullmatch(r"[-_a-z0-9]{1,32}", command["name"]):
                 raise form_error("name", "Command name is invalid")
-            if not 1 <= len(command["description"]) <= 100:
+            options: list[Json] = command.get("options") or []
+            if any(not 1 <= len(row["description"]) <= 100 for row in (command, *options)):
                 raise form_error("description", "Must be between 1 and 100 in length.")
-            options = command.get("options") or []
-            if len(options) > 25 or any(not 1 <= len(o["description"]) <= 100 for o in options):
-                raise form_error("options", "Must be between 1 and 100 in length.")
-            if [o.get("required", False) for o in options] != sorted(
-                (o.get("required", False) for o in options), reverse=True
-            ):
-                raise form_error(
-                    "options",
-                    "Required options must be placed before non-required options",
-                )
+            required = [bool(option.get("required")) for option in options]
+            if required != sorted(required, reverse=True):
+                raise form_error("options", "Required options must be placed before non-required options")
         self.world.commands = [{**c, "id": self.world.snowflake(), "version": "1"} for c in commands]
         return self.world.commands
 
@@ -346,6 +353,10 @@ class Rest:
                 interaction.original = interaction.message
             case kind:
                 raise form_error("type", f"Value {kind} is not possible here.")
+
+    def defer(self, interaction: Interaction, more: Json) -> None:
+        """As if another process of the bot's had deferred it."""
+        self._callback(interaction.id, interaction.token, {"type": 5, **more})
 
     def _live(self, application: str, token: str) -> Interaction:
         interaction = self.world.interactions.get(token)

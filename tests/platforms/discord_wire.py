@@ -1,4 +1,4 @@
-"""One request to the fake Discord: its body, its faults, its limits, its record. What it means is in ``discord_rest``."""
+"""One request to the fake Discord: its body, faults, limits, record. What it means is in ``discord_rest``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiohttp import BodyPartReader, web
 
 from tests.platforms.discord_world import Json, Refusal
 
-AGENT = re.compile(r"DiscordBot \(https?://[^,]+, [^)]+\)")
+AGENT = re.compile(r"DiscordBot \(https?://[^\s,]+,? [^)]+\)")
 
 
 class Fault(StrEnum):
@@ -53,6 +53,7 @@ class Call:
     method: str
     path: str
     body: Json
+    query: Mapping[str, str]
     at: float
     status: int = 0
 
@@ -91,7 +92,7 @@ class Upload:
     data: bytes
 
 
-Answer = Callable[[Call, Mapping[str, str], list[Upload]], tuple[int, Any]]
+Answer = Callable[[Call, list[Upload]], tuple[int, Any]]
 """What a call means: its status and JSON; raises Refusal."""
 
 
@@ -122,7 +123,7 @@ class Wire:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         path = request.path.removeprefix("/api/v10")
         body, uploads = await self._read(request)
-        call = Call(request.method, path, body, time.time())
+        call = Call(request.method, path, body, request.query, time.time())
         self.calls.append(call)
         if self.latency:
             await asyncio.sleep(self.latency)
@@ -135,7 +136,7 @@ class Wire:
         try:
             self._check_client(request, path)
             self._check_limits(call, headers)
-            status, result = self.answer(call, request.query, uploads)
+            status, result = self.answer(call, uploads)
         except Refusal as refusal:
             status, result = (
                 refusal.status,

@@ -64,7 +64,8 @@ class Posted:
 
     @property
     def replies_to(self) -> str:
-        return (self.data.get("message_reference") or {}).get("message_id", "")
+        reference: Json = self.data.get("message_reference") or {}
+        return reference.get("message_id", "")
 
     def report(self) -> Json:
         """For the control API."""

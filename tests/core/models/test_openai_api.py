@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ HELLO = (ChatMessage("user", "hello world"),)
 
 
 @asynccontextmanager
-async def connected(**options: Any) -> AsyncIterator[tuple[OpenAIServer, OpenAIApi]]:
+async def connected(**options: Any) -> AsyncGenerator[tuple[OpenAIServer, OpenAIApi]]:
     async with OpenAIServer(**options) as server:
         api = OpenAIApi(Provider("p", server.url, "sk-secret"))
         try:
@@ -34,13 +34,14 @@ def call(text: str = "", *, max_answer: int = 100, **model: Any) -> ModelCall:
     return ModelCall(Model("m", "p", "stub", **model), messages, max_answer, "hash")
 
 
-async def collect(stream: AsyncGenerator[str | Done, None]) -> tuple[str, Done]:
-    text = ""
+async def collect(stream: AsyncGenerator[str | Done, None], texts: list[str] | None = None) -> tuple[str, Done]:
+    """The whole text and how it ended; ``texts`` keeps what came before an error."""
+    texts = [] if texts is None else texts
     async with aclosing(stream):
         async for piece in stream:
             if isinstance(piece, Done):
-                return text, piece
-            text += piece
+                return "".join(texts), piece
+            texts.append(piece)
     raise AssertionError("no end")
 
 
@@ -116,17 +117,14 @@ FAULTS: list[tuple[Fault, ModelFault, str]] = [
 
 @pytest.mark.parametrize(("fault", "told", "before"), FAULTS)
 async def test_every_fault_is_told_apart(fault: Fault, told: ModelFault, before: str) -> None:
-    text = ""
+    texts: list[str] = []
     async with connected() as (server, api):
         server.fail(fault)
         with pytest.raises(ModelError) as raised:
-            async with aclosing(api.stream(call())) as stream:
-                async for piece in stream:
-                    assert isinstance(piece, str)
-                    text += piece
+            await collect(api.stream(call()), texts)
         assert raised.value.fault is told
         assert "sk-secret" not in str(raised.value)
-        assert text == before
+        assert "".join(texts) == before
         # The client is as good as before.
         assert (await collect(api.stream(call())))[0] == "[1] hello world"
 
@@ -178,11 +176,8 @@ async def test_endings_that_are_no_faults(fault: Fault, ending: Ending, text: st
 async def test_leaving_a_stream_frees_its_slot(fault: Fault) -> None:
     async with connected() as (server, api):
         server.fail(fault)
-        stream = api.stream(call())
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2), aclosing(stream):
-                async for _ in stream:
-                    pass
+            await asyncio.wait_for(collect(api.stream(call())), 0.2)
         await settled(server)
         assert server.requests[0].outcome == "left"
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ ONE, TWO = Model("one", "p", "one"), Model("two", "q", "two")
 @asynccontextmanager
 async def routed(
     *models: Model, settings: RoutingSettings = QUICK, places: int = 100, **options: Any
-) -> AsyncIterator[tuple[OpenAIServer, Router]]:
+) -> AsyncGenerator[tuple[OpenAIServer, Router]]:
     """A router over ``models``, each provider a client of its own to one server."""
     rows = models or (ONE, TWO)
     async with OpenAIServer(models=[m.id for m in rows], **options) as server:
@@ -82,8 +82,16 @@ async def test_no_model_at_all() -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault.SLOW, Fault.RATE_LIMIT, Fault.SERVER_ERROR, Fault.UNAUTHORISED, Fault.HTML, Fault.NO_CHOICES, Fault.EMPTY]
-    + [Fault.BLANK],
+    [
+        Fault.SLOW,
+        Fault.RATE_LIMIT,
+        Fault.SERVER_ERROR,
+        Fault.UNAUTHORISED,
+        Fault.HTML,
+        Fault.NO_CHOICES,
+        Fault.EMPTY,
+        Fault.BLANK,
+    ],
 )
 async def test_a_failure_before_the_first_token_falls_back_silently(fault: Fault) -> None:
     async with routed() as (server, router):
@@ -175,9 +183,7 @@ async def test_an_answer_without_end_is_cut_by_the_total_deadline() -> None:
         assert await finally_free(server)
 
 
-@pytest.mark.parametrize(
-    ("fault", "ending"), [(Fault.LENGTH, Ending.LENGTH), (Fault.CONTENT_FILTER, Ending.FILTERED)]
-)
+@pytest.mark.parametrize(("fault", "ending"), [(Fault.LENGTH, Ending.LENGTH), (Fault.CONTENT_FILTER, Ending.FILTERED)])
 async def test_length_and_filter_are_endings_and_no_failures(fault: Fault, ending: Ending) -> None:
     async with routed() as (server, router):
         server.fail(fault, 2)

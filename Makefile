@@ -1,0 +1,70 @@
+# Two commands are all that is needed: `make up` runs Parley, `make test` tests it. Both work from nothing.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON ?= python3
+UV ?= uv
+ARGS ?=
+# Files of tests run side by side; at most four, as each brings its own database.
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile
+
+export PYTHONUTF8 = 1
+
+define environment
+@command -v $(PYTHON) >/dev/null || { echo "Parley needs Python 3.11 or newer, and there is no $(PYTHON)." >&2; exit 1; }
+@$(PYTHON) tools/environment.py $(1)
+endef
+
+.PHONY: help up run test check lint local test-local bench doctor lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+up:  ## Install what is missing and run Parley (Ctrl-C ends it)
+	$(call environment,run)
+	@exec .venv/bin/parley up $(ARGS)
+
+run:  ## Run Parley from the environment already made: make run ARGS="up"
+	@test -x .venv/bin/parley || { echo "There is no environment yet: run make up once." >&2; exit 1; }
+	@exec .venv/bin/parley $(if $(ARGS),$(ARGS),up)
+
+doctor:  ## Say what is wrong with this installation and what to do
+	$(call environment,run)
+	@.venv/bin/parley doctor
+
+test:  ## Install what the tests need and run them
+	$(call environment,test)
+	$(call environment,browser)
+	@.venv/bin/pytest $(PYTEST_ARGS) $(ARGS)
+
+lint:  ## Format, lint, types and import contracts
+	$(call environment,test)
+	@.venv/bin/ruff format --check --quiet . || { echo "Run: .venv/bin/ruff format ." >&2; exit 1; }
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/pyright --warnings
+	@.venv/bin/lint-imports
+
+check: lint test  ## Everything that has to hold before a commit
+
+local:  ## Install torch and transformers beside Parley, for any model of the hub (1 GB)
+	$(call environment,local)
+
+test-local: local  ## Test models on transformers
+	$(call environment,test)
+	@.venv/bin/pytest -o addopts="--import-mode=importlib --strict-markers --strict-config -p no:cacheprovider" tests/local $(ARGS)
+
+bench:  ## Measure: make bench ARGS="--json figures.json"
+	$(call environment,test)
+	@.venv/bin/python -m benchmarks.turn $(ARGS)
+
+LOCK = $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
+
+lock:  ## Resolve the lock files anew (needs uv)
+	@$(LOCK) pyproject.toml --group build --output-file requirements.lock
+	@$(LOCK) pyproject.toml --group build --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(PYTHON) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['model'], sep='\n')" \
+		| $(LOCK) --no-deps - --output-file requirements-model.lock
+
+clean:  ## Remove the environments and caches; the data folder stays
+	@rm -rf .venv .venv-local .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,320 @@
+"""When a platform call may be made: known limits are kept ahead of time, unknown ones are learnt from refusals.
+
+Calls that must be made (creates and final edits) wait for their turn, final edits first, each kind in
+the order of asking. Optional ones (intermediate edits, drafts, typing) are made only where much of a
+limit is left, so that they never cost a must-go call its place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import count
+from typing import Protocol
+
+import structlog
+
+from bots.pacing_windows import Chat, Rate, Window, Windows
+from core.errors import StorageError
+
+log = structlog.get_logger()
+
+PERMIT_SECONDS = 3.0
+"""How long a drawn permit may be kept in hand."""
+PERMIT_SHARE = 0.2
+"""Permits are drawn for this part of a second at a time."""
+SPARE_PERMITS = 3
+"""Drawn beyond what waits, for the optional calls that follow a create."""
+SUSPECT_CHATS = 3
+SUSPECT_SECONDS = 2.0
+"""So many chats refused in this time means that the bot's own limit was met, whatever the platform says."""
+CHATS_KEPT = 1024
+"""More are kept only while they were used within their longest window."""
+
+
+class Kind(IntEnum):
+    """What a call is for; lower goes first."""
+
+    FINAL_EDIT = 0
+    CREATE = 1
+    EDIT = 2
+    DRAFT = 3
+    TYPING = 4
+
+
+_EDITS = frozenset((Kind.FINAL_EDIT, Kind.EDIT))
+_CREATES = frozenset((Kind.CREATE,))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A platform's limits, as data."""
+
+    bot_per_second: float | None = None
+    """Calls of the whole bot. None: unknown, learnt when it is met."""
+    chat: tuple[Window, ...] = ()
+    """In one chat."""
+    group: tuple[Window, ...] = ()
+    """In one group, besides those of a chat."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds after which a chat's calls count nowhere any more."""
+        return max((window.seconds for window in (*self.chat, *self.group)), default=0.0)
+
+
+DISCORD = Limits(
+    # Documented: 50 requests a second for a bot in all.
+    bot_per_second=50.0,
+    # Told by the headers of each channel's buckets: 5 in 5 s, for creates and for edits apart. A little
+    # longer, since the server's window begins when the call arrives.
+    chat=(Window(5, 5.2, _CREATES), Window(5, 5.2, _EDITS)),
+)
+TELEGRAM = Limits(
+    # The Bot API's FAQ: about one message a second in a chat with short bursts, 20 a minute in a group. The
+    # 30 a second it names for the whole bot is for broadcasts; what holds for answers is not published.
+    chat=(Window(3, 3.1, _CREATES | _EDITS),),
+    group=(Window(20, 61.0, _CREATES | _EDITS),),
+)
+WEB = Limits()
+
+
+class Permits(Protocol):
+    """A token bucket that all processes of a bot share."""
+
+    async def take(self, bucket: str, rate: float, burst: float, want: int) -> tuple[int, float]:
+        """Permits granted now, and seconds until there is another when none were. Raises StorageError."""
+        ...
+
+
+class _Waiter:
+    __slots__ = ("chat", "future", "group", "kind", "number")
+
+    def __init__(self, chat: str, group: bool, kind: Kind, number: int, future: asyncio.Future[None]) -> None:
+        self.chat, self.group, self.kind, self.number, self.future = chat, group, kind, number, future
+
+
+class Pacer:
+    """The budget of one bot on one platform. One per process and bot; ``permits`` makes the processes share it.
+
+    ``bucket`` names the bot among all that share the permits. ``clock`` gives seconds and never goes back.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        bucket: str = "",
+        permits: Permits | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._limits, self._bucket, self._permits = limits, bucket, permits
+        self._clock, self._sleep = clock, sleep
+        self._rate = Rate(limits.bot_per_second, clock())
+        self._chats: dict[str, Chat] = {}
+        self._sweep_at = CHATS_KEPT
+        self._suspects: dict[str, float] = {}
+        self._numbers = count()
+        self._lanes: dict[tuple[str, Kind], deque[_Waiter]] = {}
+        """Who waits, by chat and kind; only the first of each stands in a heap."""
+        self._ready: list[tuple[int, int, _Waiter]] = []
+        """By kind and age: those whose chat lets them."""
+        self._later: list[tuple[float, int, _Waiter]] = []
+        """By the time at which their chat lets them."""
+        self._pump: asyncio.Task[None] | None = None
+        self._nap: asyncio.Future[None] | None = None
+        self._hand = 0
+        self._hand_until = -math.inf
+        self._dry_until = -math.inf
+        self._refill: asyncio.Task[None] | None = None
+
+    @property
+    def chats(self) -> int:
+        """Chats remembered at present."""
+        return len(self._chats)
+
+    # -- asking
+
+    async def draw(self, chat: str, group: bool, kind: Kind) -> None:
+        """Returns when the call may be made; it must be made then. Waits as long as it takes."""
+        now = self._clock()
+        if not self._ready and (chat, kind) not in self._lanes:
+            state = self._chat(chat, group, now)
+            if state.free_at(kind, now) <= now and self._rate.free_at(now) <= now and self._has_permit(now):
+                self._grant(state, kind, now)
+                return
+        waiter = _Waiter(chat, group, kind, next(self._numbers), asyncio.get_running_loop().create_future())
+        lane = self._lanes.setdefault((chat, kind), deque())
+        lane.append(waiter)
+        if len(lane) == 1:
+            self._queue(waiter, now)
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._run())
+        elif self._nap is not None:
+            self._nap.cancel()
+        await waiter.future
+
+    def may(self, chat: str, group: bool, kind: Kind) -> bool:
+        """Whether an optional call may be made now; it counts as made when the answer is yes."""
+        now = self._clock()
+        if self._ready or (chat, Kind.CREATE) in self._lanes or (chat, Kind.FINAL_EDIT) in self._lanes:
+            return False
+        state = self._chat(chat, group, now)
+        if not (state.is_roomy(kind, now) and self._rate.is_roomy(now)):
+            return False
+        granted = self._has_permit(now)
+        if granted:
+            self._grant(state, kind, now)
+        if not self._has_permit(now) and now >= self._dry_until:
+            self._refill_soon(1)
+        return granted
+
+    def refused(self, chat: str, retry_after: float, everywhere: bool) -> None:
+        """A call was refused for ``retry_after`` seconds: the chat waits, and with ``everywhere`` the whole bot.
+
+        The bot's rate falls as well when several chats are refused at once: platforms do not always say which
+        limit was met.
+        """
+        now = self._clock()
+        until = now + max(0.05, retry_after)
+        self._suspects = {name: at for name, at in self._suspects.items() if now - at < SUSPECT_SECONDS}
+        if not everywhere:
+            self._suspects[chat] = now
+            state = self._chats.get(chat) or self._chat(chat, False, now)
+            state.paused_until = max(state.paused_until, until)
+            if len(self._suspects) < SUSPECT_CHATS:
+                return
+        if self._rate.fall(now, until if everywhere else now):
+            self._hand = 0
+            log.warning("platform limits the bot", bucket=self._bucket, calls_per_second=round(self._rate.value, 1))
+
+    # -- granting
+
+    async def _run(self) -> None:
+        """Grants to those who wait, as long as there are any."""
+        while self._ready or self._later:
+            now = self._clock()
+            while self._later and self._later[0][0] <= now:
+                self._queue(heapq.heappop(self._later)[2], now)
+            wait = self._grant_next(now)
+            if wait is None:
+                wait = await self._refill_now()
+            if wait > 0:
+                await self._rest(wait)
+
+    def _grant_next(self, now: float) -> float | None:
+        """Grants to the first that may go; seconds until it makes sense to try again, None for want of permits."""
+        if not self._ready:
+            return max(0.0, self._later[0][0] - now) if self._later else 0.0
+        free_at = self._rate.free_at(now)
+        if free_at > now:
+            return free_at - now
+        if not self._has_permit(now):
+            return None
+        waiter = heapq.heappop(self._ready)[2]
+        if waiter.future.done():
+            self._leave(waiter, now)
+            return 0.0
+        state = self._chat(waiter.chat, waiter.group, now)
+        if state.free_at(waiter.kind, now) > now:  # refused, or used by another kind, while it stood ready
+            self._queue(waiter, now)
+            return 0.0
+        self._grant(state, waiter.kind, now)
+        waiter.future.set_result(None)
+        self._leave(waiter, now)
+        return 0.0
+
+    def _queue(self, waiter: _Waiter, now: float) -> None:
+        free_at = self._chat(waiter.chat, waiter.group, now).free_at(waiter.kind, now)
+        if free_at <= now or waiter.future.done():
+            heapq.heappush(self._ready, (waiter.kind, waiter.number, waiter))
+        else:
+            heapq.heappush(self._later, (free_at, waiter.number, waiter))
+
+    def _leave(self, waiter: _Waiter, now: float) -> None:
+        """The next of the lane steps forward."""
+        lane = self._lanes[waiter.chat, waiter.kind]
+        lane.popleft()
+        if lane:
+            self._queue(lane[0], now)
+        else:
+            del self._lanes[waiter.chat, waiter.kind]
+
+    def _grant(self, state: Chat, kind: Kind, now: float) -> None:
+        state.took(kind, now)
+        self._rate.took(now)
+        if self._shares():
+            self._hand -= 1
+
+    async def _rest(self, seconds: float) -> None:
+        """Sleeps until then, or until someone new waits."""
+        self._nap = asyncio.ensure_future(self._sleep(seconds))
+        try:
+            await asyncio.wait((self._nap,))
+        finally:
+            self._nap.cancel()
+            self._nap = None
+
+    # -- permits shared with other processes
+
+    def _shares(self) -> bool:
+        """Nothing is to be shared while the bot's limit is unknown."""
+        return self._permits is not None and self._rate.value < math.inf
+
+    def _has_permit(self, now: float) -> bool:
+        return not self._shares() or (self._hand > 0 and now < self._hand_until)
+
+    def _refill_soon(self, want: int) -> asyncio.Task[None]:
+        if self._refill is None or self._refill.done():
+            self._refill = asyncio.create_task(self._take(want))
+        return self._refill
+
+    async def _refill_now(self) -> float:
+        """Seconds to wait before the next try."""
+        dry = self._dry_until - self._clock()
+        if dry <= 0:
+            await self._refill_soon(len(self._ready))
+        return max(0.0, dry)
+
+    async def _take(self, waiting: int) -> None:
+        permits = self._permits
+        assert permits is not None  # asked for only where permits are shared
+        share = max(1, round(self._rate.value * PERMIT_SHARE))
+        want = min(share, waiting + SPARE_PERMITS)
+        wait = 0.0
+        try:
+            granted, wait = await permits.take(self._bucket, self._rate.value, share, want)
+        except StorageError as error:
+            # Answers are worth more than a refusal by the platform: this process keeps its own count.
+            log.warning("permits not reached", cause=str(error))
+            granted = want
+        now = self._clock()
+        self._hand = granted + (self._hand if now < self._hand_until else 0)
+        self._hand_until = now + PERMIT_SECONDS
+        if granted < want:
+            # Asked at once again, the bucket would give one by one: it is left to fill.
+            self._dry_until = now + max(wait, want / self._rate.value)
+
+    # -- chats
+
+    def _chat(self, chat: str, group: bool, now: float) -> Chat:
+        state = self._chats.get(chat)
+        if state is None:
+            if len(self._chats) >= self._sweep_at:
+                self._forget_idle(now)
+            windows = self._limits.chat + self._limits.group if group else self._limits.chat
+            state = self._chats[chat] = Chat([Windows(window) for window in windows])
+        return state
+
+    def _forget_idle(self, now: float) -> None:
+        oldest = now - self._limits.longest
+        for name in [n for n, state in self._chats.items() if state.used_at < oldest and state.paused_until <= now]:
+            del self._chats[name]
+        self._sweep_at = max(CHATS_KEPT, 2 * len(self._chats))

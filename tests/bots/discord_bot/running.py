@@ -1,0 +1,156 @@
+"""The real adapter against the fake Discord, with an inbox and a memory that are plain lists."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from bots.discord_bot.adapter import DiscordAdapter
+from bots.discord_bot.commands import SlashCommand, SlashOption
+from bots.discord_bot.interactions import Deferrals
+from bots.discord_bot.outbound import DiscordOutbound
+from bots.discord_bot.rest import Rest
+from core.errors import StorageError
+from core.message import ConversationKey, Incoming, Message, Platform
+from core.settings import DiscordSettings
+from tests.platforms.discord_server import TOKEN, FakeDiscord
+
+ROWS = (
+    SlashCommand("chat", "Ask something", (SlashOption("text", "What to ask", required=True),)),
+    SlashCommand("help", "What I can do", private=True, descriptions={"zh-CN": "我会什么"}),
+)
+PATIENCE = 8.0
+"""Seconds after which a test gives up; nothing here takes a tenth of it."""
+
+
+@dataclass(slots=True)
+class ListInbox:
+    """Keeps what it accepts, refusing what it has seen, as the mailbox does."""
+
+    accepted: list[Incoming] = field(default_factory=list[Incoming])
+    batches: list[int] = field(default_factory=list[int])
+    refused: int = 0
+    """Second deliveries of the same update."""
+    failures: int = 0
+    """The next calls that fail."""
+
+    async def accept(self, incoming: Sequence[Incoming]) -> None:
+        await asyncio.sleep(0)
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("no connection")
+        seen = {value.update for value in self.accepted}
+        for value in incoming:
+            if value.update in seen:
+                self.refused += 1
+            else:
+                seen.add(value.update)
+                self.accepted.append(value)
+        self.batches.append(len(incoming))
+
+    @property
+    def texts(self) -> list[str]:
+        return [value.text for value in self.accepted if isinstance(value, Message)]
+
+
+@dataclass(slots=True)
+class Notebook:
+    """Implements ``commands.Memory``."""
+
+    pages: dict[str, str] = field(default_factory=dict[str, str])
+
+    async def remember(self, key: str, value: str) -> None:
+        self.pages[key] = value
+
+    async def recall(self, key: str) -> str | None:
+        return self.pages.get(key)
+
+
+@dataclass(slots=True)
+class Running:
+    """A connected bot."""
+
+    discord: FakeDiscord
+    inbox: ListInbox
+    rest: Rest
+    adapter: DiscordAdapter
+    outbound: DiscordOutbound
+    task: asyncio.Task[None]
+
+    def key(self, channel: str) -> ConversationKey:
+        return ConversationKey(Platform.DISCORD, self.discord.world.bot, channel)
+
+    async def accepted(self, count: int) -> list[Incoming]:
+        """Waits for so many values in the inbox."""
+        await until(lambda: len(self.inbox.accepted) >= count)
+        return self.inbox.accepted
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Waits until something is so; AssertionError after a while."""
+    give_up = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < give_up, "it did not come to that"
+        await asyncio.sleep(0.005)
+
+
+def settings_for(discord: FakeDiscord, **more: object) -> DiscordSettings:
+    given: dict[str, object] = {
+        "token": SecretStr(TOKEN),
+        "api_base": discord.api_base,
+        "gateway": discord.gateway_url,
+        "cdn": discord.cdn,
+        **more,
+    }
+    return DiscordSettings.model_validate(given)
+
+
+@asynccontextmanager
+async def connected(
+    discord: FakeDiscord,
+    *,
+    inbox: ListInbox | None = None,
+    recent: Sequence[tuple[ConversationKey, str]] = (),
+    notebook: Notebook | None = None,
+    rows: Sequence[SlashCommand] = ROWS,
+    silence: float = 60.0,
+    **settings: object,
+) -> AsyncGenerator[Running]:
+    """A bot that is ready; stopped at the end."""
+    chosen = settings_for(discord, **settings)
+    rest = Rest(chosen.api_base, chosen.token.get_secret_value())
+    deferrals = Deferrals(rest)
+
+    async def recall_recent() -> Sequence[tuple[ConversationKey, str]]:
+        return recent
+
+    adapter = DiscordAdapter(
+        chosen,
+        rest,
+        deferrals,
+        rows=rows,
+        memory=notebook or Notebook(),
+        recent=recall_recent,
+        identify_pause=0.0,
+        silence=silence,
+    )
+    kept = inbox or ListInbox()
+    task = asyncio.create_task(adapter.run(kept))
+    running = Running(discord, kept, rest, adapter, DiscordOutbound(chosen, rest, deferrals), task)
+    ready = asyncio.create_task(adapter.ready())
+    try:
+        await asyncio.wait([ready, task], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        assert ready.done(), "never ready"
+        yield running
+    finally:
+        for each in (ready, task):
+            each.cancel()
+        await asyncio.gather(ready, task, return_exceptions=True)
+        await rest.close()

@@ -1,0 +1,258 @@
+"""What Telegram knows: chats, messages with their history, people who write, and the updates that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.platforms.telegram_text import Json, detected
+
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8cfc0f01f0005"
+    "0001ff56c72f0d0000000049454e44ae426082"
+)
+DRAFT_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Post:
+    """A message: as it is now, and every text it had, with its time."""
+
+    chat: Chat
+    id: int
+    sender: Json
+    text: str = ""
+    entities: list[Json] = field(default_factory=list[Json])
+    media: Json = field(default_factory=dict[str, Any])
+    extra: Json = field(default_factory=dict[str, Any])
+    markup: Json | None = None
+    reply_to: int = 0
+    thread: int = 0
+    deleted: bool = False
+    date: float = field(default_factory=time.time)
+    history: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+
+    @property
+    def by_bot(self) -> bool:
+        return self.id in self.chat.ours
+
+    def keep(self) -> None:
+        self.history.append((time.time(), self.text))
+
+    def to_json(self, *, deep: bool = True) -> Json:
+        out: Json = {
+            "message_id": self.id,
+            "from": self.sender,
+            "chat": self.chat.to_json(),
+            "date": int(self.date),
+            **self.media,
+            **self.extra,
+        }
+        if self.text:
+            name = "caption" if self.media else "text"
+            out[name] = self.text
+            if self.entities:
+                out["caption_entities" if self.media else "entities"] = self.entities
+        if len(self.history) > 1:
+            out["edit_date"] = int(self.history[-1][0])
+        if self.markup:
+            out["reply_markup"] = self.markup
+        if self.thread:
+            out |= {"message_thread_id": self.thread, "is_topic_message": True}
+        replied = self.reply_to or self.thread
+        if deep and replied in self.chat.posts:
+            out["reply_to_message"] = self.chat.posts[replied].to_json(deep=False)
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A preview as it was sent."""
+
+    time: float
+    id: int
+    thread: int
+    text: str
+    entities: list[Json]
+
+
+@dataclass(slots=True)
+class Chat:
+    id: int
+    type: str
+    title: str
+    forum: bool = False
+    blocked: bool = False
+    """The person blocked the bot, or the group threw it out."""
+    moved_to: int = 0
+    """The group became this supergroup."""
+    posts: dict[int, Post] = field(default_factory=dict[int, Post])
+    ours: set[int] = field(default_factory=set[int])
+    drafts: list[Draft] = field(default_factory=list[Draft])
+    actions: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
+
+    def to_json(self) -> Json:
+        name = {"first_name": self.title} if self.type == "private" else {"title": self.title}
+        return {"id": self.id, "type": self.type, **name, **({"is_forum": True} if self.forum else {})}
+
+
+class World:
+    """People play here; the methods of the Bot API act here too. Every play returns the message id."""
+
+    def __init__(self, me: Json) -> None:
+        self.me = me
+        self.chats: dict[int, Chat] = {}
+        self.files: dict[str, tuple[str, bytes]] = {}
+        self.queries: dict[str, Json] = {}
+        self.pending: dict[int, Json] = {}
+        self.arrived = asyncio.Event()
+        self.allowed: list[str] | None = None
+        self._private_ids = itertools.count(1)
+        self._update_ids = itertools.count(1000)
+        self._others = itertools.count(1)
+
+    # ---- looking
+
+    def shown(self, chat: int) -> list[Post]:
+        """The bot's messages that stand in the chat."""
+        return [post for post in self.chat(chat).posts.values() if post.by_bot and not post.deleted]
+
+    def texts(self, chat: int) -> list[str]:
+        return [post.text for post in self.shown(chat)]
+
+    def preview(self, chat: int) -> str:
+        """The draft that the person sees now; empty when there is none."""
+        drafts = self.chat(chat).drafts
+        return drafts[-1].text if drafts and time.time() - drafts[-1].time < DRAFT_SECONDS else ""
+
+    # ---- playing
+
+    def chat(self, chat: int) -> Chat:
+        if chat not in self.chats:
+            self.chats[chat] = Chat(chat, "private", f"Person {chat}")
+        return self.chats[chat]
+
+    def group(self, chat: int, title: str = "Chess Club", *, forum: bool = False) -> Chat:
+        kind = "supergroup" if str(chat).startswith("-100") else "group"
+        self.chats[chat] = Chat(chat, kind, title, forum)
+        return self.chats[chat]
+
+    def topic(self, chat: int, name: str, user: int = 1) -> int:
+        post = self._post(chat, user, extra={"forum_topic_created": {"name": name, "icon_color": 7322096}})
+        post.thread = post.id
+        return self._told(post)
+
+    def text(
+        self,
+        chat: int,
+        text: str,
+        *,
+        user: int = 0,
+        reply_to: int = 0,
+        thread: int = 0,
+        is_bot: bool = False,
+        **extra: Any,
+    ) -> int:
+        post = self._post(chat, user, text, reply_to=reply_to, thread=thread, is_bot=is_bot, extra=extra)
+        return self._told(post)
+
+    def edit(self, chat: int, message: int, text: str) -> int:
+        post = self.chat(chat).posts[message]
+        post.text, post.entities = text, detected(text)
+        post.keep()
+        return self._told(post, "edited_message")
+
+    def photo(self, chat: int, caption: str = "", data: bytes = PNG, **more: Any) -> int:
+        sizes = [self.file("photo", data, width=size, height=size) for size in (90, 320, 800)]
+        return self._told(self._post(chat, text=caption, media={"photo": sizes}, **more))
+
+    def document(
+        self, chat: int, data: bytes, name: str, mime: str, caption: str = "", size: int | None = None, **more: Any
+    ) -> int:
+        file = self.file("document", data, file_name=name, mime_type=mime)
+        if size is not None:
+            file["file_size"] = size
+        return self._told(self._post(chat, text=caption, media={"document": file}, **more))
+
+    def voice(self, chat: int, **more: Any) -> int:
+        file = self.file("voice", b"OggS", mime_type="audio/ogg", duration=2)
+        return self._told(self._post(chat, media={"voice": file}, **more))
+
+    def sticker(self, chat: int, **more: Any) -> int:
+        file = self.file("sticker", b"RIFF", width=512, height=512, is_animated=False, is_video=False, emoji="👍")
+        return self._told(self._post(chat, media={"sticker": {**file, "type": "regular"}}, **more))
+
+    def press(self, chat: int, message: int, data: str, user: int = 0) -> str:
+        """Presses a button; the query's id, under which ``queries`` has the bot's answer."""
+        query = str(4 * 10**17 + next(self._others))
+        self.queries[query] = {}
+        post = self.chat(chat).posts[message]
+        self.push(
+            "callback_query",
+            {
+                "id": query,
+                "from": self.person(user or chat),
+                "chat_instance": str(chat),
+                "data": data,
+                "message": post.to_json(),
+            },
+        )
+        return query
+
+    def push(self, kind: str, value: Json) -> int:
+        """Any update; its id."""
+        number = next(self._update_ids)
+        if self.allowed is None or kind in self.allowed:
+            self.pending[number] = {"update_id": number, kind: value}
+            self.arrived.set()
+        return number
+
+    def person(self, user: int, *, is_bot: bool = False) -> Json:
+        return {
+            "id": user,
+            "is_bot": is_bot,
+            "first_name": "Ann",
+            "last_name": f"Lee {user}",
+            "username": f"user{user}",
+            "language_code": "en",
+        }
+
+    def _post(
+        self,
+        chat: int,
+        user: int = 0,
+        text: str = "",
+        *,
+        media: Json | None = None,
+        reply_to: int = 0,
+        thread: int = 0,
+        is_bot: bool = False,
+        extra: Json | None = None,
+    ) -> Post:
+        place = self.chat(chat)
+        sender = self.person(user or (chat if place.type == "private" else 1), is_bot=is_bot)
+        post = Post(place, self.next_id(place), sender, text, detected(text), media or {}, extra or {})
+        post.reply_to, post.thread = reply_to, thread
+        post.keep()
+        place.posts[post.id] = post
+        return post
+
+    def _told(self, post: Post, kind: str = "message") -> int:
+        self.push(kind, post.to_json())
+        return post.id
+
+    # ---- for both sides
+
+    def next_id(self, chat: Chat) -> int:
+        """One counter for private chats and basic groups, one for each supergroup."""
+        return next(chat.ids if chat.type == "supergroup" else self._private_ids)
+
+    def file(self, kind: str, data: bytes, **more: Any) -> Json:
+        number = next(self._others)
+        file_id = f"{kind}-{number}"
+        self.files[file_id] = (f"{kind}s/file_{number}", data)
+        return {"file_id": file_id, "file_unique_id": f"u{number}", "file_size": len(data), **more}
