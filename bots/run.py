@@ -163,7 +163,7 @@ async def _flush(places: Places) -> None:
 
 def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) -> asyncio.Task[str]:
     """The built-in model, started beside everything else. The task's result is the sentence about it."""
-    from core.models.local_server import LocalModel, LocalServer, LocalServerError
+    from core.models.local_server import LocalModel, LocalServer
 
     def changed(model: LocalModel | None) -> None:
         if model is None:
@@ -181,12 +181,15 @@ def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) ->
 
     server = LocalServer(settings.local, settings.data, _tell, changed)
     stack.push_async_callback(server.stop)
+    # Who asks before it is there waits for it.
+    catalog.expect_local(settings.local.model != "none")
 
     async def start() -> str:
         try:
             model = await server.start()
-        except (LocalServerError, ParleyError) as error:
+        except ParleyError as error:
             log.error("no built-in model", cause=str(error))
+            catalog.expect_local(False)
             return str(error)
         if model is None:
             return ""

@@ -237,8 +237,7 @@ class Engine:
         for attachment in wanted[: self._settings.pictures_in_prompt or 1]:
             try:
                 if attachment.size > limit:
-                    found = {"found": _megabytes(attachment.size), "allowed": _megabytes(limit)}
-                    raise ImageError("image_too_large", "declared size", found)
+                    raise ImageError("image_too_large", found=_megabytes(attachment.size), allowed=_megabytes(limit))
                 data = await prepare_image(await self._fetch(message.conversation, attachment, limit))
             except ImageError as error:
                 problem = problem or Notice(error.key, error.values)

@@ -45,7 +45,7 @@ class Inbox:
         for value, posted in zip(posts, await self._mailbox.post(posts), strict=True):
             if isinstance(value, Message) and value.conversation.platform is Platform.DISCORD:
                 # Only Discord forgets what was sent while the bot was away.
-                self._places.saw(value.conversation, value.id)
+                await self._places.saw(value.conversation, value.id)
             if posted is Posted.SEEN:
                 log.debug("seen before", update=value.update, conversation=str(value.conversation))
                 continue

@@ -6,6 +6,7 @@ Run by make with the system's Python, so only the standard library is used, and 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -21,17 +22,20 @@ ROOT = Path(__file__).resolve().parents[1]
 NEEDED = (3, 11)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input")
-HASHED = ("--no-compile", "--only-binary", ":all:", "--require-hashes")
+HASHED = ("--no-compile", "--no-build-isolation", "--require-hashes", "--only-binary", ":all:")
+SOURCE_ONLY = ("--no-binary", "crontab")
+"""The one package without a wheel; what builds it is installed first, as pinned and hashed."""
+BUILDERS = ("setuptools", "pdm-backend")
 IS_CI = bool(os.environ.get("CI"))
 
 
 def main(wanted: str) -> None:
     choose_python()
     if wanted == "run":
-        prepare(ROOT / ".venv", "run", [("requirements.lock", ())])
+        prepare(ROOT / ".venv", "run", "requirements.lock")
         prepare_model(ROOT / ".venv")
     elif wanted == "test":
-        prepare(ROOT / ".venv", "test", [("requirements-dev.lock", ())])
+        prepare(ROOT / ".venv", "test", "requirements-dev.lock")
         prepare_model(ROOT / ".venv")
     elif wanted == "local":
         prepare_local(ROOT / ".venv-local")
@@ -52,15 +56,19 @@ def choose_python() -> None:
         stop(f"Parley needs Python 3.11 or newer, and this is {found}. Name another one with: make PYTHON=python3.12 …")
 
 
-def prepare(venv: Path, name: str, locks: list[tuple[str, tuple[str, ...]]]) -> None:
-    """An environment with the pins of the lock files and the command ``parley``."""
-    inputs = [(ROOT / lock).read_bytes() for lock, _ in locks] + [project_table()]
+def prepare(venv: Path, name: str, lock: str) -> None:
+    """An environment with the pins of a lock file and the command ``parley``."""
+    text = (ROOT / lock).read_text("utf-8")
+    inputs = [text.encode(), project_table()]
     if is_stamped(venv, name, inputs):
         return
     make_venv(venv)
-    for lock, options in locks:
-        count = len(re.findall(r"^[A-Za-z0-9]", (ROOT / lock).read_text("utf-8"), re.MULTILINE))
-        pip(venv, f"Installing {count} packages into {venv.name} (once)", *HASHED, *options, "-r", str(ROOT / lock))
+    pins = re.findall(r"^[A-Za-z0-9].*(?:\n +.*)*", text, re.MULTILINE)
+    builders = venv / "builders.lock"
+    builders.write_text("\n".join(pin for pin in pins if pin.split("==")[0] in BUILDERS), "utf-8")
+    pip(venv, "Installing what builds packages", *HASHED, "-r", str(builders))
+    what = f"Installing {len(pins)} packages into {venv.name} (once)"
+    pip(venv, what, *HASHED, *SOURCE_ONLY, "-r", str(ROOT / lock))
     pip(venv, "Installing the command parley", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     compile_all(venv)
     stamp(venv, name, inputs)
@@ -114,12 +122,8 @@ def prepare_browser() -> None:
 def make_venv(venv: Path) -> None:
     if is_usable(venv):
         return
-    try:
-        import ensurepip  # noqa: F401
-        import venv as _  # noqa: F401
-    except ImportError:
+    if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
         stop("Python's module venv is missing. On Debian and Ubuntu: apt-get install python3-venv")
-    say(f"Making the environment {venv.name}")
     shutil.rmtree(venv, ignore_errors=True)
     run([sys.executable, "-m", "venv", str(venv)], f"Making {venv.name}", dict(os.environ))
     (venv / ".gitignore").write_text("*\n", "utf-8")
@@ -174,7 +178,7 @@ def compile_all(venv: Path) -> None:
     """Byte-compiles everything now, on all cores: the first start would take four times as long otherwise."""
     folders = [str(path) for path in venv.glob("lib/python3*/site-packages")]
     folders += [str(ROOT / name) for name in ("core", "bots")]
-    command = [str(venv / "bin" / "python"), "-m", "compileall", "-q", "-j", "0", *folders]
+    command = [str(venv / "bin" / "python"), "-m", "compileall", "-qq", "-j", "0", *folders]
     run(command, "Compiling the packages", dict(os.environ), must=False)
 
 

@@ -84,7 +84,7 @@ def _command(row: SlashCommand) -> dict[str, Any]:
         "options": [_option(option) for option in sorted(row.options, key=lambda option: not option.required)],
         "contexts": [IN_GUILDS] if row.guild_only else [IN_GUILDS, IN_DIRECT_MESSAGES],
         "integration_types": [INSTALLED_IN_GUILDS],
-        "default_member_permissions": None if row.permissions is None else str(row.permissions),
+        "default_member_permissions": row.permissions,
     }
 
 

@@ -26,7 +26,7 @@ SUBTEXT = re.compile(r"^(\s*)-#(?=[ \t])")
 IMAGE = re.compile(r"!\[([^\]\n]*)\]\(\s*<?([^\s)>]+)>?(?:\s+[\"'][^)\n]*)?\)")
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]\n\\]|\\.)+)\]\(\s*<?([^\s)>]+(?:\([^\s)]*\)[^\s)>]*)?)>?(?:\s+[\"'][^)\n]*)?\)")
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
-PING = re.compile(r"@(?=everyone|here)|<(?=@[!&]?\d)")
+PING = re.compile(r"@(?=(?:everyone|here)\b)|<(?=@[!&]?\d)")
 MARKS = re.compile(r"\*\*|__|~~|[*`\\]")
 RULE_TEXT = "\u2500" * 12
 
@@ -34,14 +34,16 @@ RULE_TEXT = "\u2500" * 12
 def to_page(markdown: str) -> Page:
     """The page's length is in UTF-16 units: never less than what Discord counts."""
     text = PING.sub(lambda found: found[0] + BLANK, _convert(markdown)).strip("\n")
-    return Page(text, len(text.encode("utf-16-le", "surrogatepass")) // 2)
+    units = text.encode("utf-16-le", "surrogatepass")
+    # Discord refuses a message with half a surrogate pair or a NUL in it.
+    return Page(units.decode("utf-16-le", "replace").replace("\0", "\ufffd"), len(units) // 2)
 
 
 def _convert(markdown: str) -> str:
     lines = markdown.split("\n")
     out: list[str] = []
     prose: list[str] = []
-    fence = ""
+    fence = before = ""
     at = 0
     while at < len(lines):
         line = lines[at]
@@ -57,8 +59,8 @@ def _convert(markdown: str) -> str:
                 out.append(line.replace("```", f"``{BLANK}`"))
         elif found:
             _flush(prose, out)
-            fence = found[2]
-            out.append(f"{found[1]}```{found[3]}")
+            before, fence = found[1], found[2]
+            out.append(f"{before}```{found[3]}")
         elif "|" in line and at < len(lines) and _begins_table(line, lines[at]):
             _flush(prose, out)
             end = at + 1
@@ -70,7 +72,7 @@ def _convert(markdown: str) -> str:
             prose.append(_line(line))
     _flush(prose, out)
     if fence:
-        out.append("```")
+        out.append(f"{before}```")
     return "\n".join(out)
 
 

@@ -88,6 +88,8 @@ class DiscordOutbound:
         return await self._create(target, page, slot, None)
 
     async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+        if len(data) > MAX_FILE:
+            raise OutboundError(OutboundFault.REFUSED, f"a file of {len(data)} bytes, at most {MAX_FILE}")
         return await self._create(target, caption, slot, Upload(name, mime, data))
 
     async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
@@ -148,8 +150,8 @@ class DiscordOutbound:
 
     async def fetch(self, conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         """Only from Discord's own media servers: the address comes from outside."""
-        url = yarl.URL(attachment.ref)
-        if not url.is_absolute() or url.user is not None or url.origin() not in self._media_hosts:
+        url = self._media_url(attachment.ref)
+        if url is None:
             raise OutboundError(OutboundFault.REFUSED, "the address is not one of Discord's media servers")
         if attachment.size > limit:
             raise OutboundError(OutboundFault.REFUSED, f"{attachment.size} bytes, at most {limit}")
@@ -161,6 +163,15 @@ class DiscordOutbound:
                 return await _read(response.content, limit)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise OutboundError(OutboundFault.TRANSIENT, type(error).__name__) from None
+
+    def _media_url(self, text: str) -> yarl.URL | None:
+        """The address, if it is one of the media servers', with the same scheme and port and without a user name."""
+        try:
+            url = yarl.URL(text)
+            known = url.absolute and url.user is None and url.origin() in self._media_hosts
+        except ValueError:
+            return None
+        return url if known else None
 
     # ------------------------------------------------------------------ creating
     async def _create(self, target: Target, page: Page, slot: Slot, upload: Upload | None) -> str:

@@ -7,6 +7,7 @@ global limit is waited for. Here the pacing in front stays in control: a limit c
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ AGENT = "DiscordBot (https://parley.invalid, 0.1)"
 """The form that Discord asks for; a self-hosted bot has no address of its own to name."""
 TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=5)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=5)
+UNKNOWN_TYPE = "application/octet-stream"
 MAX_CLOSED = 1000
 """Used-up buckets remembered before the old ones are thrown out."""
 FAULTS = {
@@ -92,7 +94,9 @@ class Rest:
             # Quoted field names ("files%5B0%5D") are not understood by Discord.
             data = aiohttp.FormData(quote_fields=False)
             data.add_field("payload_json", json.dumps(body), content_type="application/json")
-            data.add_field("files[0]", upload.data, filename=upload.name, content_type=upload.mime)
+            data.add_field(
+                "files[0]", io.BytesIO(upload.data), filename=upload.name, content_type=upload.mime or UNKNOWN_TYPE
+            )
         elif body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
             headers["Content-Type"] = "application/json"

@@ -29,7 +29,15 @@ BACKLOG = 512
 
 
 class _Server(uvicorn.Server):
-    """Leaves the process's signal handlers alone: they are the composition root's."""
+    """Leaves the process's signal handlers alone: they are the composition root's. Says when it is open."""
+
+    def __init__(self, config: uvicorn.Config, opened: asyncio.Event) -> None:
+        super().__init__(config)
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._opened.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -49,7 +57,7 @@ class WebAdapter:
         *,
         listener: socket.socket | None = None,
     ) -> None:
-        """``models`` gives the names to choose from, the default first. ``listener`` stands in for ``settings.port``."""
+        """``models`` gives the names to choose from, the default first; ``listener`` stands in for the port."""
         self._settings = settings
         self._store = store
         self._models = models
@@ -87,14 +95,12 @@ class WebAdapter:
                 proxy_headers=False,
                 backlog=BACKLOG,
                 timeout_graceful_shutdown=STOP_SECONDS,
-            )
+            ),
+            self._ready,
         )
         listening = asyncio.create_task(self._store.listen(), name="web-events")
         serving = asyncio.create_task(server.serve([listener]), name="web-server")
         try:
-            while not server.started and not serving.done():
-                await asyncio.sleep(0.005)
-            self._ready.set()
             log.info("web chat is open", address=self.address)
             await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:

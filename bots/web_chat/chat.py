@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, replace
 
 from starlette.datastructures import FormData
@@ -114,37 +114,45 @@ class Chat:
             raise HTTPException(422)
         if not ids.is_name(ticket):
             raise HTTPException(400)
-        language = language_of(request)
-        command, _ = translate.typed_command(text)
-        claimed = await self.site.store.claim(
-            user.id, ticket, f"{name or ids.new_name()} {ids.new_message_id(translate.kind_of(command))}"
-        )
-        is_new, (name, _, message_id) = not name, claimed.partition(" ")
-        conversation = await self.site.store.conversation(user.id, name) if ids.is_name(name) else None
-        if conversation is None:
-            if not is_new:
-                raise HTTPException(404)
-            title = translate.title_of(text, files[0].name if files else "…")
-            conversation = Conversation(name, title, time.time(), self._model(form))
-            await self.site.store.save_conversation(user.id, conversation)
-        key = ids.key_of(user.id, name)
-        now = time.time()
-        incoming: list[Incoming] = []
-        if is_new and conversation.model:
-            call_id = f"{message_id[:-1]}{ids.COMMAND}"
-            incoming.append(
-                translate.to_call(
-                    user, key, "model", message_id=call_id, argument=conversation.model, language=language, now=now
-                )
-            )
-        asked = translate.to_incoming(
-            user, key, text, message_id=message_id, language=language, now=now, files=files
-        )
-        incoming.append(asked)
-        await self._note_model(user, conversation, asked)
+        # A form that comes twice (a lost answer, a double click) is the same message with the same ids.
+        kind = translate.kind_of(translate.typed_command(text)[0])
+        claim = f"{name or ids.new_name()} {ids.new_message_id(kind)}"
+        claimed, _, message_id = (await self.site.store.claim(user.id, ticket, claim)).partition(" ")
+        title = translate.title_of(text, files[0].name if files else "…")
+        model = "" if name else self._model(form)
+        conversation = await self._opened(user, name, claimed, title, model)
         stored = StoredMessage(message_id, Role.QUESTION, text, State.SENDING, tuple(files))
-        await self._send(user, name, stored, incoming)
-        return await self._posted(request, user, conversation, replace(stored, state=State.SENT), is_new)
+        incoming = self._as_incoming(request, user, conversation, stored)
+        first = self._model_call(request, user, conversation, message_id) if model else ()
+        await self._send(user, conversation.id, stored, [*first, incoming])
+        await self._note_model(user, conversation, incoming)
+        return await self._posted(request, user, conversation, replace(stored, state=State.SENT), not name)
+
+    async def _opened(self, user: User, name: str, claimed: str, title: str, model: str) -> Conversation:
+        """The conversation to write in; made where the form named none. One that is gone was deleted in another tab."""
+        found = await self.site.store.conversation(user.id, claimed) if ids.is_name(claimed) else None
+        if found is not None:
+            return found
+        if name:
+            raise HTTPException(404)
+        made = Conversation(claimed, title, time.time(), model)
+        await self.site.store.save_conversation(user.id, made)
+        return made
+
+    def _model_call(
+        self, request: Request, user: User, conversation: Conversation, message_id: str
+    ) -> Sequence[CommandCall]:
+        """The model chosen before a conversation began, told to it before its first question."""
+        call = translate.to_call(
+            user,
+            ids.key_of(user.id, conversation.id),
+            "model",
+            message_id=f"{message_id[:-1]}{ids.COMMAND}",
+            argument=conversation.model,
+            language=language_of(request),
+            now=time.time(),
+        )
+        return (call,)
 
     def _model(self, form: FormData) -> str:
         """The model chosen for a new conversation; empty for the default."""
@@ -158,7 +166,7 @@ class Chat:
             )
 
     async def _send(self, user: User, conversation: str, stored: StoredMessage, incoming: list[Incoming]) -> None:
-        """Kept as unsent, handed over, kept as sent: whatever ends this process between, the page shows what is true."""
+        """Kept as unsent, handed over, kept as sent: wherever this process ends, the page shows what is true."""
         await self.site.store.save(user.id, conversation, stored)
         await self.site.inbox.accept(incoming)
         await self.site.store.save(user.id, conversation, replace(stored, state=State.SENT))
@@ -187,9 +195,7 @@ class Chat:
         await self._send(user, conversation.id, stored, [self._as_incoming(request, user, conversation, stored)])
         return Response(status_code=204)
 
-    def _as_incoming(
-        self, request: Request, user: User, conversation: Conversation, stored: StoredMessage
-    ) -> Incoming:
+    def _as_incoming(self, request: Request, user: User, conversation: Conversation, stored: StoredMessage) -> Incoming:
         key, language = ids.key_of(user.id, conversation.id), language_of(request)
         if stored.edited:
             return translate.to_edit(

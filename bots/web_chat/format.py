@@ -1,4 +1,4 @@
-"""Markdown of an answer -> HTML that is safe to show: no raw HTML, no foreign pictures, no odd links, no inline style."""
+"""Markdown of an answer -> safe HTML: nothing raw, no foreign pictures, no odd links, no inline style."""
 
 from __future__ import annotations
 

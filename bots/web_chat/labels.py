@@ -24,7 +24,9 @@ ENGLISH: dict[str, str] = {
     "edit": "Edit",
     "edited": "edited",
     "enter_button": "Enter",
-    "enter_expired": "This link was used before or has expired. Restart Parley for a new one, or ask for a new invitation.",
+    "enter_expired": (
+        "This link was used before or has expired. Restart Parley for a new one, or ask for a new invitation."
+    ),
     "enter_lead": "This link lets one person in, once. Parley will remember this browser.",
     "enter_title": "You are invited to Parley",
     "file_gone": "This file is no longer kept.",
@@ -35,7 +37,10 @@ ENGLISH: dict[str, str] = {
     "invite": "Invite someone",
     "invite_lead": "Whoever opens this link first gets in, with conversations of their own. It works once, for a day.",
     "leave": "Sign out",
-    "locked_lead": "Open the one-time link that Parley printed when it started. No link at hand? Restart Parley, or ask its owner to invite you.",
+    "locked_lead": (
+        "Open the one-time link that Parley printed when it started. No link at hand? Restart Parley, or ask "
+        "its owner to invite you."
+    ),
     "locked_title": "This Parley is private",
     "menu": "Menu",
     "message": "Message",

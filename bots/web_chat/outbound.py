@@ -15,7 +15,7 @@ MAX_TEXT = 100_000
 
 
 class WebOutbound:
-    """Implements Outbound. A message's id follows from its question and number, so a repeated send is the same message."""
+    """Implements Outbound. A message's id follows from its question and number: sent again, it is the same message."""
 
     platform = Platform.WEB
     capabilities = Capabilities(

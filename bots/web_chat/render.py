@@ -125,9 +125,7 @@ class Renderer:
         ]
         return "".join(parts)
 
-    def _views(
-        self, conversation: str, messages: Iterable[StoredMessage], language: str
-    ) -> list[dict[str, Any]]:
+    def _views(self, conversation: str, messages: Iterable[StoredMessage], language: str) -> list[dict[str, Any]]:
         return [
             {
                 "m": message,

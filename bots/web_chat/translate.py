@@ -35,9 +35,7 @@ def to_incoming(
     """A typed text. One that begins with a command's name is that command."""
     name, argument = typed_command(text)
     if name:
-        return to_call(
-            user, key, name, message_id=message_id, argument=argument, language=language, now=now
-        )
+        return to_call(user, key, name, message_id=message_id, argument=argument, language=language, now=now)
     return Message(
         key,
         message_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -65,6 +66,8 @@ class Catalog:
         self._providers = {provider.name: provider for provider in providers}
         self._models = {model.name: model for model in models}
         self._default = default
+        self._settled = asyncio.Event()
+        self._settled.set()
 
     @classmethod
     def of(cls, settings: Settings) -> Catalog:
@@ -94,6 +97,22 @@ class Catalog:
         """Raises KeyError for a provider that does not run."""
         return self._providers[name]
 
+    def expect_local(self, expected: bool = True) -> None:
+        """Says that a local server is on its way, or no more: without any other model, answers wait for it."""
+        if expected:
+            self._settled.clear()
+        else:
+            self._settled.set()
+
+    @property
+    def expects_local(self) -> bool:
+        """Whether a local server is on its way."""
+        return not self._settled.is_set()
+
+    async def settled(self) -> None:
+        """Returns once no local server is on its way."""
+        await self._settled.wait()
+
     def add_local(
         self,
         base_url: str,
@@ -113,6 +132,7 @@ class Catalog:
         is the server's number of slots; ``max_answer`` is half the window unless given.
         """
         self._providers[LOCAL] = Provider(LOCAL, base_url, api_key, max_concurrent)
+        self._settled.set()
         row = self._models.get(name)
         if row is not None and row.provider == LOCAL:
             return
@@ -120,8 +140,9 @@ class Catalog:
         self._models[name] = Model(name, LOCAL, id or name, window, limit, accepts_images=accepts_images, small=small)
 
     def remove_local(self) -> None:
-        """Takes the local server's models out of the choice, while it does not run."""
+        """Takes the local server's models out of the choice, and expects it back."""
         self._providers.pop(LOCAL, None)
+        self._settled.clear()
 
 
 def _provider(row: ProviderSettings) -> Provider:

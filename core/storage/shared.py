@@ -12,6 +12,7 @@ from core.storage.client import Store
 BREAKER_SECONDS = 3600
 MEMORY_SECONDS = 90 * 86400
 PLACES = 1000
+MOST_KNOWN = 10_000
 
 
 class SharedBreakers:
@@ -64,10 +65,16 @@ class Places:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._fresh: dict[ConversationKey, str] = {}
+        self._known: set[ConversationKey] = set()
 
-    def saw(self, conversation: ConversationKey, message_id: str) -> None:
-        """Notes a message, without a round trip: ``flush`` writes."""
+    async def saw(self, conversation: ConversationKey, message_id: str) -> None:
+        """Notes a message. Only a new place costs a round trip; ``flush`` writes the rest now and then."""
         self._fresh[conversation] = message_id
+        if conversation not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known.add(conversation)
+            await self.flush()
 
     async def flush(self) -> None:
         """Writes what was seen since the last time. What a crash loses of it is only looked at twice."""

@@ -109,6 +109,8 @@ class OpenAIServer:
     blind: Sequence[str] = ()
     """Models that refuse images."""
     reports_usage: bool = True
+    hangs_up: bool = False
+    """Closes the connection after a stream without having announced it, as llama.cpp does."""
     records: bool = True
     port: int = 0
     requests: list[Recorded] = field(default_factory=list[Recorded])
@@ -116,7 +118,6 @@ class OpenAIServer:
     active: int = 0
     """Chat requests being answered: the slots in use."""
     peak: int = 0
-    _transports: set[object] = field(default_factory=set[object])
 
     async def __aenter__(self) -> OpenAIServer:
         app = web.Application(client_max_size=64 * 1024 * 1024)
@@ -138,11 +139,6 @@ class OpenAIServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
-    @property
-    def connections(self) -> int:
-        """How many connections the clients have made for chat requests."""
-        return len(self._transports)
-
     def fail(self, fault: Fault, number: float | None = None, *, model: str = "", times: int = 1) -> None:
         """Queues a fault for the next ``times`` requests (to ``model``)."""
         self.strikes.extend([Strike(fault, number, model)] * times)
@@ -162,7 +158,6 @@ class OpenAIServer:
         record = Recorded(body, dict(request.headers))
         if self.records:
             self.requests.append(record)
-            self._transports.add(request.transport)
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
             record.outcome = "refused"
             return _error(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
@@ -262,6 +257,8 @@ class OpenAIServer:
         pending.append(b"data: [DONE]\n\n")
         await response.write(b"".join(pending))
         await response.write_eof()
+        if self.hangs_up and request.transport is not None:
+            request.transport.close()
         return response
 
     def _reason(self, body: Body, total: int, fault: Fault | None) -> str:

@@ -155,9 +155,13 @@ class World:
         reply_to: int = 0,
         thread: int = 0,
         is_bot: bool = False,
+        entities: list[Json] | None = None,
         **extra: Any,
     ) -> int:
+        """``entities`` in place of those that the server finds; ``extra`` are more fields of the message."""
         post = self._post(chat, user, text, reply_to=reply_to, thread=thread, is_bot=is_bot, extra=extra)
+        if entities is not None:
+            post.entities = entities
         return self._told(post)
 
     def edit(self, chat: int, message: int, text: str) -> int:

@@ -138,7 +138,9 @@ async def test_files(stage: Stage) -> None:
 
 
 async def test_a_file_that_is_too_large_is_refused(stage: Stage) -> None:
-    data = b"x" * (stage.outbound.capabilities.max_file + 1)
+    data = b"x" * stage.outbound.capabilities.max_file
+    await stage.outbound.send_file(stage.target(), "a.bin", "", data, page(""), stage.slot())
+    data += b"x"
     call = stage.outbound.send_file(stage.target(), "a.bin", "", data, page(""), stage.slot())
     assert (await failed(call)).fault is OutboundFault.REFUSED
 

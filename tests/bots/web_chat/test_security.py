@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from bots.web_chat.cookies import Signer
 from bots.web_chat.guard import FORM_BYTES
@@ -112,9 +114,7 @@ async def test_one_time_link_works_once_and_looking_does_not_use_it_up(world: Wo
         assert (await preview.get("/"))[0] == 401
     async with world.browser() as first, world.browser() as second:
         await first.enter(link)
-        async with second.http.post(
-            "/enter", data={"code": link.partition("code=")[2]}, headers=second.own
-        ) as answer:
+        async with second.http.post("/enter", data={"code": link.partition("code=")[2]}, headers=second.own) as answer:
             assert answer.status == 403
             assert "used before" in await answer.text()
         assert (await second.get("/"))[0] == 401
@@ -191,9 +191,7 @@ async def test_people_reach_only_their_own(world: World, owner: Visitor) -> None
         {},
     ],
 )
-async def test_requests_of_other_sites_change_nothing(
-    world: World, owner: Visitor, headers: dict[str, str]
-) -> None:
+async def test_requests_of_other_sites_change_nothing(world: World, owner: Visitor, headers: dict[str, str]) -> None:
     form = {"text": "x", "conversation": "", "ticket": new_ticket()}
     more = {"X-Parley-Token": owner.token}
     async with owner.http.post("/messages", data=form, headers={**headers, **more}) as answer:
@@ -242,14 +240,17 @@ async def test_large_bodies_are_refused_before_they_are_read(world: World, owner
 
 
 async def test_a_body_of_unknown_length_is_cut_off(owner: Visitor) -> None:
-    async def endless() -> object:
+    async def endless() -> AsyncGenerator[bytes]:
         for _ in range(400):
             yield b"x" * 10_000
 
-    with pytest.raises(aiohttp.ClientError):
-        async with owner.http.post("/messages", data=endless(), headers=owner.signed) as answer:
+    headers = {**owner.signed, "Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        async with owner.http.post("/messages", data=endless(), headers=headers) as answer:
             assert answer.status == 413
-            raise aiohttp.ClientError("refused with an answer, as it should be")
+    except aiohttp.ClientConnectionError:
+        # Closed while we were still writing: refused as well.
+        pass
 
 
 async def test_only_pictures_are_taken(owner: Visitor) -> None:
@@ -276,7 +277,7 @@ async def test_a_picture_is_served_as_what_it_is_and_nothing_else(owner: Visitor
 
 
 async def test_what_people_and_models_write_is_shown_and_not_run(world: World, owner: Visitor) -> None:
-    evil = '</p><script>alert(1)</script><img src=x onerror=alert(1)> "\'&'
+    evil = "</p><script>alert(1)</script><img src=x onerror=alert(1)> \"'&"
     world.inbox.scripts = [Script(pieces=(evil, "[x](javascript:alert(1))"))]
     conversation = await owner.ask(evil)
     for path in (f"/c/{conversation}", "/"):
@@ -308,8 +309,10 @@ async def test_streams_of_one_user_are_bounded(world: World, owner: Visitor) -> 
 
 async def test_odd_requests_are_refused_politely(owner: Visitor) -> None:
     conversation = await owner.ask("hi")
-    for path in ("/c/..%2f", "/c/" + "a" * 5000, f"/c/{conversation}/messages/x'", "/static/../app.py", "/blobs/%00"):
-        assert (await owner.get(path))[0] in (404, 405)
+    odd = ("/c/..%2f..%2f", "/c/" + "a" * 5000, f"/c/{conversation}/messages/x'", "/static/..%2fapp.py", "/blobs/%00")
+    for path in odd:
+        async with owner.http.get(URL(owner.world.url + path, encoded=True)) as answer:
+            assert answer.status in (404, 405)
     for after in ("x", "-1", "9" * 40, ""):
         assert (await owner.get(f"/c/{conversation}/events?after={after}"))[0] == 400
     assert (await owner.post(f"/c/{conversation}/commands/forget"))[0] == 404

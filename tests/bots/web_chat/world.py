@@ -137,6 +137,7 @@ class World:
     adapter: WebAdapter
     store: RedisWebStore
     inbox: ScriptedInbox
+    running: asyncio.Task[None]
 
     @property
     def url(self) -> str:
@@ -148,16 +149,21 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    valkey: Store, *, settings: WebSettings | None = None, models: Sequence[str] = MODELS, port: int = 0
+    valkey: Store,
+    *,
+    settings: WebSettings | None = None,
+    models: Sequence[str] = MODELS,
+    store: RedisWebStore | None = None,
+    port: int = 0,
 ) -> AsyncGenerator[World]:
     listener = socket.create_server(("127.0.0.1", port))
-    store = RedisWebStore(valkey, keep_days=30, max_messages=500)
+    store = store or RedisWebStore(valkey, keep_days=30, max_messages=500)
     adapter = WebAdapter(settings or WebSettings(), store, lambda: models, listener=listener)
     inbox = ScriptedInbox(store)
     running = asyncio.create_task(adapter.run(inbox))
     try:
         await asyncio.wait_for(adapter.ready(), 10)
-        yield World(adapter, store, inbox)
+        yield World(adapter, store, inbox, running)
     finally:
         await inbox.close()
         running.cancel()

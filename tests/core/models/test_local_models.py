@@ -99,10 +99,10 @@ async def test_llama_cpp_runs_no_folder(tmp_path: Path) -> None:
 async def test_get_and_list(tmp_path: Path) -> None:
     async with running(Hub("a/b", "better.gguf", os.urandom(5000))) as hub:
         chosen = settings(hub=hub.url)
-        assert list_models(chosen, tmp_path)[0].state == "not downloaded"
+        assert (await list_models(chosen, tmp_path))[0].state == "not downloaded"
         assert await get_model("", chosen, tmp_path, silence) == tmp_path / "models" / "better.gguf"
-    assert list_models(chosen, tmp_path)[0].state.startswith("downloaded")
-    assert [row.name for row in list_models(chosen, tmp_path)] == [
+    assert (await list_models(chosen, tmp_path))[0].state.startswith("downloaded")
+    assert [row.name for row in await list_models(chosen, tmp_path)] == [
         "a/b:better.gguf",
         "qwen2.5-coder-0.5b",
         "smollm2-135m",

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,10 @@ from core.settings import RoutingSettings
 from tests.core.models.pictures import PNG
 from tests.platforms.openai_server import Fault, OpenAIServer, Strike
 
-QUICK = RoutingSettings(first_token_seconds=0.3, stall_seconds=0.3, total_seconds=20, breaker_failures=5)
+CALM = RoutingSettings(total_seconds=60)
+QUICK = CALM.model_copy(update={"first_token_seconds": 0.5, "stall_seconds": 0.5})
+"""For faults that are only told by waiting."""
+SILENT = (Fault.SLOW, Fault.STALL, Fault.PINGS)
 HELLO = ChatRequest((ChatMessage("user", "hello wide world"),))
 ANSWER = "[1] hello wide world"
 ONE, TWO = Model("one", "p", "one"), Model("two", "q", "two")
@@ -26,13 +30,17 @@ ONE, TWO = Model("one", "p", "one"), Model("two", "q", "two")
 
 @asynccontextmanager
 async def routed(
-    *models: Model, settings: RoutingSettings = QUICK, places: int = 100, **options: Any
+    *models: Model,
+    settings: RoutingSettings = CALM,
+    places: int = 100,
+    clock: Callable[[], float] = time.time,
+    **options: Any,
 ) -> AsyncGenerator[tuple[OpenAIServer, Router]]:
     """A router over ``models``, each provider a client of its own to one server."""
     rows = models or (ONE, TWO)
     async with OpenAIServer(models=[m.id for m in rows], **options) as server:
         providers = [Provider(name, server.url, "sk", places) for name in {m.provider for m in rows}]
-        breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
+        breaker = Breaker(settings.breaker_failures, settings.breaker_seconds, clock)
         router = Router(Catalog(providers, rows), settings, breaker, OpenAIApi)
         try:
             yield server, router
@@ -43,6 +51,10 @@ async def routed(
 async def answer(router: Router, request: ChatRequest = HELLO) -> list[Part]:
     async with aclosing(router.answer(request)) as parts:
         return [part async for part in parts]
+
+
+def patience(fault: Fault) -> RoutingSettings:
+    return QUICK if fault in SILENT else CALM
 
 
 def text(parts: list[Part]) -> str:
@@ -76,7 +88,7 @@ async def test_a_whole_answer() -> None:
 
 
 async def test_no_model_at_all() -> None:
-    router = Router(Catalog((), ()), QUICK, Breaker(5, 20), OpenAIApi)
+    router = Router(Catalog((), ()), CALM, Breaker(5, 20), OpenAIApi)
     assert await answer(router) == [Notice("no_models"), Finished(Ending.FAILED)]
 
 
@@ -94,7 +106,7 @@ async def test_no_model_at_all() -> None:
     ],
 )
 async def test_a_failure_before_the_first_token_falls_back_silently(fault: Fault) -> None:
-    async with routed() as (server, router):
+    async with routed(settings=patience(fault)) as (server, router):
         server.fail(fault, model="one")
         parts = await answer(router)
     assert (text(parts), notices(parts), finished(parts).ending) == (ANSWER, [], Ending.COMPLETE)
@@ -106,7 +118,7 @@ async def test_a_failure_before_the_first_token_falls_back_silently(fault: Fault
 async def test_a_server_that_is_not_there_falls_back_silently() -> None:
     async with OpenAIServer(models=["two"]) as server:
         gone = Provider("p", "http://127.0.0.1:9/v1")
-        router = Router(Catalog([gone, Provider("q", server.url)], [ONE, TWO]), QUICK, Breaker(5, 20), OpenAIApi)
+        router = Router(Catalog([gone, Provider("q", server.url)], [ONE, TWO]), CALM, Breaker(5, 20), OpenAIApi)
         parts = await answer(router)
         await router.aclose()
     assert (text(parts), notices(parts)) == (ANSWER, [])
@@ -117,7 +129,7 @@ MID_ANSWER = [Fault.STALL, Fault.PINGS, Fault.RESET, Fault.NO_FINISH, Fault.BROK
 
 @pytest.mark.parametrize("fault", MID_ANSWER)
 async def test_a_failure_in_mid_answer_is_taken_over_by_the_next_model(fault: Fault) -> None:
-    async with routed(reply="alpha beta gamma delta") as (server, router):
+    async with routed(settings=patience(fault)) as (server, router):
         server.fail(fault, 2, model="one")
         server.reply = lambda body: "alpha beta" if body["model"] == "one" else " gamma delta"
         parts = await answer(router)
@@ -132,7 +144,7 @@ async def test_a_failure_in_mid_answer_is_taken_over_by_the_next_model(fault: Fa
 
 @pytest.mark.parametrize("fault", MID_ANSWER)
 async def test_the_only_model_goes_on_with_its_own_answer(fault: Fault) -> None:
-    async with routed(ONE) as (server, router):
+    async with routed(ONE, settings=patience(fault)) as (server, router):
         server.fail(fault, 1)
         server.reply = lambda body: "alpha" if len(body["messages"]) == 1 else " beta"
         parts = await answer(router)
@@ -143,7 +155,7 @@ async def test_the_only_model_goes_on_with_its_own_answer(fault: Fault) -> None:
 @pytest.mark.parametrize("fault", MID_ANSWER)
 async def test_at_most_three_calls_and_one_notice_whatever_breaks(fault: Fault) -> None:
     models = [Model(f"m{n}", f"p{n}", f"m{n}") for n in range(5)]
-    async with routed(*models, reply="a b c d") as (server, router):
+    async with routed(*models, settings=patience(fault), reply="a b c d") as (server, router):
         server.fail(fault, 2, times=10)
         parts = await answer(router)
     assert len(server.requests) == MAX_CALLS == finished(parts).usage.calls
@@ -168,14 +180,14 @@ async def test_at_most_three_calls_when_nothing_comes(fault: Fault, count: int) 
 
 
 async def test_a_stall_before_the_first_token_of_all_models_fails_in_time() -> None:
-    async with routed(settings=QUICK.model_copy(update={"total_seconds": 0.4})) as (server, router):
+    async with routed(settings=CALM.model_copy(update={"total_seconds": 0.4})) as (server, router):
         server.fail(Fault.SLOW, times=9)
         parts = await answer(router)
     assert finished(parts).ending is Ending.FAILED
 
 
 async def test_an_answer_without_end_is_cut_by_the_total_deadline() -> None:
-    settings = QUICK.model_copy(update={"total_seconds": 0.4})
+    settings = CALM.model_copy(update={"total_seconds": 0.4})
     async with routed(ONE, settings=settings, tokens=5000, tokens_per_second=100) as (server, router):
         parts = await answer(router)
         assert finished(parts).ending is Ending.BROKEN
@@ -221,13 +233,14 @@ async def test_a_long_retry_after_is_not() -> None:
 
 
 async def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again() -> None:
-    settings = QUICK.model_copy(update={"breaker_failures": 2, "breaker_seconds": 0.5})
-    async with routed(settings=settings) as (server, router):
+    settings = CALM.model_copy(update={"breaker_failures": 2, "breaker_seconds": 20})
+    now = 1_000_000.0
+    async with routed(settings=settings, clock=lambda: now) as (server, router):
         server.strikes.extend([Strike(Fault.UNAUTHORISED, None, "one")] * 2)
         for _ in range(4):
             assert text(await answer(router)) == ANSWER
         assert asked(server) == ["one", "two", "one", "two", "two", "two"]
-        await asyncio.sleep(0.5)
+        now += 20
         server.requests.clear()
         await answer(router)
         await answer(router)
@@ -235,7 +248,7 @@ async def test_a_provider_that_keeps_failing_is_left_alone_and_tried_again() -> 
 
 
 async def test_providers_all_out_of_service_cost_no_call() -> None:
-    async with routed(ONE, settings=QUICK.model_copy(update={"breaker_failures": 1})) as (server, router):
+    async with routed(ONE, settings=CALM.model_copy(update={"breaker_failures": 1})) as (server, router):
         server.fail(Fault.UNAUTHORISED)
         await answer(router)
         parts = await answer(router)
@@ -244,7 +257,7 @@ async def test_providers_all_out_of_service_cost_no_call() -> None:
 
 
 async def test_a_refused_request_says_nothing_about_the_provider() -> None:
-    async with routed(settings=QUICK.model_copy(update={"breaker_failures": 1})) as (server, router):
+    async with routed(settings=CALM.model_copy(update={"breaker_failures": 1})) as (server, router):
         server.models = ["two"]
         for _ in range(3):
             assert text(await answer(router)) == ANSWER
@@ -289,20 +302,19 @@ async def finally_free(server: OpenAIServer) -> bool:
 
 
 async def test_the_deadlines_do_not_run_while_the_reader_is_busy() -> None:
-    async with routed(ONE, tokens=30, tokens_per_second=300) as (_, router):
+    async with routed(ONE, settings=QUICK, tokens=30, tokens_per_second=300) as (_, router):
         got: list[Part] = []
         async with aclosing(router.answer(HELLO)) as parts:
             async for part in parts:
                 got.append(part)
                 if len(got) == 1:
-                    await asyncio.sleep(0.5)
+                    await asyncio.sleep(0.7)
     assert finished(got).ending is Ending.COMPLETE
 
 
 async def test_thoughts_are_neither_shown_nor_taken_for_silence() -> None:
     reply = "<think> " + "well " * 30 + "</think>\n\nForty-two."
-    settings = QUICK.model_copy(update={"stall_seconds": 0.15, "first_token_seconds": 0.15})
-    async with routed(ONE, settings=settings, reply=reply, tokens_per_second=60) as (_, router):
+    async with routed(ONE, settings=QUICK, reply=reply, tokens_per_second=30) as (_, router):
         parts = await answer(router)
     assert (text(parts), finished(parts).ending) == ("Forty-two.", Ending.COMPLETE)
 
@@ -383,10 +395,53 @@ async def test_the_answer_limit_leaves_room_for_the_prompt() -> None:
 
 async def test_a_local_server_that_came_back_elsewhere_is_reached() -> None:
     catalog = Catalog((), ())
-    router = Router(catalog, QUICK, Breaker(5, 20), OpenAIApi)
+    router = Router(catalog, CALM, Breaker(5, 20), OpenAIApi)
     for _ in range(2):
         async with OpenAIServer(models=["tiny"]) as server:
             catalog.add_local(server.url, "key", "tiny", 4096)
             assert text(await answer(router)) == ANSWER
             assert server.requests[0].headers["Authorization"] == "Bearer key"
     await router.aclose()
+
+
+async def test_a_local_server_on_its_way_is_waited_for() -> None:
+    catalog = Catalog((), ())
+    router = Router(catalog, CALM, Breaker(5, 20), OpenAIApi)
+    catalog.expect_local()
+    async with OpenAIServer(models=["tiny"]) as server:
+        task = asyncio.create_task(answer(router))
+        await asyncio.sleep(0.05)
+        assert not task.done()
+        catalog.add_local(server.url, "key", "tiny", 4096)
+        assert text(await task) == ANSWER
+    await router.aclose()
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_local_server_that_never_comes_is_not_waited_for_without_end(waits: bool) -> None:
+    catalog = Catalog((), ())
+    catalog.expect_local()
+    catalog.expect_local(waits)
+    parts = await answer(Router(catalog, QUICK, Breaker(5, 20), OpenAIApi))
+    assert finished(parts).ending is Ending.FAILED
+    assert notices(parts) == ([] if waits else [Notice("no_models")])
+
+
+async def test_an_answer_goes_on_after_the_local_server_came_back() -> None:
+    catalog = Catalog((), ())
+    router = Router(catalog, CALM.model_copy(update={"stall_seconds": 0.3}), Breaker(1, 60), OpenAIApi)
+    async with (
+        OpenAIServer(models=["tiny"], reply="alpha") as first,
+        OpenAIServer(models=["tiny"], reply=" beta") as second,
+    ):
+        catalog.add_local(first.url, "key", "tiny", 4096)
+        first.fail(Fault.STALL, 1)
+        got: list[Part] = []
+        async with aclosing(router.answer(HELLO)) as parts:
+            async for part in parts:
+                got.append(part)
+                if len(got) == 1:
+                    catalog.remove_local()
+                    asyncio.get_running_loop().call_later(1.0, catalog.add_local, second.url, "key", "tiny", 4096)
+    await router.aclose()
+    assert (text(got), notices(got), finished(got).ending) == ("alpha beta", [], Ending.COMPLETE)

@@ -1,0 +1,298 @@
+"""``parley doctor``: looks at everything that has to work and says for each what is wrong and what to do.
+
+It really logs in, connects and writes. It never shows a secret: of an error only its kind is told, since
+addresses contain tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from core.errors import ParleyError
+from core.models.local_models import SMOLLM2, downloaded, packaged_path
+from core.settings import ProviderSettings, Settings
+from core.storage.embedded import EmbeddedServer, live_url
+
+HTTP_SECONDS = 8.0
+MIN_FREE_BYTES = 1_000_000_000
+"""Below this the disk will soon be full: the database's file is rewritten beside the old one."""
+OLDEST_PYTHON = (3, 11)
+OLDEST_REDIS = (7, 0)
+MESSAGE_CONTENT_FLAGS = (1 << 18) | (1 << 19)
+"""GATEWAY_MESSAGE_CONTENT and GATEWAY_MESSAGE_CONTENT_LIMITED of an application's flags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. ``ok`` is None where it is not set up, or cannot be told."""
+
+    name: str
+    ok: bool | None
+    what: str
+    remedy: str = ""
+
+
+async def diagnose(settings: Settings) -> list[Finding]:
+    """Looks at everything, side by side; the findings in reading order. Never raises for what it finds."""
+    async with httpx2.AsyncClient(timeout=HTTP_SECONDS) as http:
+        groups = await asyncio.gather(
+            _alone(_python),
+            _alone(lambda: _data_folder(settings.data)),
+            _alone(lambda: _disk(settings.data)),
+            _alone(lambda: _web_port(settings)),
+            _database(settings),
+            _telegram(http, settings),
+            _discord(http, settings),
+            *(_provider(http, settings, provider) for provider in settings.providers),
+            _alone(lambda: _local_model(settings)),
+        )
+    return [finding for group in groups for finding in group]
+
+
+def report(findings: Iterable[Finding]) -> str:
+    """The findings as lines for a terminal."""
+    lines: list[str] = []
+    for finding in findings:
+        mark = {True: "ok", False: "WRONG", None: "-"}[finding.ok]
+        lines.append(f"{mark:5}  {finding.name}: {finding.what}")
+        if finding.remedy:
+            lines.append(f"         {finding.remedy}")
+    return "\n".join(lines)
+
+
+async def _alone(look: Callable[[], Finding]) -> list[Finding]:
+    return [await asyncio.to_thread(look)]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < OLDEST_PYTHON:
+        return Finding("Python", False, f"version {version}", "Install Python 3.11 or newer and run make up again.")
+    return Finding("Python", True, f"version {version}")
+
+
+def _data_folder(data: Path) -> Finding:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data) as probe:
+            probe.write(b"x")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        what = f"{data.absolute()} cannot be written to ({reason})"
+        return Finding("data folder", False, what, "Set PARLEY_DATA to a folder that this user may write.")
+    return Finding("data folder", True, str(data.absolute()))
+
+
+def _disk(data: Path) -> Finding:
+    place = next((folder for folder in (data.absolute(), *data.absolute().parents) if folder.is_dir()), Path("/"))
+    free = shutil.disk_usage(place).free
+    what = f"{free / 1e9:.1f} GB free"
+    if free < MIN_FREE_BYTES:
+        return Finding("disk", False, what, "Free some space, or set PARLEY_DATA to a folder on another disk.")
+    return Finding("disk", True, what)
+
+
+def _web_port(settings: Settings) -> Finding:
+    port = settings.web.port
+    if port == 0:
+        return Finding("web chat", None, "switched off (PARLEY_WEB_PORT=0)")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if live_url(settings.data):
+                return Finding("web chat", True, f"port {port} is in use while Parley runs")
+            reason = error.strerror or type(error).__name__
+            what = f"port {port} cannot be used ({reason})"
+            return Finding("web chat", False, what, "End what uses it, or set PARLEY_WEB_PORT to another port.")
+    return Finding("web chat", True, f"port {port} is free")
+
+
+async def _database(settings: Settings) -> list[Finding]:
+    url = settings.storage.redis_url or live_url(settings.data)
+    if url:
+        return await _redis(url, "REDIS_URL" if settings.storage.redis_url else "embedded, running")
+    server = EmbeddedServer(settings.data)
+    try:
+        async with server as url:
+            return await _redis(url, "embedded")
+    except ParleyError as error:
+        return [Finding("database", False, str(error), "Or set REDIS_URL to a Redis or Valkey server of your own.")]
+
+
+async def _redis(url: str, which: str) -> list[Finding]:
+    client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+        url, decode_responses=True, socket_timeout=HTTP_SECONDS, socket_connect_timeout=HTTP_SECONDS
+    )
+    try:
+        facts: dict[str, Any] = await client.info("server")  # pyright: ignore[reportUnknownMemberType]
+        persistence = await _config(client, "appendonly")
+        eviction = await _config(client, "maxmemory-policy")
+    except (RedisError, OSError, ValueError) as error:
+        what = f"{which} cannot be reached ({type(error).__name__})"
+        return [Finding("database", False, what, "Start that server, or correct REDIS_URL; user and password too.")]
+    finally:
+        await client.aclose()
+    return [_version(facts, which), _persistence(persistence), _eviction(eviction)]
+
+
+async def _config(client: Redis, name: str) -> str | None:
+    """None where the server does not tell, as hosted ones often do not."""
+    try:
+        found = cast("dict[str, str]", await client.config_get(name))  # pyright: ignore[reportUnknownMemberType]
+    except RedisError:
+        return None
+    return found.get(name)
+
+
+def _version(facts: Mapping[str, Any], which: str) -> Finding:
+    version = str(facts.get("redis_version", "0"))
+    own = facts.get("valkey_version")
+    what = f"{which}, {'Valkey ' + str(own) if own else 'Redis ' + version}"
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < OLDEST_REDIS:
+        return Finding("database", False, what, "Parley needs Redis 7.0 or newer, or Valkey.")
+    return Finding("database", True, what)
+
+
+def _persistence(value: str | None) -> Finding:
+    if value is None:
+        return Finding("database file", None, "the server does not tell whether it keeps an append-only file")
+    if value != "yes":
+        remedy = "A restart of the server would lose messages: set appendonly yes in its configuration."
+        return Finding("database file", False, "no append-only file is kept", remedy)
+    return Finding("database file", True, "an append-only file is kept")
+
+
+def _eviction(value: str | None) -> Finding:
+    if value is None:
+        return Finding("database memory", None, "the server does not tell what it does when its memory is full")
+    if value != "noeviction":
+        remedy = "When memory is full it would throw messages away: set maxmemory-policy noeviction."
+        return Finding("database memory", False, f"maxmemory-policy is {value}", remedy)
+    return Finding("database memory", True, "nothing is evicted")
+
+
+async def _telegram(http: httpx2.AsyncClient, settings: Settings) -> list[Finding]:
+    token = settings.telegram.token.get_secret_value()
+    if not token:
+        return [Finding("Telegram", None, "no TELEGRAM_TOKEN")]
+    root = f"{settings.telegram.api_base}/bot{token}"
+    me = await _json(http, f"{root}/getMe")
+    if isinstance(me, str):
+        remedy = "Check the network and TELEGRAM_API_BASE."
+        if me in {"status 401", "status 404"}:
+            remedy = "The token is wrong: copy it again from @BotFather into TELEGRAM_TOKEN."
+        return [Finding("Telegram", False, f"getMe failed ({me})", remedy)]
+    name = f"@{me.get('result', {}).get('username', '?')}"
+    hook = await _json(http, f"{root}/getWebhookInfo")
+    if isinstance(hook, str):
+        return [Finding("Telegram", False, f"{name}, but getWebhookInfo failed ({hook})", "Try again later.")]
+    return [Finding("Telegram", True, name), _webhook(hook.get("result", {}), settings.telegram.webhook_url)]
+
+
+def _webhook(found: Mapping[str, Any], wanted: str) -> Finding:
+    url = str(found.get("url") or "")
+    if not wanted and url:
+        remedy = "Another program may use this bot. End it, or call deleteWebhook, or set telegram.webhook_url."
+        return Finding("Telegram updates", False, "a webhook is set, so polling gets nothing", remedy)
+    if wanted and url and not url.startswith(wanted):
+        remedy = "Another program may use this bot. Parley sets its own address when it starts."
+        return Finding("Telegram updates", False, "the webhook leads to another address", remedy)
+    if complaint := found.get("last_error_message"):
+        remedy = "Check that telegram.webhook_url leads to this machine's telegram.webhook_port."
+        return Finding("Telegram updates", False, f"Telegram could not deliver: {complaint}", remedy)
+    waiting = found.get("pending_update_count", 0)
+    return Finding("Telegram updates", True, f"{'webhook' if wanted else 'polling'}, {waiting} waiting")
+
+
+async def _discord(http: httpx2.AsyncClient, settings: Settings) -> list[Finding]:
+    token = settings.discord.token.get_secret_value()
+    if not token:
+        return [Finding("Discord", None, "no DISCORD_TOKEN")]
+    headers = {"Authorization": f"Bot {token}"}
+    me = await _json(http, f"{settings.discord.api_base}/users/@me", headers)
+    if isinstance(me, str):
+        remedy = "Check the network and DISCORD_API_BASE."
+        if me == "status 401":
+            remedy = "The token is wrong: reset it in the developer portal (Bot) and put it into DISCORD_TOKEN."
+        return [Finding("Discord", False, f"login failed ({me})", remedy)]
+    login = Finding("Discord", True, str(me.get("username", "?")))
+    application = await _json(http, f"{settings.discord.api_base}/applications/@me", headers)
+    if isinstance(application, str):
+        return [login, Finding("Discord intents", False, f"cannot be read ({application})", "Try again later.")]
+    if not int(application.get("flags") or 0) & MESSAGE_CONTENT_FLAGS:
+        remedy = "Switch on Message Content Intent in the developer portal (Bot), then start again."
+        return [login, Finding("Discord intents", False, "the message content intent is off", remedy)]
+    return [login, Finding("Discord intents", True, "message content is on")]
+
+
+async def _provider(http: httpx2.AsyncClient, settings: Settings, provider: ProviderSettings) -> list[Finding]:
+    name = f"models of {provider.name}"
+    key = provider.api_key.get_secret_value()
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    listed = await _json(http, f"{provider.base_url}/models", headers)
+    if listed == "status 404":
+        return [Finding(name, None, "the provider does not list its models")]
+    if isinstance(listed, str):
+        remedy = "Check the base URL, and that the server runs."
+        if listed in {"status 401", "status 403"}:
+            remedy = "The key is wrong or has no right: check it at the provider."
+        return [Finding(name, False, f"cannot be read ({listed})", remedy)]
+    there = _ids(listed)
+    wanted = [row.id or row.name for row in settings.models if row.provider == provider.name]
+    if missing := [model for model in wanted if model not in there]:
+        offered = ", ".join(sorted(there)[:8]) or "nothing"
+        what = f"there is no {', '.join(missing)}"
+        return [Finding(name, False, what, f"Name one that is there, such as: {offered}.")]
+    return [Finding(name, True, ", ".join(wanted) or f"{len(there)} there, none chosen")]
+
+
+def _ids(listed: Mapping[str, Any]) -> set[str]:
+    rows: Any = listed.get("data")
+    if not isinstance(rows, list):
+        return set()
+    return {str(cast("dict[str, Any]", row).get("id")) for row in cast("list[Any]", rows) if isinstance(row, dict)}
+
+
+def _local_model(settings: Settings) -> Finding:
+    model = settings.local.model
+    if model == "none":
+        return Finding("built-in model", None, "switched off (PARLEY_LOCAL_MODEL=none)")
+    there = [path.stem for path in downloaded(settings.data)] + ([SMOLLM2] if packaged_path() else [])
+    if model not in {"auto", SMOLLM2}:
+        return Finding("built-in model", True, f"{model} is asked for; it is looked for at the start")
+    if not importlib.util.find_spec("xllamacpp"):
+        remedy = "Run make up again. This system may have none: then set OPENAI_API_KEY and OPENAI_MODEL."
+        return Finding("built-in model", False, "its engine xllamacpp is not installed", remedy)
+    if not there:
+        return Finding("built-in model", False, "none is here", "Run make up again, or parley models get.")
+    remedy = "It is a tiny demonstration; parley models get fetches a better one." if there == [SMOLLM2] else ""
+    return Finding("built-in model", True, there[0], remedy)
+
+
+async def _json(http: httpx2.AsyncClient, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any] | str:
+    """A JSON object, or in a few words why there is none. The words never contain the address."""
+    try:
+        answer = await http.get(url, headers=headers)
+        if answer.status_code != 200:
+            return f"status {answer.status_code}"
+        content = answer.json()
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return type(error).__name__
+    except ValueError:
+        return "no JSON"
+    return cast("dict[str, Any]", content) if isinstance(content, dict) else "no JSON object"

@@ -1,0 +1,124 @@
+"""The queue between gateway and inbox: order, bounds, holding back, and a storage that is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from bots.discord_bot import intake
+from bots.discord_bot.intake import Intake
+from core.message import Author, CommandCall, ConversationKey, Incoming, Message, Platform
+from tests.bots.discord_bot.running import ListInbox, until
+
+
+def message(text: str, chat: str = "1") -> Message:
+    key = ConversationKey(Platform.DISCORD, "9", chat)
+    return Message(key, text, text, Author("5", "Alice"), text, 0.0, private=True)
+
+
+def call(name: str) -> CommandCall:
+    return CommandCall(ConversationKey(Platform.DISCORD, "9", "1"), name, name, Author("5", "Alice"), name)
+
+
+class Line:
+    """A queue that is being drained."""
+
+    def __init__(self) -> None:
+        self.inbox = ListInbox()
+        self.overflows = 0
+        self.queue = Intake(self.overflow)
+
+    def overflow(self) -> None:
+        self.overflows += 1
+
+    def updates(self) -> list[str]:
+        return [value.update for value in self.inbox.accepted]
+
+
+@pytest.fixture
+async def line() -> AsyncGenerator[Line]:
+    made = Line()
+    task = asyncio.create_task(made.queue.drain(made.inbox))
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_order_and_batches(line: Line) -> None:
+    for number in range(250):
+        line.queue.put(message(str(number)))
+    await until(lambda: len(line.inbox.accepted) == 250)
+    assert line.updates() == [str(number) for number in range(250)]
+    assert line.inbox.batches == [100, 100, 50]
+
+
+async def test_what_follows_is_done_only_when_it_is_stored(line: Line) -> None:
+    stored: list[Incoming] = []
+    line.inbox.failures = 1
+    line.queue.put(call("help"), lambda: stored.extend(line.inbox.accepted))
+    await until(lambda: bool(stored))
+    assert [value.update for value in stored] == ["help"]
+
+
+async def test_a_command_is_given_up_when_discord_has(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "CALL_LIFE", 0.05)
+    line.inbox.failures = 1
+    line.queue.put(call("late"))
+    line.queue.put(message("kept"))
+    await until(lambda: len(line.inbox.accepted) == 1)
+    await asyncio.sleep(0.05)
+    assert line.updates() == ["kept"]
+
+
+async def test_over_the_bound_the_newest_is_dropped_and_looked_up_again(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MAX_WAITING", 5)
+    for number in range(8):
+        line.queue.put(message(str(number)))
+    await until(lambda: line.overflows == 1)
+    assert line.updates() == ["0", "1", "2", "3", "4"]
+    line.queue.put(message("9"))
+    await until(lambda: len(line.inbox.accepted) == 6)
+    assert line.overflows == 1
+
+
+async def test_held_channels_wait_for_their_history_and_others_do_not(line: Line) -> None:
+    line.queue.pause()
+    line.queue.put(message("early", "1"))
+    line.queue.put(message("other", "2"))
+    await asyncio.sleep(0.02)
+    assert line.updates() == []
+    line.queue.hold(["1", "3"])
+    line.queue.put(message("late", "1"))
+    line.queue.put(call("help"))
+    await until(lambda: len(line.inbox.accepted) == 2)
+    assert line.updates() == ["other", "help"]
+    line.queue.release("1", [message("missed", "1")])
+    await until(lambda: len(line.inbox.accepted) == 5)
+    assert line.updates()[2:] == ["missed", "early", "late"]
+
+
+async def test_a_second_catch_up_keeps_what_the_first_held_back(line: Line) -> None:
+    line.queue.hold(["1"])
+    line.queue.put(message("a", "1"))
+    line.queue.pause()
+    line.queue.put(message("b", "1"))
+    line.queue.hold(["2"])
+    await until(lambda: len(line.inbox.accepted) == 2)
+    assert line.updates() == ["a", "b"]
+
+
+async def test_the_end_stores_everything_but_does_not_wait_for_ever() -> None:
+    line = Line()
+    line.queue.hold(["1"])
+    line.queue.put(message("held", "1"))
+    line.queue.put(message("waiting", "2"))
+    await line.queue.finish(line.inbox, 1.0)
+    assert sorted(line.updates()) == ["held", "waiting"]
+    line.inbox.failures = 1000
+    line.queue.put(message("lost"))
+    await line.queue.finish(line.inbox, 0.05)
+    assert len(line.inbox.accepted) == 2

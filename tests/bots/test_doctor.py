@@ -1,0 +1,223 @@
+"""The doctor against the platforms' fakes and real servers: what is wrong is named, no secret is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from redis.asyncio import Redis
+
+from bots import doctor
+from bots.doctor import Finding, diagnose, report
+from core.settings import Settings
+from core.storage.embedded import EmbeddedServer
+from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
+from tests.platforms.discord_server import FakeDiscord
+from tests.platforms.openai_server import OpenAIServer
+from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
+from tests.platforms.telegram_server import TelegramServer
+
+
+async def found(data: Path, **sections: Any) -> dict[str, Finding]:
+    """The findings by name. The web chat and the built-in model are off unless asked for."""
+    values = {"data": data, "web": {"port": 0}, "local": {"model": "none"}, **sections}
+    return {finding.name: finding for finding in await diagnose(Settings.model_validate(values))}
+
+
+async def test_an_empty_installation_is_sound(tmp_path: Path) -> None:
+    findings = await found(tmp_path, local={"model": "auto"})
+    assert not [finding for finding in findings.values() if finding.ok is False]
+    assert findings["Telegram"].ok is findings["Discord"].ok is None
+    assert findings["database"].what.startswith("embedded, Valkey")
+    assert findings["database file"].ok is True
+    assert findings["database memory"].ok is True
+    assert findings["built-in model"].what == "smollm2-135m"
+    assert "parley models get" in findings["built-in model"].remedy
+
+
+async def test_a_running_parley_is_looked_at_and_left_alone(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+        async with EmbeddedServer(tmp_path) as url:
+            findings = await found(tmp_path, web={"port": port})
+            assert findings["database"].what.startswith("embedded, running")
+            assert findings["web chat"].ok is True
+            client = Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
+            assert await client.ping()  # pyright: ignore[reportUnknownMemberType]
+            await client.aclose()
+        findings = await found(tmp_path, web={"port": port})
+    assert findings["web chat"].ok is False
+    assert str(port) in findings["web chat"].what
+    assert "PARLEY_WEB_PORT" in findings["web chat"].remedy
+
+
+async def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    findings = await found(tmp_path / "file")
+    assert findings["data folder"].ok is False
+    assert findings["database"].ok is False
+    assert "PARLEY_DATA" in findings["data folder"].remedy
+
+
+async def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "MIN_FREE_BYTES", 1 << 60)
+    assert (await found(tmp_path))["disk"].ok is False
+
+
+async def test_a_server_of_ones_own(tmp_path: Path) -> None:
+    async with EmbeddedServer(tmp_path) as url:
+        client = Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
+        await client.config_set("appendonly", "no")  # pyright: ignore[reportUnknownMemberType]
+        await client.config_set("maxmemory-policy", "allkeys-lru")  # pyright: ignore[reportUnknownMemberType]
+        await client.aclose()
+        findings = await found(tmp_path, storage={"redis_url": url})
+    assert findings["database"].ok is True
+    assert findings["database file"].ok is False
+    assert "appendonly yes" in findings["database file"].remedy
+    assert findings["database memory"].ok is False
+    assert "noeviction" in findings["database memory"].remedy
+
+
+async def test_an_old_server_that_tells_little(tmp_path: Path) -> None:
+    async def old(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        facts = b"# Server\r\nredis_version:6.2.14\r\n"
+        while line := await reader.readline():
+            command = line.strip().upper()
+            if command == b"INFO":
+                writer.write(b"$%d\r\n%b\r\n" % (len(facts), facts))
+            elif command in {b"CONFIG", b"HELLO"}:
+                writer.write(b"-ERR unknown command\r\n")
+            elif command == b"CLIENT":
+                writer.write(b"+OK\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(old, "127.0.0.1", 0)
+    async with server:
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/?protocol=2"
+        findings = await found(tmp_path, storage={"redis_url": url})
+    assert findings["database"].ok is False
+    assert "6.2.14" in findings["database"].what
+    assert findings["database file"].ok is findings["database memory"].ok is None
+
+
+async def test_a_server_that_is_not_there_and_its_password(tmp_path: Path) -> None:
+    findings = await found(tmp_path, storage={"redis_url": "redis://:hush-hush@127.0.0.1:9/0"})
+    assert findings["database"].ok is False
+    assert "hush-hush" not in report(findings.values())
+
+
+async def test_telegram(tmp_path: Path) -> None:
+    async with TelegramServer() as server:
+        good: dict[str, Any] = {"token": TELEGRAM_TOKEN, "api_base": server.url}
+        findings = await found(tmp_path, telegram=good)
+        assert findings["Telegram"] == Finding("Telegram", True, "@parley_bot")
+        assert findings["Telegram updates"].ok is True
+        findings = await found(tmp_path, telegram={**good, "token": "1:wrong-and-secret"})
+        assert findings["Telegram"].ok is False
+        assert "TELEGRAM_TOKEN" in findings["Telegram"].remedy
+        assert "secret" not in report(findings.values())
+    findings = await found(tmp_path, telegram=good)
+    assert findings["Telegram"].ok is False
+    assert "TELEGRAM_API_BASE" in findings["Telegram"].remedy
+    assert TELEGRAM_TOKEN not in report(findings.values())
+
+
+@pytest.mark.parametrize(
+    ("info", "wanted", "ok", "words"),
+    [
+        ({"url": ""}, "", True, "polling"),
+        ({"url": "https://else.example/x"}, "", False, "polling gets nothing"),
+        ({"url": "https://mine.example/x"}, "https://mine.example", True, "webhook"),
+        ({"url": "https://else.example/x"}, "https://mine.example", False, "another address"),
+        ({"url": "", "last_error_message": "Connection refused"}, "https://mine.example", False, "Connection refused"),
+    ],
+)
+async def test_telegram_webhook(tmp_path: Path, info: dict[str, Any], wanted: str, ok: bool, words: str) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        result = info if request.path.endswith("getWebhookInfo") else {"username": "some_bot"}
+        return web.json_response({"ok": True, "result": result})
+
+    async with serving(answer) as url:
+        section = {"token": "1:x", "api_base": url, "webhook_url": wanted, "webhook_secret": "s"}
+        finding = (await found(tmp_path, telegram=section))["Telegram updates"]
+    assert finding.ok is ok
+    assert words in finding.what
+
+
+async def test_discord(tmp_path: Path) -> None:
+    async with FakeDiscord() as server:
+        good = {"token": DISCORD_TOKEN, "api_base": server.api_base}
+        findings = await found(tmp_path, discord=good)
+        assert findings["Discord"].ok is True
+        assert findings["Discord intents"].ok is True
+        findings = await found(tmp_path, discord={**good, "token": "wrong-and-secret"})
+    assert findings["Discord"].ok is False
+    assert "DISCORD_TOKEN" in findings["Discord"].remedy
+    assert "secret" not in report(findings.values())
+
+
+async def test_discord_without_the_intent(tmp_path: Path) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response({"id": "1", "username": "bot", "flags": 1 << 13})
+
+    async with serving(answer) as url:
+        findings = await found(tmp_path, discord={"token": "x", "api_base": url})
+    assert findings["Discord"].ok is True
+    assert findings["Discord intents"].ok is False
+    assert "Message Content Intent" in findings["Discord intents"].remedy
+
+
+async def test_providers(tmp_path: Path) -> None:
+    async with OpenAIServer(models=("one", "two")) as server:
+        rows = [{"name": "mine", "base_url": server.url, "api_key": "very-secret"}]
+        models: list[dict[str, Any]] = [{"name": "one", "provider": "mine"}]
+        findings = await found(tmp_path, providers=rows, models=models)
+        assert findings["models of mine"] == Finding("models of mine", True, "one")
+        models.append({"name": "three", "provider": "mine", "id": "3"})
+        findings = await found(tmp_path, providers=rows, models=models)
+    assert findings["models of mine"].ok is False
+    assert "there is no 3" in findings["models of mine"].what
+    assert "one, two" in findings["models of mine"].remedy
+    findings = await found(tmp_path, providers=rows, models=models)
+    assert findings["models of mine"].ok is False
+    assert "very-secret" not in report(findings.values())
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "ok", "words"),
+    [(401, "", False, "key"), (404, "", None, ""), (200, "<html>", False, "URL"), (200, "[]", False, "URL")],
+)
+async def test_odd_providers(tmp_path: Path, status: int, text: str, ok: bool | None, words: str) -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status, text=text)
+
+    async with serving(answer) as url:
+        finding = (await found(tmp_path, providers=[{"name": "odd", "base_url": url}]))["models of odd"]
+    assert finding.ok is ok
+    assert words in finding.remedy
+
+
+def test_the_report_reads_line_by_line() -> None:
+    text = report([Finding("a", True, "fine"), Finding("b", False, "bad", "Mend it."), Finding("c", None, "off")])
+    assert text == "ok     a: fine\nWRONG  b: bad\n         Mend it.\n-      c: off"
+
+
+class serving:
+    """``async with serving(handler) as url``: any path is answered by ``handler``."""
+
+    def __init__(self, handler: Any) -> None:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", handler)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def __aenter__(self) -> str:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
