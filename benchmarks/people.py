@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -161,13 +162,14 @@ class DiscordPlace:
 class Crowd:
     """Asks and waits."""
 
+    _numbers = itertools.count(1)
+    """Of all crowds: a tag must not come again on the same fake."""
+
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._number = 0
 
     def ask(self, chat: str) -> Question:
-        self._number += 1
-        tag = f"q{self._number}q"
+        tag = f"q{next(self._numbers)}q"
         asked = time.time()
         return Question(tag, chat, asked, self.place.say(chat, f"Question {tag} please."))
 

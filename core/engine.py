@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -32,6 +33,8 @@ log = structlog.get_logger()
 
 Fetch = Callable[[ConversationKey, Attachment, int], Awaitable[bytes]]
 CONTINUE = "Continue exactly where you stopped, without repeating anything."
+LOCAL_SECONDS = 60.0
+"""How long a question waits for a built-in model that is being started."""
 MAX_TAKEOVERS = 3
 """After so many dead workers a turn ends with a notice: it may be what kills them."""
 
@@ -141,7 +144,7 @@ class Engine:
             if not message.text:
                 yield Finished(Ending.COMPLETE)
                 return
-        model = self._catalog.choose(turn.model)
+        model = await self._model(turn)
         budget = self._budget(model)
         path = await self._history.path(
             turn,
@@ -217,6 +220,13 @@ class Engine:
         if not task.cancelled() and (error := task.exception()):
             log.warning("no summary asked for", cause=repr(error))
 
+    async def _model(self, turn: Turn) -> Model | None:
+        """The conversation's model; where there is none yet but one is being started, that one."""
+        if not self._catalog.models and self._catalog.expects_local:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._catalog.settled(), LOCAL_SECONDS)
+        return self._catalog.choose(turn.model)
+
     def _budget(self, model: Model | None) -> int:
         """Tokens for the conversation: the window less the answer and the persona."""
         if model is None:
@@ -237,7 +247,9 @@ class Engine:
         for attachment in wanted[: self._settings.pictures_in_prompt or 1]:
             try:
                 if attachment.size > limit:
-                    raise ImageError("image_too_large", found=_megabytes(attachment.size), allowed=_megabytes(limit))
+                    raise ImageError(
+                        "image_too_large", "declared size", found=_megabytes(attachment.size), allowed=_megabytes(limit)
+                    )
                 data = await prepare_image(await self._fetch(message.conversation, attachment, limit))
             except ImageError as error:
                 problem = problem or Notice(error.key, error.values)

@@ -1,13 +1,14 @@
 """Points at which a test can kill the process: between any two steps of a turn.
 
-``PARLEY_FAULT=sent:3`` kills the process with SIGKILL the third time that it reaches the point ``sent``.
+``PARLEY_FAULT=sent`` and ``PARLEY_FAULT_WHEN=FILE`` kill the process with SIGKILL when it reaches the point ``sent``
+while the file is there.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections import Counter
+from pathlib import Path
 from typing import Literal, get_args
 
 Point = Literal[
@@ -24,14 +25,11 @@ Point = Literal[
 ]
 POINTS: tuple[Point, ...] = get_args(Point)
 
-_name, _, _count = os.environ.get("PARLEY_FAULT", "").partition(":")
-_fatal = int(_count or 1)
-_passes: Counter[str] = Counter()
+_name = os.environ.get("PARLEY_FAULT", "")
+_when = Path(os.environ.get("PARLEY_FAULT_WHEN", ""))
 
 
 def reached(point: Point) -> None:
     """Called at a step boundary; does nothing unless a test switched the point on."""
-    if point == _name:
-        _passes[point] += 1
-        if _passes[point] == _fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+    if point == _name and _when.exists():
+        os.kill(os.getpid(), signal.SIGKILL)

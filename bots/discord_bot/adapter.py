@@ -25,7 +25,7 @@ from bots.discord_bot.interactions import DEFERRED_MESSAGE, DEFERRED_UPDATE, Def
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.rooms import Rooms
 from core.errors import OutboundError, SettingsError, StorageError
-from core.message import ConversationKey, Incoming, Platform
+from core.message import ConversationKey, Incoming, Message, Platform
 from core.settings import DiscordSettings
 
 IDENTIFY_PAUSE = 5.0
@@ -34,7 +34,10 @@ SILENCE = 60.0
 """Seconds without a sign of life from Discord, which beats every 41, after which the connection is made anew."""
 LAST_WORDS = 5.0
 """Seconds that a stop may take to store what has been received."""
+CLOSE_SECONDS = 3.0
 MAX_LOGIN_PAUSE = 60.0
+REGISTER_PAUSES = (2.0, 10.0, 60.0, 300.0)
+"""Seconds after a registration of the commands that failed; a new session tries again anyway."""
 NO_CONTENT_INTENT = (
     "DISCORD_TOKEN: this bot may not read messages yet. Open discord.com/developers/applications, choose the "
     "application, then Bot, and switch on “Message Content Intent”."
@@ -117,7 +120,10 @@ class DiscordAdapter:
                 if task.done():
                     task.result()
         finally:
-            await _stop(connection, *self._tasks.values(), drain)
+            tasks = (connection, drain, *self._tasks.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._intake.finish(inbox, LAST_WORDS)
             await self._deferrals.close()
 
@@ -132,7 +138,7 @@ class DiscordAdapter:
             sentence = CLOSED_FOR_GOOD.get(error.code, f"Discord closed the connection for good: code {error.code}.")
             raise SettingsError(sentence) from None
         finally:
-            await client.close()
+            await _close(client)
 
     async def _log_in(self) -> discord.Client:
         """A client that is logged in. Tries as long as Discord cannot be reached."""
@@ -146,13 +152,13 @@ class DiscordAdapter:
                 await client.login(token)
                 return client
             except discord.LoginFailure:
-                await client.close()
+                await _close(client)
                 raise SettingsError(NOT_KNOWN) from None
             except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-                await client.close()
+                await _close(client)
                 log.warning("Discord cannot be reached", error=type(error).__name__, next_try_seconds=pause)
             except BaseException:
-                await client.close()
+                await _close(client)
                 raise
             await asyncio.sleep(pause)
             pause = min(MAX_LOGIN_PAUSE, pause * 2)
@@ -218,10 +224,13 @@ class DiscordAdapter:
     async def _register(self, application: str) -> None:
         if not self._rows:
             return
-        try:
-            await commands.sync(self._rest, application, self._rows, self._memory)
-        except (OutboundError, StorageError) as error:
-            log.warning("slash commands could not be registered", error=str(error))
+        for pause in REGISTER_PAUSES:
+            try:
+                await commands.sync(self._rest, application, self._rows, self._memory)
+                return
+            except (OutboundError, StorageError) as error:
+                log.warning("slash commands could not be registered", error=str(error))
+                await asyncio.sleep(pause)
 
     def _start_catch_up(self) -> None:
         if self._settings.catch_up:
@@ -229,18 +238,35 @@ class DiscordAdapter:
             self._start("catch up", self._catch_up())
 
     async def _catch_up(self) -> None:
-        """Looks up what was missed, channel by channel; only the channel looked at waits for it."""
+        """Looks up what was missed, channel by channel; only channels that are still to be looked at wait for it."""
         recent = await self._known()
         self._intake.hold([key.chat for key, _ in recent])
         count = 0
-        for key, last_seen in recent:
-            guild = self._rooms.guild_of(key.chat)
-            payloads = await catch_up.missed(self._rest, key.chat, last_seen, self._settings.catch_up_minutes, guild)
-            found = [translate.to_message(payload, self._bot, self._rooms) for payload in payloads]
-            messages = [message for message in found if message]
-            self._intake.release(key.chat, messages)
-            count += len(messages)
+        try:
+            for key, last_seen in recent:
+                messages = await self._missed(key.chat, last_seen)
+                self._intake.release(key.chat, messages)
+                count += len(messages)
+        except Exception:
+            # Whatever it is, live messages may not wait for it.
+            log.exception("the catch-up broke off")
+            self._intake.hold(())
         log.info("caught up with what was missed", channels=len(recent), messages=count)
+
+    async def _missed(self, channel: str, last_seen: str) -> list[Message]:
+        guild = self._rooms.guild_of(channel)
+        minutes = self._settings.catch_up_minutes
+        payloads = await catch_up.missed(self._rest, channel, last_seen, minutes, guild)
+        found: list[Message] = []
+
+        def take(payload: dict[str, Any]) -> None:
+            message = translate.to_message(payload, self._bot, self._rooms)
+            if message:
+                found.append(message)
+
+        for payload in payloads:
+            _guarded("history", take)(payload)
+        return found
 
     async def _known(self) -> list[tuple[ConversationKey, str]]:
         pause = 0.1
@@ -267,9 +293,9 @@ def _guarded(event: str, take: Hook) -> Hook:
     return guarded
 
 
-async def _stop(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
+async def _close(client: discord.Client) -> None:
+    """A server that does not answer the goodbye may not hold up the end."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await client.close()
+    await client.http.close()

@@ -29,7 +29,7 @@ Recent = Callable[[], Awaitable[Sequence[tuple[ConversationKey, str]]]]
 log = structlog.get_logger()
 
 
-async def missed(rest: Rest, channel: str, last_seen: str, minutes: int, guild: str) -> list[Mapping[str, Any]]:
+async def missed(rest: Rest, channel: str, last_seen: str, minutes: int, guild: str) -> list[dict[str, Any]]:
     """Message payloads after the last one seen, oldest first, in the gateway's form (with ``guild_id``).
 
     ``guild`` may be empty when the channel is unknown here; it is asked for then. A channel that is gone or

@@ -56,7 +56,7 @@ class Rest:
 
     def __init__(self, base: str, token: str) -> None:
         self._base = base
-        self._token = token
+        self._token = token.strip()
         self._client: aiohttp.ClientSession | None = None
         self._closed_until: dict[str, float] = {}
         self._banned_until = 0.0

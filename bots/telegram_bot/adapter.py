@@ -28,6 +28,7 @@ POLL_SECONDS = 25
 """How long the server may hold a getUpdates without updates."""
 SILENCE_SECONDS = POLL_SECONDS + 10.0
 """A getUpdates that says nothing for so long is dead: a proxy or a router dropped the connection."""
+FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 BATCH = 100
 
@@ -106,7 +107,7 @@ class TelegramAdapter:
 
     async def _accept_for_sure(self, inbox: Inbox, me: Me, updates: Sequence[Raw]) -> None:
         """Until it is in storage; meanwhile Telegram keeps what comes after."""
-        pause = 0.5
+        pause = FIRST_PAUSE
         while True:
             try:
                 await self._accept(inbox, me, updates)
@@ -159,7 +160,7 @@ class TelegramAdapter:
 
     async def _insist(self, method: str, fields: dict[str, Any], seconds: float = 20.0) -> Any:
         """A call that is tried until it succeeds. Raises SettingsError for a token that Telegram refuses."""
-        pause = 0.5
+        pause = FIRST_PAUSE
         while True:
             try:
                 return await self._api.call(method, fields, seconds)

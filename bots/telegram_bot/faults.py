@@ -7,6 +7,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, Re
 from bots.telegram_bot.transport import TooLarge
 from core.errors import OutboundError, OutboundFault
 
+MAX_DETAIL = 300
 NOT_MODIFIED = "message is not modified"
 _GONE = (
     "message to edit not found",
@@ -36,7 +37,7 @@ _FORBIDDEN = (
 
 def translated(error: TelegramError) -> OutboundError:
     """The same as Parley's own error. Its text is Telegram's, which holds no token."""
-    detail = str(error)
+    detail = str(error)[:MAX_DETAIL]
     said = detail.lower()
     if isinstance(error, RetryAfter):
         return OutboundError(OutboundFault.RATE_LIMITED, detail, retry_after=seconds_of(error))

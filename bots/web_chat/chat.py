@@ -271,7 +271,7 @@ class Chat:
             user,
             ids.key_of(user.id, conversation.id),
             name,
-            message_id=ids.new_message_id(translate.kind_of(name)),
+            message_id=ids.new_message_id(ids.SILENT if name == "stop" else translate.kind_of(name)),
             language=language_of(request),
             now=time.time(),
             argument=argument,

@@ -15,9 +15,11 @@ ASKING = "k"
 """A command that is answered like a question: regenerate, continue."""
 COMMAND = "c"
 """A command that is answered with a notice."""
+SILENT = "s"
+"""A button whose effect is seen: what is said about it is not shown."""
 
 _NAME = re.compile(r"[0-9a-f]{24}")
-_MESSAGE = re.compile(r"[0-9a-f]{20}[qkc](\.[0-9]{4})?")
+_MESSAGE = re.compile(r"[0-9a-f]{20}[qkcs](\.[0-9]{4})?")
 
 
 def new_name() -> str:
@@ -44,9 +46,8 @@ def is_notice(answer: str) -> bool:
     return question_of(answer).endswith(COMMAND)
 
 
-def asked_at(message_id: str) -> float:
-    """Unix seconds."""
-    return int(message_id[:12], 16) / 1000
+def is_silent(answer: str) -> bool:
+    return question_of(answer).endswith(SILENT)
 
 
 def is_name(text: str) -> bool:

@@ -105,6 +105,8 @@ class WebOutbound:
             raise OutboundError(OutboundFault.TRANSIENT, str(error)) from error
 
     async def _show(self, target: Target, message_id: str, page: Page, files: tuple[File, ...] = ()) -> None:
+        if ids.is_silent(message_id):
+            return
         user, conversation = ids.parts_of(target.conversation)
         is_notice = ids.is_notice(message_id)
         message = StoredMessage(

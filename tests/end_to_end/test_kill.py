@@ -40,16 +40,17 @@ async def ask(town: Town, chat: Chat, question: str) -> None:
 @pytest.mark.parametrize("point", POINTS)
 @pytest.mark.parametrize("kind", CHATS)
 async def test_a_kill_at_any_step_loses_and_doubles_nothing(tmp_path: Path, kind: str, point: Point) -> None:
-    async with town(tmp_path) as place:
+    other = "TELEGRAM_TOKEN" if kind == "discord" else "DISCORD_TOKEN"
+    now = tmp_path / "now"
+    async with town(tmp_path, **{other: ""}) as place:
         place.models.reply = reply
         place.models.first_token, place.models.tokens_per_second = 0.05, 150
         chat = CHATS[kind](place)
-        await place.parley.start()
+        await place.parley.start(PARLEY_FAULT=point, PARLEY_FAULT_WHEN=str(now))
         await ask(place, chat, "warm")
-        assert await place.parley.stop() == 0
         asked_before = len(place.models.requests)
 
-        await place.parley.start(PARLEY_FAULT=point)
+        now.touch()
         chat.say("question")
         assert await place.parley.ended() == -signal.SIGKILL
         await place.parley.start()

@@ -333,8 +333,9 @@ async def _fields(method: str, request: web.BaseRequest) -> Json | Refusal:
         return Refusal(400, "Bad Request: can't parse the request")
 
 
-def _request(*parts: Any) -> web.BaseRequest:
-    return web.BaseRequest(*parts, client_max_size=MAX_BODY)
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=MAX_BODY)
 
 
 def _refusal(fault: _Queued) -> Refusal | None:

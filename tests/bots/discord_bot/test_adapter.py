@@ -262,15 +262,25 @@ async def test_after_an_invalid_session_the_history_is_caught_up_exactly_once(di
 async def test_a_start_catches_up_within_bounds(discord: FakeDiscord) -> None:
     world = discord.world
     room = world.general
-    old = world.post(room, world.alice, f"<@{world.bot}> too old")
+    old = world.post(room, world.alice, f"<@{world.bot}> seen before")
+    odd = world.post(room, world.alice, f"<@{world.bot}> odd")
+    odd.data["timestamp"] = "yesterday"
     for number in range(120):
         world.post(room, world.alice, f"<@{world.bot}> {number}")
     gone = "123456789"
     recent = [_recent(discord, gone, "1"), _recent(discord, room, old.id)]
     async with connected(discord, recent=recent) as bot:
+        await bot.accepted(99)
+        discord.say("live", room, mention=True)
         await bot.accepted(100)
-        await asyncio.sleep(0.1)
-        assert bot.inbox.texts == [str(number) for number in range(100)]
+    assert bot.inbox.texts == [*(str(number) for number in range(99)), "live"]
+
+
+async def test_a_catch_up_that_breaks_off_holds_nobody_back(discord: FakeDiscord) -> None:
+    recent = [_recent(discord, "no id", "0"), _recent(discord, discord.world.general, "0")]
+    async with connected(discord, recent=recent) as bot:
+        discord.say("live", discord.world.general, mention=True)
+        await bot.accepted(1)
 
 
 async def test_catch_up_leaves_out_what_is_older_than_the_setting(discord: FakeDiscord) -> None:

@@ -10,6 +10,11 @@ from bots.adapter import Page
 from bots.telegram_bot.format import MAX_ENTITIES, to_page
 from tests.platforms.telegram_text import accepted, part, units
 
+PIECES = (
+    *("**", "*", "_", "`", "```", "~~", "||", "[", "](", ")", "https://a.bc/@x", "@ann", "<div>", "<br>", "- ", "# "),
+    *("> ", "| ", "word", " ", "😀", "注", "：", "\\", "!", "$", "<", "\n", "\n\n", "\ud800"),
+)
+
 
 def styled(page: Page) -> list[tuple[str, str]]:
     return [(entity["type"], part(page.text, entity)) for entity in page.entities]
@@ -65,7 +70,7 @@ def test_unclosed_marks(markdown: str, text: str, styles: list[tuple[str, str]])
 
 def test_bold_beside_punctuation() -> None:
     page = to_page("**注意：**文字 and **note:**text")
-    assert [words for kind, words in styled(page)] == ["注意：", "note:"]
+    assert [words for _, words in styled(page)] == ["注意：", "note:"]
     assert "**" not in page.text
 
 
@@ -166,10 +171,7 @@ def test_length_counts_utf16() -> None:
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
-        st.sampled_from(
-            ["**", "*", "_", "`", "```", "\n", "\n\n", "~~", "||", "[", "](", ")", "https://a.bc/@x", "@ann", "<div>"]
-            + ["<br>", "| ", "> ", "- ", "# ", "word", " ", "😀", "注", "：", "\\", "\ud800", "!", "$", "<"]
-        ),
+        st.sampled_from(PIECES),
         max_size=40,
     )
 )

@@ -131,7 +131,7 @@ def test_only_the_chosen_part_is_quoted(world: World) -> None:
     ours = bot_says(world, 7, "Long text. Checkmate in three.")
     world.text(7, "how?", reply_to=ours, quote={"text": "in three", "position": 21})
     quote = message(world).quote
-    assert quote and quote.text == "in three"
+    assert quote == Quote(str(ours), "Parley", "in three")
 
 
 @pytest.mark.parametrize(

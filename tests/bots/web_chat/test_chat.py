@@ -169,6 +169,8 @@ async def test_stop_ends_an_answer(world: World, owner: Visitor) -> None:
     html = await Stream(owner, conversation).until('data-state="done"')
     assert "<em>Stopped.</em>" in html
     assert "story" not in html
+    # That it worked is seen; the command's own notice would only repeat it.
+    assert "notice" not in (await owner.get(f"/c/{conversation}"))[1]
 
 
 async def test_an_edited_question_is_answered_anew_in_place(world: World, owner: Visitor) -> None:

@@ -82,8 +82,7 @@ class ScriptedInbox:
             if running := self._running.get(str(call.conversation)):
                 running[1].ending = Ending.STOPPED
                 running[1].go.set()
-            else:
-                await self._notice(target, "Nothing is being answered right now.")
+            await self._notice(target, "Stopped, or there was nothing to stop.")
         elif call.name == "model":
             await self._notice(target, f"This conversation now uses **{call.options.get('text', '')}**.")
         elif call.name == "regenerate":
