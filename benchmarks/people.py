@@ -15,6 +15,10 @@ from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.telegram_server import TelegramServer
 
 LOOK_SECONDS = 0.01
+RAMP_SECONDS = 1.0
+"""Chats of a load begin within this time, evenly: nobody writes in the same millisecond as 199 others."""
+THINK_SECONDS = 0.5
+"""From an answer to the next question."""
 FIRST_CHAT = 10_000
 TAG = re.compile(r"\bq\d+q\b")
 
@@ -180,12 +184,20 @@ class Crowd:
             await asyncio.sleep(LOOK_SECONDS)
         return question
 
-    async def converse(self, chat: str, count: int, patience: float) -> list[Question]:
-        return [await self.see(self.ask(chat), patience) for _ in range(count)]
+    async def converse(self, chat: str, count: int, patience: float, after: float = 0.0) -> list[Question]:
+        """One chat's questions, each after the answer to the one before."""
+        questions: list[Question] = []
+        for _ in range(count):
+            await asyncio.sleep(THINK_SECONDS if questions else after)
+            questions.append(await self.see(self.ask(chat), patience))
+        return questions
 
     async def at_once(self, chats: int, questions: int, patience: float) -> list[Question]:
-        """All chats begin at the same moment; each asks on as soon as it has its answer."""
-        talks = [self.converse(chat, questions, patience) for chat in self.place.chats(chats)]
+        """Many chats side by side."""
+        talks = [
+            self.converse(chat, questions, patience, number / chats * RAMP_SECONDS)
+            for number, chat in enumerate(self.place.chats(chats))
+        ]
         return [question for talk in await asyncio.gather(*talks) for question in talk]
 
     def doubled(self, questions: Sequence[Question]) -> int:

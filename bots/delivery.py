@@ -6,10 +6,10 @@ So a slow edit never holds the model back, an edit always shows the newest text,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -26,6 +26,7 @@ from core.texts import say
 from core.worker import Delivered
 
 log = structlog.get_logger()
+Value = TypeVar("Value")
 
 TYPING_AFTER_SECONDS = 0.6
 """A quick model needs no typing signal: it would only cost a call."""
@@ -125,7 +126,7 @@ class _Show:
         self._formatted: dict[str, Page] = {}
         self._resent: dict[int, int] = {}
         self._permitted = False
-        """A drawn permit for a create was not used."""
+        """A permit was drawn and not used yet."""
 
     # ---- reading
 
@@ -259,7 +260,7 @@ class _Show:
         if self._able.endings:
             shown = [replace(page, ending=str(finished.ending)) for page in shown]
         for number, page in enumerate(shown):
-            await self._must_show(number, page, final=True)
+            await self._must_show(number, page)
         for number in [n for n in self._turn.pages if n >= len(shown)]:
             # An earlier form of the answer was longer.
             await self._quietly(self._outbound.delete(self._target, self._turn.pages.pop(number)))
@@ -286,7 +287,7 @@ class _Show:
 
     # ---- one message
 
-    async def _must_show(self, number: int, page: Page, *, newest: bool = False, final: bool = False) -> None:
+    async def _must_show(self, number: int, page: Page, *, newest: bool = False) -> None:
         """Creates or edits a page, until it is done. ``newest``: shows what there is when its time has come."""
         if number in self._turn.pages:
             if self._shown.get(number) == page:
@@ -300,76 +301,55 @@ class _Show:
                 # Someone deleted it: the rest still has to reach the person.
                 del self._turn.pages[number]
                 self._resent[number] = self._resent.get(number, 0) + RESENT
-        await self._create(number, page, newest=newest, final=final)
+        await self._create(number, page, newest=newest)
 
     async def _persist(self, number: int, page: Page) -> None:
         """An edit that has to be done."""
-        for pause in (*RETRY_SECONDS, None):
-            await self._pacer.draw(self._chat, self._group, Kind.FINAL_EDIT)
-            try:
-                await self._edit_once(number, page)
-                return
-            except OutboundError as error:
-                await self._learn(error, pause)
+        await self._insist(Kind.FINAL_EDIT, lambda: self._edit_once(number, page))
 
     async def _edit_once(self, number: int, page: Page) -> None:
         self._turn.check_lease()
         await self._outbound.edit(self._target, self._turn.pages[number], page)
         self._shown[number] = page
 
-    async def _create(self, number: int, page: Page, *, newest: bool, final: bool) -> None:
+    async def _create(self, number: int, page: Page, *, newest: bool) -> None:
         if not self._permitted:
             await self._pacer.draw(self._chat, self._group, Kind.CREATE)
-        self._permitted = False
+        self._permitted = True
         if newest:
             # Time has passed in the queue: what is sent is the newest text. If that is all, the final show sends it.
             if self._answer.finished is not None:
-                self._permitted = True
                 return
             page = self._page(self._pages.update(self._answer.text)[number])
-        slot = Slot(self._turn.id, number + self._resent.get(number, 0), self._outbound.mark(self._target))
-        answer = self._answer
-        whole = answer.finished is not None and number == 0 and not answer.notices and bool(answer.text)
-        await self._journal.about_to_create(
-            self._turn,
-            number,
-            slot.after,
-            answer.text if whole else "",
-            answer.finished.ending if whole and answer.finished else None,
+        slot = await self._record_slot(number)
+        message_id = await self._insist(
+            Kind.CREATE, lambda: self._outbound.send(self._target, page, slot), lambda: self._found(page, slot)
         )
-        message_id: str | None = None
-        for pause in (*RETRY_SECONDS, None):
-            try:
-                self._turn.check_lease()
-                message_id = await self._outbound.send(self._target, page, slot)
-                break
-            except OutboundError as error:
-                await self._learn(error, pause)
-                if error.fault is OutboundFault.TRANSIENT and not self._able.idempotent_sends:
-                    message_id = await self._found(page, slot)
-                    if message_id is not None:
-                        break
-                await self._pacer.draw(self._chat, self._group, Kind.CREATE)
-        assert message_id is not None
         faults.reached("sent")
         await self._journal.created(self._turn, number, message_id)
         self._shown[number] = page
 
+    async def _record_slot(self, number: int) -> Slot:
+        """Notes that a message is about to be created, with the whole answer where that is all there is to show."""
+        answer = self._answer
+        slot = Slot(self._turn.id, number + self._resent.get(number, 0), self._outbound.mark(self._target))
+        whole = answer.finished is not None and not answer.notices and not answer.media
+        text = answer.text if whole and number == 0 else ""
+        ending = answer.finished.ending if answer.finished is not None else None
+        await self._journal.about_to_create(self._turn, number, slot.after, text, ending)
+        return slot
+
     async def _attach(self, number: int, media: Media, caption: Page) -> None:
         if number in self._turn.pages:
             return
-        slot = Slot(self._turn.id, number, self._outbound.mark(self._target))
-        await self._journal.about_to_create(self._turn, number, slot.after)
-        for pause in (*RETRY_SECONDS, None):
-            await self._pacer.draw(self._chat, self._group, Kind.CREATE)
-            try:
-                message_id = await self._outbound.send_file(
-                    self._target, PurePath(media.name).name, media.mime, media.data, caption, slot
-                )
-                await self._journal.created(self._turn, number, message_id)
-                return
-            except OutboundError as error:
-                await self._learn(error, pause)
+        name = PurePath(media.name).name
+        slot = await self._record_slot(number)
+        message_id = await self._insist(
+            Kind.CREATE,
+            lambda: self._outbound.send_file(self._target, name, media.mime, media.data, caption, slot),
+            lambda: self._found(caption, slot),
+        )
+        await self._journal.created(self._turn, number, message_id)
 
     async def _recover_slot(self) -> None:
         """A dead worker may have created a message without recording it: looks for it, so that none is doubled."""
@@ -377,34 +357,48 @@ class _Show:
         if turn.slot is None:
             return
         number, mark = turn.slot
-        page = (
-            self._page(split(turn.text, self._able.max_text, self._measure)[number])
-            if turn.text and number == 0
-            else self._page("…")
-        )
+        pages = split(turn.text, self._able.max_text, self._measure) if turn.text else []
+        page = self._page(pages[number] if number < len(pages) else "")
         message_id = await self._found(page, Slot(turn.id, number, mark))
         if message_id is not None:
             await self._journal.created(turn, number, message_id)
             log.info("found a message that was not recorded", turn=turn.id, page=number)
 
     async def _found(self, page: Page, slot: Slot) -> str | None:
+        """Looks for a message that may have been created. An edit's budget is what looking costs."""
         known = list(self._turn.pages.values())
-        for pause in RETRY_SECONDS:
-            try:
-                return await self._outbound.find(self._target, page, slot, known)
-            except OutboundError as error:
-                await self._learn(error, pause)
-        return None
+        return await self._insist(Kind.FINAL_EDIT, lambda: self._outbound.find(self._target, page, slot, known))
 
-    async def _learn(self, error: OutboundError, pause: float | None) -> None:
-        """Waits as an error demands, or raises it when trying again cannot help."""
-        if error.fault is OutboundFault.RATE_LIMITED:
-            self._pacer.refused(self._chat, error.retry_after, error.everywhere)
-            return
-        if error.fault is not OutboundFault.TRANSIENT or pause is None:
-            raise error
-        log.warning("platform call failed", turn=self._turn.id, cause=error.detail, again_in=pause)
-        await asyncio.sleep(pause)
+    async def _insist(
+        self,
+        kind: Kind,
+        call: Callable[[], Awaitable[Value]],
+        doubt: Callable[[], Awaitable[Value | None]] | None = None,
+    ) -> Value:
+        """Makes a call that has to be made, until it is done or trying again cannot help (then OutboundError).
+
+        Refusals for the rate are waited out, however many. After a failure that leaves it open whether the call was
+        carried out, ``doubt`` is asked first where a second call would be a second message.
+        """
+        failures = 0
+        while True:
+            if not self._permitted:
+                await self._pacer.draw(self._chat, self._group, kind)
+            self._permitted = False
+            self._turn.check_lease()
+            try:
+                return await call()
+            except OutboundError as error:
+                if error.fault is OutboundFault.RATE_LIMITED:
+                    self._pacer.refused(self._chat, error.retry_after, error.everywhere)
+                    continue
+                if error.fault is not OutboundFault.TRANSIENT or failures == len(RETRY_SECONDS):
+                    raise
+                log.warning("platform call failed", turn=self._turn.id, cause=error.detail)
+            await asyncio.sleep(RETRY_SECONDS[failures])
+            failures += 1
+            if doubt is not None and not self._able.idempotent_sends and (done := await doubt()) is not None:
+                return done
 
     async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
         """An optional call: what goes wrong is learnt from, and otherwise left to the final edit."""

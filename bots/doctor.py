@@ -112,7 +112,7 @@ def _web_port(settings: Settings) -> Finding:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((settings.web.host, port))
         except OSError as error:
             if live_url(settings.data):
                 return Finding("web chat", True, f"port {port} is in use while Parley runs")

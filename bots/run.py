@@ -60,10 +60,13 @@ async def up(settings: Settings, server: EmbeddedServer | None) -> None:
             url = await server.ready()
         else:
             url = settings.storage.redis_url
-        await _serve(settings, url, stack, stop)
+        await serve(settings, url, stack, stop)
 
 
-async def _serve(settings: Settings, url: str, stack: AsyncExitStack, stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings, url: str, stack: AsyncExitStack, stop: asyncio.Event, ready: asyncio.Event | None = None
+) -> None:
+    """Runs everything over the Redis at ``url`` until ``stop``; sets ``ready`` when every platform is connected."""
     store = Store(url)
     stack.push_async_callback(store.close)
     instance = Instance.claim(settings.data)
@@ -99,7 +102,7 @@ async def _serve(settings: Settings, url: str, stack: AsyncExitStack, stop: asyn
     tasks.start(_flush(places), "places")
     starting = asyncio.create_task(jobs.start_if_any())
     local = _start_local(settings, catalog, stack)
-    readying = asyncio.create_task(_announce(connections, local))
+    readying = asyncio.create_task(_announce(connections, local, ready or asyncio.Event()))
     try:
         await stop.wait()
     finally:
@@ -199,9 +202,10 @@ def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) ->
     return asyncio.create_task(start(), name="local model")
 
 
-async def _announce(connections: dict[Platform, Connection], local: asyncio.Task[str]) -> None:
+async def _announce(connections: dict[Platform, Connection], local: asyncio.Task[str], ready: asyncio.Event) -> None:
     """One line when every platform is connected, and at the end where to go."""
     await asyncio.gather(*(connection.adapter.ready() for connection in connections.values()))
+    ready.set()
     log.info("ready", platforms=[str(platform) for platform in connections])
     if source := await local:
         _tell(source)

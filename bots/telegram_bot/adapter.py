@@ -31,6 +31,8 @@ SILENCE_SECONDS = POLL_SECONDS + 10.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 BATCH = 100
+REFUSALS = 6
+"""401s in a row believed only then, once the token has worked: an outage at Telegram can look like one."""
 
 
 class TelegramAdapter:
@@ -160,15 +162,18 @@ class TelegramAdapter:
 
     async def _insist(self, method: str, fields: dict[str, Any], seconds: float = 20.0) -> Any:
         """A call that is tried until it succeeds. Raises SettingsError for a token that Telegram refuses."""
-        pause = FIRST_PAUSE
+        pause, refusals = FIRST_PAUSE, 0
         while True:
             try:
                 return await self._api.call(method, fields, seconds)
             except InvalidToken:
-                raise SettingsError(
-                    "TELEGRAM_TOKEN is wrong: Telegram does not know this bot. Copy the token again from "
-                    "@BotFather, and check TELEGRAM_API_BASE if that is set."
-                ) from None
+                refusals += 1
+                if not self._connected.is_set() or refusals >= REFUSALS:
+                    raise SettingsError(
+                        "TELEGRAM_TOKEN is wrong: Telegram does not know this bot. Copy the token again from "
+                        "@BotFather, and check TELEGRAM_API_BASE if that is set."
+                    ) from None
+                log.warning("telegram: the token was refused", method=method, again_in=pause)
             except RetryAfter as error:
                 pause = seconds_of(error)
                 log.warning("telegram: asked to wait", method=method, again_in=pause)

@@ -134,10 +134,6 @@ class TelegramOutbound:
         except TelegramError as error:
             raise translated(error) from None
 
-    async def close(self) -> None:
-        """Closes the connections, the adapter's too."""
-        await self._api.close()
-
     async def _create(self, method: str, target: Target, fields: dict[str, Any], page: Page) -> str:
         return self._created(target, await self._shown(method, fields, page))
 

@@ -81,7 +81,7 @@ class WebAdapter:
         await self._ready.wait()
 
     async def run(self, inbox: Inbox) -> None:
-        listener = self._listener or _listen(self.port)
+        listener = self._listener or _listen(self._settings.host, self.port)
         site = await self._site(inbox)
         server = _Server(
             uvicorn.Config(
@@ -135,15 +135,15 @@ class WebAdapter:
         return [*local, self._settings.public_url.lower()] if self._settings.public_url else local
 
 
-def _listen(port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket()
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, port))
+        listener.bind((host, port))
     except OSError as error:
         listener.close()
         raise SettingsError(
-            f"web.port is wrong: port {port} on {HOST} cannot be used ({error.strerror})."
+            f"web.port is wrong: port {port} on {host} cannot be used ({error.strerror})."
             " Set PARLEY_WEB_PORT to another port, or to 0 to switch the web chat off."
         ) from None
     return listener

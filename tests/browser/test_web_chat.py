@@ -247,6 +247,22 @@ async def tabbed(page: Page, key: str, count: int) -> list[str]:
     return names
 
 
+async def test_messages_sent_in_quick_succession_all_arrive_in_order(chat: Watched) -> None:
+    for number in range(6):
+        await chat.page.evaluate(
+            """(text) => {
+                const area = document.querySelector("#text");
+                area.value = text;
+                area.form.requestSubmit();
+                area.form.requestSubmit();
+            }""",
+            f"number {number}",
+        )
+        await expect(chat.page.locator("#text")).to_have_value("")
+    await expect(chat.page.locator(".question p")).to_have_text([f"number {number}" for number in range(6)])
+    await expect(chat.page.locator(".list a")).to_have_count(1)
+
+
 async def test_an_answer_is_announced_when_it_is_complete(chat: Watched) -> None:
     await expect(chat.page.get_by_role("log")).to_have_attribute("aria-live", "polite")
     script = Script(pieces=("a", "b"), hold_after=1)

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
 from tests.platforms.discord_server import FakeDiscord
@@ -134,20 +134,46 @@ async def town(folder: Path, **environment: str) -> AsyncGenerator[Town]:
                 await parley.stop()
 
 
+class Platforms(Protocol):
+    """Where chats take place."""
+
+    telegram: TelegramServer
+    discord: FakeDiscord
+
+
 class TelegramChat:
     """A person talking with the bot on Telegram, in private or in a group."""
 
-    def __init__(self, town: Town, chat: int) -> None:
-        self.world = town.telegram.world
+    max_text = 4096
+
+    def __init__(self, place: Platforms, chat: int) -> None:
+        self.world = place.telegram.world
         self.chat = chat
         if chat < 0:
             self.world.group(chat)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str) -> str:
+        """The message's id."""
         if self.chat < 0:
-            self.world.text(self.chat, f"@parley_bot {text}", user=5)
-        else:
-            self.world.text(self.chat, text)
+            return str(self.world.text(self.chat, f"@parley_bot {text}", user=5))
+        return str(self.world.text(self.chat, text))
+
+    def edit(self, message: str, text: str) -> None:
+        self.world.edit(self.chat, int(message), f"@parley_bot {text}" if self.chat < 0 else text)
+
+    def reply(self, message: str, text: str) -> str:
+        return str(self.world.text(self.chat, text, reply_to=int(message), user=5 if self.chat < 0 else 0))
+
+    def press(self, message: str, command: str) -> None:
+        self.world.press(self.chat, int(message), command)
+
+    def buttons(self) -> list[str]:
+        rows = [post.markup["inline_keyboard"] for post in self.world.shown(self.chat) if post.markup]
+        return [button["callback_data"] for row in rows for line in row for button in line]
+
+    @property
+    def ids(self) -> list[str]:
+        return [str(post.id) for post in self.world.shown(self.chat)]
 
     @property
     def shown(self) -> list[str]:
@@ -157,13 +183,33 @@ class TelegramChat:
 class DiscordChat:
     """A person talking with the bot in a Discord channel."""
 
-    def __init__(self, town: Town) -> None:
-        self.discord = town.discord
-        world = town.discord.world
+    max_text = 2000
+
+    def __init__(self, place: Platforms) -> None:
+        self.discord = place.discord
+        world = place.discord.world
         self.channel = world.add_channel(world.guild["id"], "end-to-end")
 
-    def say(self, text: str) -> None:
-        self.discord.say(text, self.channel, mention=True)
+    def say(self, text: str) -> str:
+        """The message's id."""
+        return self.discord.say(text, self.channel, mention=True).id
+
+    def edit(self, message: str, text: str) -> None:
+        self.discord.edit(message, f"<@{self.discord.world.bot}> {text}")
+
+    def reply(self, message: str, text: str) -> str:
+        return self.discord.say(text, self.channel, mention=True, reply_to=message).id
+
+    def press(self, message: str, command: str) -> None:
+        self.discord.press(message, command)
+
+    def buttons(self) -> list[str]:
+        rows = [p.data.get("components") or [] for p in self.discord.by_bot(self.channel) if not p.deleted]
+        return [button["custom_id"] for row in rows for line in row for button in line["components"]]
+
+    @property
+    def ids(self) -> list[str]:
+        return [posted.id for posted in self.discord.by_bot(self.channel) if not posted.deleted]
 
     @property
     def shown(self) -> list[str]:

@@ -93,17 +93,30 @@
     }
   };
 
+  // One message at a time: the next one needs the ticket, and perhaps the conversation, that the answer brings.
+  let isSending = false;
+  let isNextReady = false;
+
   const onSubmit = (event) => {
     if (event.target.id !== "composer") return;
     const isEmpty = !find("#text").value.trim() && !find("#pictures .picture:not(.loading)");
-    if (isEmpty || find("#pictures .loading")) {
+    if (isSending) isNextReady = true;
+    if (isEmpty || isSending || find("#pictures .loading")) {
       event.preventDefault();
       event.stopImmediatePropagation();
+    } else {
+      isSending = true;
     }
   };
 
-  const onSent = (event) => {
-    const { ctx } = event.detail;
+  const onDone = ({ detail: { ctx } }) => {
+    if (ctx.sourceElement.id !== "composer") return;
+    isSending = false;
+    if (isNextReady && ctx.response?.raw.ok) find("#composer").requestSubmit();
+    isNextReady = false;
+  };
+
+  const onSent = ({ detail: { ctx } }) => {
     if (ctx.sourceElement.id !== "composer" || !ctx.response?.raw.ok) return;
     const area = find("#text");
     // What was typed while it was on its way stays.
@@ -227,6 +240,7 @@
       ctx.sentPictures = [...document.querySelectorAll("#pictures .picture")];
     });
     document.addEventListener("htmx:after:request", onSent);
+    document.addEventListener("htmx:finally:request", onDone);
     document.addEventListener("htmx:confirm", onConfirm);
     document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {
       if (ctx.response.status === 401) location.reload();

@@ -207,6 +207,21 @@ async def test_wrong_token(server: TelegramServer, inbox: Kept) -> None:
         await api.close()
 
 
+async def test_a_token_refused_for_a_moment_and_for_good(
+    server: TelegramServer, adapter: TelegramAdapter, inbox: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.telegram_bot.adapter.POLL_SECONDS", 0)
+    async with running(adapter, inbox) as task:
+        server.token = "4242:revoked"
+        await asyncio.sleep(0.05)
+        server.token = TOKEN
+        server.world.text(7, "hello")
+        await until(lambda: inbox.texts)
+        server.token = "4242:revoked"
+        with pytest.raises(SettingsError, match="TELEGRAM_TOKEN is wrong"):
+            await asyncio.wait_for(task, 10)
+
+
 async def test_ready_means_connected(server: TelegramServer, adapter: TelegramAdapter, inbox: Kept) -> None:
     server.fail("getUpdates", Fault.SERVER_ERROR, times=3)
     async with running(adapter, inbox):

@@ -1,0 +1,88 @@
+"""One whole Parley in this process, with fakes of every server around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bots.run import serve
+from core.settings import load
+from core.storage.client import Store
+from tests.end_to_end.running import DiscordChat, TelegramChat
+from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
+from tests.platforms.discord_server import FakeDiscord
+from tests.platforms.openai_server import OpenAIServer
+from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
+from tests.platforms.telegram_server import TelegramServer
+
+
+@dataclass
+class Village:
+    """Parley and its surroundings, in one process."""
+
+    telegram: TelegramServer
+    discord: FakeDiscord
+    models: OpenAIServer
+    store: Store
+
+    def telegram_chat(self, chat: int = 77) -> TelegramChat:
+        return TelegramChat(self, chat)
+
+    def discord_chat(self) -> DiscordChat:
+        return DiscordChat(self)
+
+
+Settle = Callable[..., AsyncIterator[Village]]
+
+
+@asynccontextmanager
+async def village(store: Store, url: str, folder: Path, **environment: str) -> AsyncIterator[Village]:
+    """Starts all of it, and ends it in good order."""
+    async with TelegramServer() as telegram, FakeDiscord() as discord, OpenAIServer() as models, AsyncExitStack() as stack:
+        settings = load(
+            folder,
+            {
+                "TELEGRAM_TOKEN": TELEGRAM_TOKEN,
+                "TELEGRAM_API_BASE": telegram.url,
+                "DISCORD_TOKEN": DISCORD_TOKEN,
+                "DISCORD_API_BASE": discord.api_base,
+                "DISCORD_GATEWAY": discord.gateway_url,
+                "DISCORD_CDN": discord.cdn,
+                "OPENAI_BASE_URL": models.url,
+                "OPENAI_API_KEY": "x",
+                "OPENAI_MODEL": "stub",
+                "PARLEY_DATA": str(folder / "data"),
+                "PARLEY_WEB_PORT": "0",
+                "PARLEY_LOCAL_MODEL": "none",
+                **environment,
+            },
+        )
+        stop, ready = asyncio.Event(), asyncio.Event()
+        running = asyncio.create_task(serve(settings, url, stack, stop, ready))
+        waiting = asyncio.create_task(ready.wait())
+        await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        waiting.cancel()
+        try:
+            if running.done():
+                running.result()
+            yield Village(telegram, discord, models, store)
+        finally:
+            stop.set()
+            await running
+
+
+@pytest.fixture
+async def place(store: Store, valkey_url: str, tmp_path: Path) -> AsyncIterator[Village]:
+    """With default settings, but quick to give up on a model."""
+    quick = {
+        "PARLEY__ROUTING__FIRST_TOKEN_SECONDS": "0.5",
+        "PARLEY__ROUTING__STALL_SECONDS": "0.5",
+        "PARLEY__ROUTING__BREAKER_SECONDS": "0.2",
+    }
+    async with village(store, valkey_url, tmp_path, **quick) as running:
+        yield running
