@@ -25,7 +25,10 @@ _MARKUP = re.compile(r"[\\`*_~|\[]")
 _TARGET = re.compile(r"\((?:[^()\s\\]|\\.|\([^()\s]*\))*(?:[ \t]+\"[^\"\n]*\")?[ \t]*\)")
 _MAX_LINK_TEXT = 1000
 _MAX_LINK_TARGET = 2000
+_MAX_LINK_WORK = 8000
+"""Characters looked at for links in one paragraph: thousands of brackets that open none must not cost a second."""
 _MAX_MARKS = 8
+_MAX_NESTING = 16
 _MAX_CODE_RUN = 16
 
 
@@ -167,7 +170,7 @@ def _content_line(text: str, start: int, end: int, block: Block, quote: str, ind
         after = Block(last=Kind.CODE, after_blank=False, quote=quote, items=items)
         return Line(start, end, Kind.CODE, block, after)
     column, outer = indent, items
-    while marker and column - base < 4:
+    while marker and column - base < 4 and len(items) < _MAX_NESTING:
         width = len(marker.group()) if marker.end() < end else len(marker.group().rstrip()) + 1
         base = column = column + width
         items, sibling = (*items, _item(marker, column, sibling, start)), None
@@ -251,11 +254,12 @@ def read_inline(text: str, start: int, end: int, marks: tuple[str, ...] = ()) ->
 
 
 class _Scan:
-    __slots__ = ("end", "in_table", "marks", "spans", "start", "text")
+    __slots__ = ("end", "in_table", "link_work", "marks", "spans", "start", "text")
 
     def __init__(self, text: str, start: int, end: int, marks: list[str]) -> None:
         self.text, self.start, self.end, self.marks = text, start, end, marks
         self.spans: list[tuple[int, int]] = []
+        self.link_work = _MAX_LINK_WORK
         self.in_table = text.startswith("|", start, end)
 
     def run(self) -> None:
@@ -293,10 +297,13 @@ class _Scan:
 
     def _link(self, first: int, inside: int) -> int:
         depth, at = 1, inside
+        if self.link_work <= 0:
+            return inside
         while depth and at < self.end and at - inside <= _MAX_LINK_TEXT:
             char = self.text[at]
             depth += (char == "[") - (char == "]")
             at += 2 if char == "\\" else 1
+        self.link_work -= at - inside
         if depth:
             if at < self.end:  # too long for a link's text
                 return inside

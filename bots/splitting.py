@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from bots.graphemes import boundary_before
+from bots.markdown_shift import counted, moved
 from bots.markdown_state import (
     START,
     Block,
@@ -49,7 +50,6 @@ _ORPHANS = (Kind.HEADING, Kind.FENCE_OPEN, Kind.TABLE_HEAD)
 _OWN_BLOCK = (Kind.HEADING, Kind.ITEM, Kind.RULE, Kind.FENCE_OPEN)
 _UNDECIDED = re.compile(r"[ \t>]*(?:`{1,64}|~{1,64})\Z")
 _LANGUAGE = re.compile(r"[a-zA-Z0-9_+#.-]{0,20}")
-_NUMBER = re.compile(r"\d+")
 
 
 def split(markdown: str, limit: int, measure: Measure) -> list[str]:
@@ -267,8 +267,8 @@ class _OpenPage:
             if line.start < start or (self._inside_line and line.start == self._at):
                 out.append(self._text[start:end])
                 continue
-            shown, dedent = _moved(self._text, line, end, dedent)
-            out.append(_counted(shown, line, self._at) if counts else shown)
+            shown, dedent = moved(self._text, line, end, dedent)
+            out.append(counted(shown, line, self._at) if counts else shown)
         return "".join(out)
 
     # -- where it ends
@@ -276,6 +276,8 @@ class _OpenPage:
     def is_last(self) -> bool:
         """Whether all of the text from here fits into this page."""
         size = len(self._text) - self._at
+        if self._opening.start >= len(self._text):
+            return True
         if size * 4 <= self._limit and "|" not in self._text:  # whatever the formatting makes of it
             return True
         return size <= self._limit * _MAX_SOURCE and self._fits(len(self._text))
@@ -394,34 +396,3 @@ class _OpenPage:
             if start > floor and text[first:start].strip():
                 return start
         return boundary_before(text, reach, max(lowest, quarter) + 1)
-
-
-def _moved(text: str, line: Line, end: int, dedent: int) -> tuple[str, int]:
-    """A line moved left by up to ``dedent`` columns, and how far the lines after it are moved."""
-    if not dedent or line.kind is Kind.BLANK:
-        return text[line.start : end], dedent
-    quote, spaces, content = prefix_of(text, line.start, min(line.end, end))
-    indent = indent_of(spaces)
-    if line.before.fence is None:
-        dedent = min(dedent, indent)
-    return quote + _without(spaces, dedent) + text[content:end], dedent
-
-
-def _without(spaces: str, columns: int) -> str:
-    """Indentation less its first columns; a tab that is only partly gone becomes spaces."""
-    column = 0
-    for index, char in enumerate(spaces):
-        if column >= columns:
-            return " " * (column - columns) + spaces[index:]
-        column += 4 - column % 4 if char == "\t" else 1
-    return " " * (column - columns)
-
-
-def _counted(shown: str, line: Line, since: int) -> str:
-    """A list item with its counted number, where its list began on a page before."""
-    if line.kind is not Kind.ITEM:
-        return shown
-    item = line.after.items[-1]
-    if item.number is None or item.since >= since:
-        return shown
-    return _NUMBER.sub(str(item.number), shown, count=1)

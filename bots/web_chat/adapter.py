@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Generator, Sequence
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -132,7 +133,8 @@ class WebAdapter:
 
     def _origins(self) -> list[str]:
         local = [f"http://{host}:{self.port}" for host in (HOST, "localhost")]
-        return [*local, self._settings.public_url.lower()] if self._settings.public_url else local
+        public = urlsplit(self._settings.public_url.lower())
+        return [*local, f"{public.scheme}://{public.netloc}"] if public.netloc else local
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -273,7 +273,9 @@ class LocalServer:
         """The last line that the server wrote, which is where libraries say what was wrong."""
         with contextlib.suppress(OSError):
             text = (self._data / "run" / "local-server.log").read_text("utf-8", "replace")
-            return text[-4000:].strip().rpartition("\n")[2][:300]
+            last = text[-4000:].strip().rpartition("\n")[2][:300]
+            is_library = "cannot open shared object file" in last
+            return last + (" (on Debian and Ubuntu: apt-get install libgomp1 libstdc++6)" if is_library else "")
         return ""
 
     @contextlib.contextmanager

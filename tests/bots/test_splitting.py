@@ -419,6 +419,15 @@ def test_a_dash_in_prose_does_not_become_a_list() -> None:
         assert not page.startswith("- ")
 
 
+@pytest.mark.parametrize(
+    "piece", ["[", "`a ``b ", "*a **b ", "*", ">", "> ", "- ", "1. ", "|", "[a](http://x.y ", "\\", "```\n", "[a](("]
+)
+def test_thousands_of_the_same_mark(piece: str) -> None:
+    """None of them may cost more than a moment, lose the words after it, or break a limit."""
+    pages = check(piece * (20_000 // len(piece)) + "\n\nthe end", 2000)
+    assert "the end" in pages[-1]
+
+
 def test_windows_line_ends() -> None:
     assert split("a\r\n\r\nb", 100, utf16) == ["a\n\nb"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from core.parts import Ending
-from tests.bots.web_chat.world import Script
+from core.storage.client import Store
+from tests.bots.web_chat.world import Script, open_world
 from tests.browser.conftest import Open, Watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -305,6 +307,27 @@ async def test_invitation_is_shown_and_copied(chat: Watched, open_page: Open) ->
     assert link.startswith(chat.world.url)
     await chat.page.locator("#dialog").get_by_role("button", name="Close").click()
     await expect(chat.page.locator("#dialog")).to_be_hidden()
+
+
+async def test_an_open_page_outlives_a_restart(chat: Watched, valkey_url: str) -> None:
+    page, world = chat.page, chat.world
+    await chat.ask("Before")
+    await chat.answered("You said: Before")
+    world.running.cancel()
+    await asyncio.wait([world.running])
+    await expect(page.locator("#offline")).to_be_visible()
+    store = Store(valkey_url)
+    async with open_world(store, port=world.adapter.port) as restarted:
+        await expect(page.locator("#offline")).to_be_hidden()
+        await chat.ask("After")
+        await chat.answered("You said: After")
+        await expect(page.locator(".message")).to_have_count(4)
+        await restarted.inbox.settled()
+        await page.close()
+    await store.close()
+    # The browser logs each try that found nobody.
+    assert [error for error in chat.errors if "net::ERR" not in error] == []
+    chat.errors.clear()
 
 
 async def test_failures_keep_the_text(chat: Watched) -> None:

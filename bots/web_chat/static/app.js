@@ -28,6 +28,8 @@
           const next = [...target.children].find((child) => child.id > fresh.id);
           target.insertBefore(fresh, next ?? null);
           touched.push(fresh);
+          // Instead of a new answer came a word on why there is none.
+          if (fresh.matches(".notice")) find(".redoing", target)?.classList.remove("redoing");
         }
       }
       if (follow) toEnd();
