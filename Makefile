@@ -43,6 +43,7 @@ lint:  ## Format, lint, types and import contracts
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/pyright --warnings
 	@.venv/bin/lint-imports
+	@.venv/bin/python docs/generate.py --check
 
 check: lint test  ## Everything that has to hold before a commit
 

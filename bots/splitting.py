@@ -275,8 +275,8 @@ class _OpenPage:
 
     def is_last(self) -> bool:
         """Whether all of the text from here fits into this page."""
-        size = len(self._text) - self._at
-        if self._opening.start >= len(self._text):
+        size = len(self._text) - self._opening.start
+        if size <= 0:
             return True
         if size * 4 <= self._limit and "|" not in self._text:  # whatever the formatting makes of it
             return True
@@ -313,7 +313,7 @@ class _OpenPage:
     def _reach(self, first: int) -> int:
         """About the most text that fits, found in few measurements: first as if nothing were formatted."""
         text, limit = self._text, self._limit
-        most = min(len(text) - 1, self._at + limit * _MAX_SOURCE)
+        most = min(len(text) - 1, first + limit * _MAX_SOURCE)
         room = text[first : first + limit].encode("utf-16-le", "surrogatepass")[: 2 * limit]
         reach = min(most, first + len(room.decode("utf-16-le", "ignore")))
         best = first + 1

@@ -44,6 +44,11 @@ class Jobs:
         self._started = asyncio.Event()
         self._lock = asyncio.Lock()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether this process does jobs by now."""
+        return self._working is not None and not self._working.done()
+
     async def start_if_any(self) -> None:
         """Starts the worker if jobs are waiting from an earlier run."""
         waiting, delayed = keys.job_queue(QUEUE)

@@ -1,0 +1,80 @@
+"""The store waits for a server that is away, and every script may run twice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from core.conversation.mailbox import Mailbox
+from core.errors import StorageError
+from core.storage.client import Store
+from core.storage.embedded import EmbeddedServer
+from core.storage.shared import Memory, Places, SharedBreakers, SharedPermits
+from tests.builders import conversation, message
+
+
+async def test_a_restart_of_the_server_is_waited_for(tmp_path: Path) -> None:
+    server = EmbeddedServer(tmp_path)
+    store = Store(await server.start())
+    mailbox = Mailbox(store, "w", max_waiting=5, keep_days=1)
+    await mailbox.post([message("before", id="1")])
+    await server.stop()
+    posting = asyncio.create_task(mailbox.post([message("during", id="2")]))
+    await asyncio.sleep(0.2)
+    assert not posting.done()
+    server = EmbeddedServer(tmp_path)
+    await server.start()
+    await posting
+    turn = await mailbox.take(conversation())
+    assert turn is not None
+    assert turn.incoming.id == "1"
+    await store.close()
+    await server.stop()
+
+
+async def test_a_server_that_stays_away_is_an_error(tmp_path: Path) -> None:
+    store = Store(f"unix://{tmp_path}/nowhere.sock")
+    with pytest.raises(StorageError, match="away"):
+        await store.attempt(store.redis.ping, patience=0.1)
+    await store.close()
+
+
+async def test_scripts_are_known_again_after_the_server_forgot_them(store: Store) -> None:
+    mailbox = Mailbox(store, "w", max_waiting=5, keep_days=1)
+    await mailbox.post([message("a"), message("b")])
+    await store.redis.script_flush()
+    await mailbox.post([message("c"), message("d")])
+    assert await mailbox.take(conversation()) is not None
+
+
+async def test_permits_are_shared_and_come_back_with_time(store: Store) -> None:
+    one, two = SharedPermits(store), SharedPermits(store)
+    assert await one.take("bot", 50, 10, 8) == (8, 0)
+    assert await two.take("bot", 50, 10, 8) == (2, 0)
+    granted, wait = await one.take("bot", 50, 10, 8)
+    assert granted == 0
+    assert 0 < wait <= 0.02
+    await asyncio.sleep(wait)
+    assert (await two.take("bot", 50, 10, 8))[0] >= 1
+
+
+async def test_breakers_and_memory_are_kept(store: Store) -> None:
+    breakers = SharedBreakers(store)
+    await breakers.store("openai", 1234.5)
+    assert await breakers.load() == {"openai": 1234.5}
+    memory = Memory(store)
+    assert await memory.recall("hash") is None
+    await memory.remember("hash", "abc")
+    assert await memory.recall("hash") == "abc"
+
+
+async def test_a_new_place_is_kept_at_once_and_later_messages_with_the_next_flush(store: Store) -> None:
+    places = Places(store)
+    here = conversation("1")
+    await places.saw(here, "10")
+    await places.saw(here, "11")
+    assert await Places(store).recent(here.platform) == [(here, "10")]
+    await places.flush()
+    assert await Places(store).recent(here.platform) == [(here, "11")]
