@@ -22,6 +22,7 @@ from core.conversation.mailbox import Turn
 from core.errors import OutboundError, OutboundFault
 from core.message import CommandCall, Platform
 from core.parts import Ending, Finished, Media, Notice, Part, TextDelta, Usage
+from core.tasks import end
 from core.texts import say
 from core.worker import Delivered
 
@@ -101,7 +102,7 @@ def target_of(turn: Turn) -> Target:
             incoming.reply_token,
             ephemeral=row is not None and row.private,
         )
-    return Target(turn.conversation, incoming.private, incoming.id)
+    return Target(turn.conversation, incoming.private, incoming.id, asked=incoming.id)
 
 
 class _Show:
@@ -136,8 +137,7 @@ class _Show:
         try:
             gone = not await self._show()
         finally:
-            reader.cancel()
-            await asyncio.wait([reader])
+            await end([reader])
         finished = self._answer.finished or Finished(Ending.BROKEN)
         if gone:
             log.info("chat is closed to us", turn=self._turn.id)
@@ -164,9 +164,7 @@ class _Show:
                 )
                 answer.finished = Finished(ending, Usage())
         finally:
-            for task in (interrupted, consuming):
-                task.cancel()
-            await asyncio.wait((interrupted, consuming))
+            await end((interrupted, consuming))
             await parts.aclose()
             answer.changed.set()
             answer.ended.set()
@@ -229,6 +227,8 @@ class _Show:
     async def _show_running(self) -> None:
         """Intermediate: pages that are full are shown for good, the last one if there is room for that."""
         pages = self._pages.update(self._answer.text)[: self._max_pages]
+        if not pages:
+            return  # nothing but marks so far
         for number, markdown in enumerate(pages[:-1]):
             await self._must_show(number, self._page(markdown))
         number, page = len(pages) - 1, self._page(pages[-1])
@@ -320,7 +320,8 @@ class _Show:
             # Time has passed in the queue: what is sent is the newest text. If that is all, the final show sends it.
             if self._answer.finished is not None:
                 return
-            page = self._page(self._pages.update(self._answer.text)[number])
+            pages = self._pages.update(self._answer.text)
+            page = self._page(pages[number]) if number < len(pages) else page
         slot = await self._record_slot(number)
         message_id = await self._insist(
             Kind.CREATE, lambda: self._outbound.send(self._target, page, slot), lambda: self._found(page, slot)

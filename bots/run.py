@@ -35,6 +35,7 @@ from core.settings import Settings
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
 from core.storage.shared import Places, SharedBreakers
+from core.tasks import end
 from core.worker import Worker
 
 log = structlog.get_logger()
@@ -106,13 +107,11 @@ async def serve(
     try:
         await stop.wait()
     finally:
-        for task in (readying, starting, local, *adapters):
-            task.cancel()
-        await asyncio.wait((readying, starting, local, *adapters))
+        await end((readying, starting, local, *adapters))
         await worker.drain(GRACE_SECONDS if tasks.failure is None else 1.0)
         with contextlib.suppress(StorageError):
             await places.flush()
-        await tasks.end()
+        await end(tasks.all)
     if tasks.failure is not None:
         raise tasks.failure
     log.info("stopped")
@@ -132,19 +131,14 @@ class _Tasks:
 
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
-        self._tasks: list[asyncio.Task[Any]] = []
+        self.all: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
 
     def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
-        self._tasks.append(task)
+        self.all.append(task)
         return task
-
-    async def end(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.wait(self._tasks)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

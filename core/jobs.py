@@ -6,10 +6,11 @@ Jobs must be idempotent: one that was running when its process died is run again
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import importlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +20,16 @@ from core.storage import keys
 from core.storage.client import Store
 
 if TYPE_CHECKING:
+    from anyio import CancelScope
     from streaq import Worker
 
 log = structlog.get_logger()
 
-Run = Callable[[str], Awaitable[None]]
+Run = Callable[[str], Coroutine[Any, Any, None]]
 QUEUE = "parley"
-TRIES = 3
+TRIES = 5
+RETRY_SECONDS = 1
+CLOSE_SECONDS = 3.0
 SECONDS = timedelta(minutes=5)
 IDLE_SECONDS = 30.0
 """A dead worker's jobs are run again after this time."""
@@ -41,8 +45,10 @@ class Jobs:
         self._concurrency = concurrency
         self._worker: Worker[None] | None = None
         self._working: asyncio.Task[None] | None = None
+        self._scope: CancelScope | None = None
         self._started = asyncio.Event()
         self._lock = asyncio.Lock()
+        self._running: set[asyncio.Task[None]] = set()
 
     @property
     def is_running(self) -> bool:
@@ -70,9 +76,20 @@ class Jobs:
 
     async def close(self) -> None:
         """Ends the worker; what it was doing is run again later."""
-        if self._working is not None:
-            self._working.cancel()
-            await asyncio.wait([self._working])
+        if self._working is None or self._worker is None or self._scope is None:
+            return
+        # The library lets its jobs end before it does: they are told to put themselves back.
+        for running in self._running:
+            running.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._worker.running():
+                    await asyncio.sleep(0.01)
+        # Its own kind of cancellation: it would lose a task's.
+        self._scope.cancel()
+        await asyncio.wait([self._working], timeout=CLOSE_SECONDS)
+        if self._working.done() and not self._working.cancelled() and (error := self._working.exception()):
+            log.warning("the job worker did not end well", cause=repr(error))
 
     async def _start(self) -> Worker[None]:
         async with self._lock:
@@ -104,26 +121,32 @@ class Jobs:
             idle_timeout=IDLE_SECONDS,
         )
         for name, run in self._run.items():
-            worker.task(name=name, max_tries=TRIES, timeout=SECONDS, ttl=SECONDS)(_job(name, run))
+            worker.task(name=name, max_tries=TRIES, timeout=SECONDS, ttl=SECONDS)(self._job(name, run))
         return worker
 
     async def _work(self, worker: Worker[None]) -> None:
         import anyio
 
         async with anyio.create_task_group() as group:
+            self._scope = group.cancel_scope
             await group.start(worker.run_async)
             self._started.set()
 
-
-def _job(name: str, run: Run) -> Callable[[str], Any]:
-    async def job(argument: str) -> None:
-        try:
-            await run(argument)
-        except Exception as error:
+    def _job(self, name: str, run: Run) -> Callable[[str], Any]:
+        async def job(argument: str) -> None:
             from streaq import StreaqRetry
 
-            log.warning("job failed", job=name, cause=repr(error))
-            raise StreaqRetry(f"{name} failed") from error
+            running = asyncio.ensure_future(run(argument))
+            self._running.add(running)
+            try:
+                await running
+            except asyncio.CancelledError:
+                raise StreaqRetry(f"{name} was interrupted", delay=RETRY_SECONDS) from None
+            except Exception as error:
+                log.warning("job failed", job=name, cause=repr(error))
+                raise StreaqRetry(f"{name} failed", delay=RETRY_SECONDS) from error
+            finally:
+                self._running.discard(running)
 
-    job.__qualname__ = name
-    return job
+        job.__qualname__ = name
+        return job

@@ -18,6 +18,7 @@ from core.engine import Engine
 from core.errors import LeaseLost, StorageError
 from core.message import ConversationKey, Platform
 from core.parts import Ending, Part, Usage
+from core.tasks import end
 
 log = structlog.get_logger()
 
@@ -120,10 +121,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
         left = list(self._turns.values())
-        for task in list(self._tasks.values()):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=2.0)
+        await end(list(self._tasks.values()))
         for turn in left:
             try:
                 await self._mailbox.release(turn)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,20 @@ import pytest_asyncio
 
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """No garbage collection while test files are parsed.
+
+    A finaliser that warns in the middle of ``ast.parse`` parses itself, and Python 3.11 then ends with "AST constructor
+    recursion depth mismatch" (CPython issue 106905).
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

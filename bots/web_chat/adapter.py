@@ -21,6 +21,7 @@ from bots.web_chat.site import Site
 from core.errors import SettingsError
 from core.message import Platform
 from core.settings import WebSettings
+from core.tasks import end
 
 log = structlog.get_logger()
 
@@ -110,8 +111,7 @@ class WebAdapter:
             self._store.close()
             server.should_exit = True
             await asyncio.wait((serving,))
-            listening.cancel()
-            await asyncio.wait((listening,))
+            await end([listening])
         for task in (serving, listening):
             if not task.cancelled() and (error := task.exception()):
                 raise error

@@ -168,10 +168,11 @@ def _on_disk_or_hub(settings: LocalSettings) -> Choice:
 
 
 def _choice(settings: LocalSettings, path: Path, why: str) -> Choice:
-    sentence = f"Built-in model: {path.stem}, {why}. {BETTER}"
+    name = QWEN_CODER if path.name == QWEN_CODER_FILE else path.stem
+    sentence = f"Built-in model: {name}, {why}. {BETTER}"
     if settings.engine == "transformers":
-        return Choice(path.stem, f"{path.parent}:{path.name}", "transformers", sentence)
-    return Choice(path.stem, str(path), "xllamacpp", sentence)
+        return Choice(name, f"{path.parent}:{path.name}", "transformers", sentence)
+    return Choice(name, str(path), "xllamacpp", sentence)
 
 
 async def _packaged(settings: LocalSettings) -> Choice:
@@ -184,7 +185,7 @@ async def _packaged(settings: LocalSettings) -> Choice:
         raise SettingsError(f"{path.name} is damaged (wrong checksum). Run `make clean` and `make up` again.")
     found = _choice(settings, path, "a tiny English demonstration")
     sentence = (
-        f"Built-in model: {path.stem}, a tiny English demonstration that is often wrong."
+        f"Built-in model: {SMOLLM2}, a tiny English demonstration that is often wrong."
         f" `parley models get` fetches a better one. {BETTER}"
     )
     return Choice(SMOLLM2, found.model, found.engine, sentence)

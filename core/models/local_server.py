@@ -30,6 +30,7 @@ from core.errors import ParleyError, SettingsError
 from core.models import local_orphans
 from core.models.local_models import Choice, choices
 from core.settings import LocalSettings
+from core.tasks import end
 
 log = structlog.get_logger()
 
@@ -123,8 +124,7 @@ class LocalServer:
     async def stop(self) -> None:
         """Ends the server. May be called twice; a :meth:`start` under way is to be cancelled first."""
         if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
+            await end([self._watcher])
             self._watcher = None
         await self._end()
 

@@ -27,6 +27,7 @@ import structlog
 
 from core.errors import ParleyError, SettingsError, StorageError
 from core.storage import append_only
+from core.tasks import end
 
 log = structlog.get_logger()
 
@@ -118,8 +119,7 @@ class EmbeddedServer:
     async def stop(self) -> None:
         """Ends the server; its data are on disk when this returns. May be called twice."""
         if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait([self._watcher])
+            await end([self._watcher])
             self._watcher = None
         if self._pid:
             await self._end()

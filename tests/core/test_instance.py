@@ -16,7 +16,9 @@ def test_names_are_held_and_come_back(tmp_path: Path) -> None:
     first.close()
     again = Instance.claim(tmp_path)
     assert again.name == first.name
-    assert Instance.claim(tmp_path / "other").name != first.name
+    other = Instance.claim(tmp_path / "other")
+    assert other.name != first.name
+    other.close()
     again.close()
     second.close()
 

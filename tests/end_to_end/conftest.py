@@ -43,7 +43,12 @@ Settle = Callable[..., AsyncIterator[Village]]
 @asynccontextmanager
 async def village(store: Store, url: str, folder: Path, **environment: str) -> AsyncIterator[Village]:
     """Starts all of it, and ends it in good order."""
-    async with TelegramServer() as telegram, FakeDiscord() as discord, OpenAIServer() as models, AsyncExitStack() as stack:
+    async with (
+        TelegramServer() as telegram,
+        FakeDiscord() as discord,
+        OpenAIServer() as models,
+        AsyncExitStack() as stack,
+    ):
         settings = load(
             folder,
             {

@@ -89,7 +89,9 @@ class Parley:
 
 def _clean() -> dict[str, str]:
     """Our environment without anything that would configure Parley."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("PARLEY", "OPENAI", "DISCORD", "TELEGRAM", "REDIS"))}
+    return {
+        k: v for k, v in os.environ.items() if not k.startswith(("PARLEY", "OPENAI", "DISCORD", "TELEGRAM", "REDIS"))
+    }
 
 
 @dataclass

@@ -54,7 +54,9 @@ async def test_a_code_block_over_pages_is_closed_and_reopened(place: Village) ->
 
 
 @pytest.mark.parametrize("kind", ["telegram", "discord"])
-async def test_an_answer_over_the_limit_comes_as_a_file(store: Store, valkey_url: str, tmp_path: Path, kind: str) -> None:
+async def test_an_answer_over_the_limit_comes_as_a_file(
+    store: Store, valkey_url: str, tmp_path: Path, kind: str
+) -> None:
     answer = "\n\n".join(f"Paragraph {number} " + "goes on " * 30 for number in range(50)).strip()
     async with village(store, valkey_url, tmp_path, PARLEY__CHAT__MAX_PAGES="2") as place:
         place.models.reply = lambda body: answer
@@ -84,7 +86,9 @@ async def test_nobody_is_pinged(place: Village) -> None:
     assert [posted.pinged for posted in place.discord.by_bot(chat.channel)] == [[]]
 
 
-@pytest.mark.parametrize("fault", [TelegramFault.FLOOD, TelegramFault.BAD_GATEWAY, TelegramFault.RESET_BEFORE, TelegramFault.RESET_AFTER])
+@pytest.mark.parametrize(
+    "fault", [TelegramFault.FLOOD, TelegramFault.BAD_GATEWAY, TelegramFault.RESET_BEFORE, TelegramFault.RESET_AFTER]
+)
 async def test_telegram_refusing_a_send_loses_and_doubles_nothing(place: Village, fault: TelegramFault) -> None:
     chat = place.telegram_chat(77)
     place.models.reply = lambda body: "the answer"

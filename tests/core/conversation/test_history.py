@@ -21,7 +21,9 @@ class Chat:
         self.window = window
         self.answers = 1000
 
-    async def ask(self, text: str, id: str = "", *, mode: Mode = Mode.ASK, answer: str = "", **values: Any) -> Path | None:
+    async def ask(
+        self, text: str, id: str = "", *, mode: Mode = Mode.ASK, answer: str = "", **values: Any
+    ) -> Path | None:
         asked = message(text, id, **values)
         await self.mailbox.post([asked])
         turn = await self.mailbox.take(conversation())

@@ -72,9 +72,7 @@ async def test_one_notice_stands_for_all_that_are_too_many(store: Store) -> None
     assert overflows == [0, 0, 0, 997]
 
 
-async def test_a_second_worker_is_held_off_until_the_lease_ends(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_second_worker_is_held_off_until_the_lease_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mailbox_module, "LEASE_SECONDS", 0.2)
     first, second = box(store, "w1"), box(store, "w2")
     await first.post([message("a")])

@@ -25,7 +25,9 @@ def says(text: str) -> Answer:
     return Answer(text, ("0",), "complete")
 
 
-def made(of: Path, *, private: bool = True, bare: bool = False, budget: int = 1000, now: datetime = NOON) -> list[ChatMessage]:
+def made(
+    of: Path, *, private: bool = True, bare: bool = False, budget: int = 1000, now: datetime = NOON
+) -> list[ChatMessage]:
     messages, _ = build(
         of,
         persona="PERSONA",
