@@ -5,8 +5,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
-# Files of tests run side by side; at most four, as each brings its own database.
-PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile
+# Tests run side by side; at most four at a time, as each process brings its own database.
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
 
 export PYTHONUTF8 = 1
 

@@ -41,7 +41,7 @@ def up() -> None:
     server = None
     if not settings.storage.redis_url:
         # It starts while the rest is imported.
-        server = EmbeddedServer(settings.data, progress=lambda line: sys.stdout.write(line + "\n"))
+        server = EmbeddedServer(settings.data, progress=_tell)
         server.spawn()
     from bots.run import up as run_up
 
@@ -77,7 +77,7 @@ def models_get(
     from core.models.local_models import get_model
 
     settings = _settings()
-    asyncio.run(get_model(name, settings.local, settings.data, lambda line: sys.stdout.write(line + "\n")))
+    asyncio.run(get_model(name, settings.local, settings.data, _tell))
 
 
 @models_app.command("serve")
@@ -86,7 +86,7 @@ def models_serve() -> None:
     from core.models.local_server import serve
 
     settings = _settings()
-    asyncio.run(serve(settings.local, settings.data, lambda line: sys.stdout.write(line + "\n")))
+    asyncio.run(serve(settings.local, settings.data, _tell))
 
 
 def _settings() -> Settings:
@@ -96,6 +96,11 @@ def _settings() -> Settings:
     settings = load(FOLDER(), os.environ)
     telemetry.set_up(settings.log)
     return settings
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

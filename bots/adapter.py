@@ -93,7 +93,7 @@ class Outbound(Protocol):
         ...
 
     def mark(self, target: Target) -> str:
-        """A hint kept with a slot, which lets ``find`` look in the right place (Telegram: the highest message id seen)."""
+        """A hint kept with a slot, for ``find`` to look in the right place (Telegram: the highest message id seen)."""
         ...
 
     async def send(self, target: Target, page: Page, slot: Slot) -> str:
@@ -128,7 +128,7 @@ class Outbound(Protocol):
         ...
 
     async def fetch(self, conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
-        """The attachment's bytes; refuses (``OutboundFault.REFUSED``) more than ``limit`` bytes before or while reading."""
+        """The attachment's bytes; more than ``limit`` are refused (``OutboundFault.REFUSED``), before or in reading."""
         ...
 
 

@@ -83,7 +83,7 @@ class Jobs:
             running.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                while self._worker.running():
+                while self._worker.running():  # noqa: ASYNC110  the library has no event for it
                     await asyncio.sleep(0.01)
         # Its own kind of cancellation: it would lose a task's.
         self._scope.cancel()

@@ -308,9 +308,8 @@ def _check(settings: Settings) -> None:
     names = {model.name for model in settings.models}
     for model in settings.models:
         if model.provider not in providers:
-            raise SettingsError(
-                f"models.{model.name}.provider is wrong: found {model.provider!r}. Allowed: {', '.join(sorted(providers))}."
-            )
+            allowed = ", ".join(sorted(providers))
+            raise SettingsError(f"models.{model.name}.provider is wrong: found {model.provider!r}. Allowed: {allowed}.")
         for fallback in model.fallbacks:
             if fallback not in names:
                 raise SettingsError(

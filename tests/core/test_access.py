@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.access import Reading, decide_reading, decide_refusal
@@ -34,7 +36,7 @@ def test_bots_and_empty_messages_are_not_answered() -> None:
         ("", {"attachments": (SOUND,)}, "file_unsupported"),
     ],
 )
-def test_what_cannot_be_read_is_told(text: str, values: dict[str, object], key: str | None) -> None:
+def test_what_cannot_be_read_is_told(text: str, values: dict[str, Any], key: str | None) -> None:
     refusal = decide_refusal(message(text, **values), ChatSettings())
     assert (refusal.key if refusal else None) == key
     assert refusal is None or isinstance(refusal, Notice)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,11 +37,8 @@ class Village:
         return DiscordChat(self)
 
 
-Settle = Callable[..., AsyncIterator[Village]]
-
-
 @asynccontextmanager
-async def village(store: Store, url: str, folder: Path, **environment: str) -> AsyncIterator[Village]:
+async def village(store: Store, url: str, folder: Path, **environment: str) -> AsyncGenerator[Village]:
     """Starts all of it, and ends it in good order."""
     async with (
         TelegramServer() as telegram,

@@ -206,7 +206,7 @@ class DiscordChat:
         self.discord.press(message, command)
 
     def buttons(self) -> list[str]:
-        rows = [p.data.get("components") or [] for p in self.discord.by_bot(self.channel) if not p.deleted]
+        rows: list[Any] = [p.data.get("components") or [] for p in self.discord.by_bot(self.channel) if not p.deleted]
         return [button["custom_id"] for row in rows for line in row for button in line["components"]]
 
     @property

@@ -8,7 +8,7 @@ from tests.end_to_end.running import TelegramChat, town, until
 
 GREEDY = """
 [[models]]
-name = "SmolLM2-135M-Instruct"
+name = "smollm2-135m"
 provider = "local"
 window = 4096
 temperature = 0.0
@@ -29,5 +29,5 @@ async def test_a_real_model_answers_from_what_was_said_before(tmp_path: Path) ->
         chat.say("Repeat the secret word.")
         await until(lambda: len(chat.shown) == 2, "the second answer")
         assert "banana" in chat.shown[1].lower()
-        assert any("Built-in model: SmolLM2" in line and "parley models get" in line for line in place.parley.lines)
+        assert any("Built-in model: smollm2" in line and "parley models get" in line for line in place.parley.lines)
         assert await place.parley.stop() == 0

@@ -11,7 +11,7 @@ import pytest
 from core.storage.client import Store
 from core.texts import say
 from tests.end_to_end.conftest import Village, village
-from tests.end_to_end.running import Chat, DiscordChat, TelegramChat, until
+from tests.end_to_end.running import Chat, DiscordChat, until
 from tests.platforms.telegram_server import Fault as TelegramFault
 
 KINDS = ("telegram-private", "telegram-group", "discord")

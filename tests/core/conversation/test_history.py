@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
@@ -19,7 +20,7 @@ class Chat:
         self.mailbox = Mailbox(store, "w", max_waiting=10, keep_days=30)
         self.history = History(store, keep_days=30, max_messages=max_messages)
         self.window = window
-        self.answers = 1000
+        self.answers = 1_000_000
 
     async def ask(
         self, text: str, id: str = "", *, mode: Mode = Mode.ASK, answer: str = "", **values: Any
@@ -62,7 +63,7 @@ async def test_a_reply_to_an_older_answer_branches_there(store: Store) -> None:
     await chat.ask("a")
     await chat.ask("b")
     # Either page of the first answer stands for it.
-    for page in ("1002", "1003"):
+    for page in ("1000002", "1000003"):
         assert await chat.texts("c", reply_to=page) == ["a", "re:a", "c"]
     assert await chat.texts("d") == ["a", "re:a", "c", "re:c", "d"]
 
@@ -88,7 +89,7 @@ async def test_an_edited_question_is_answered_anew_in_place(store: Store) -> Non
     assert [node.said.text for node in path.nodes] == ["a", "re:a", "B!"]
     assert path.previous is not None
     assert path.previous.text == "re:b"
-    assert path.previous.pages == ("1004", "1005")
+    assert path.previous.pages == ("1000004", "1000005")
     # It is a new branch: the conversation goes on from the edit.
     assert await chat.texts("d") == ["a", "re:a", "B!", "re:B!", "d"]
 
@@ -101,7 +102,7 @@ async def test_regenerating_answers_the_same_question_in_the_same_messages(store
     assert path is not None
     assert [node.said.text for node in path.nodes] == ["a", "re:a", "b"]
     assert path.previous is not None
-    assert path.previous.pages == ("1004", "1005")
+    assert path.previous.pages == ("1000004", "1000005")
     assert await chat.texts("c") == ["a", "re:a", "b", "other", "c"]
 
 
@@ -119,7 +120,7 @@ async def test_a_deleted_question_is_gone_from_every_path_with_its_answer(store:
     await chat.ask("b")
     assert await chat.mailbox.forget(Deletion(conversation(), ("1",), "x")) == 1
     assert await chat.texts("c") == ["b", "re:b", "c"]
-    assert await chat.texts("d", reply_to="1002") == ["d"]
+    assert await chat.texts("d", reply_to="1000002") == ["d"]
     dump = str([await store.redis.hgetall(key) async for key in store.redis.scan_iter("*tree*")])
     assert "secret" not in dump
 
@@ -128,9 +129,9 @@ async def test_forgetting_an_answer_takes_its_question_along(store: Store) -> No
     chat = Chat(store)
     await chat.ask("secret")
     await chat.ask("b")
-    assert await chat.mailbox.forget(Deletion(conversation(), ("1003",), "x")) == 1
+    assert await chat.mailbox.forget(Deletion(conversation(), ("1000003",), "x")) == 1
     assert await chat.texts("c") == ["b", "re:b", "c"]
-    assert await chat.mailbox.forget(Deletion(conversation(), ("1003",), "x")) == 0
+    assert await chat.mailbox.forget(Deletion(conversation(), ("1000003",), "x")) == 0
 
 
 async def test_new_starts_afresh_and_replies_still_reach_back(store: Store) -> None:
@@ -138,7 +139,7 @@ async def test_new_starts_afresh_and_replies_still_reach_back(store: Store) -> N
     await chat.ask("a")
     await chat.history.start_afresh(conversation())
     assert await chat.texts("b") == ["b"]
-    assert await chat.texts("c", reply_to="1002") == ["a", "re:a", "c"]
+    assert await chat.texts("c", reply_to="1000002") == ["a", "re:a", "c"]
 
 
 async def test_the_cut_moves_in_steps_of_a_quarter(store: Store) -> None:
@@ -149,7 +150,7 @@ async def test_the_cut_moves_in_steps_of_a_quarter(store: Store) -> None:
         texts = await chat.texts(f"{number:02d} " + "x" * 20)
         assert sum(map(count_tokens, texts)) <= 400
         firsts.append(texts[0][:2])
-    changes = sum(a != b for a, b in zip(firsts, firsts[1:], strict=False))
+    changes = sum(a != b for a, b in itertools.pairwise(firsts))
     assert firsts[-1] > "40"
     assert 5 <= changes <= 15
 
@@ -178,6 +179,6 @@ async def test_conversations_see_nothing_of_each_other(store: Store) -> None:
     await chat.mailbox.post([other])
     turn = await chat.mailbox.take(conversation("200"))
     assert turn is not None
-    path = await chat.history.path(turn, Mode.ASK, Question.of(other), id=other.id, reply_to="1002", window=1000)
+    path = await chat.history.path(turn, Mode.ASK, Question.of(other), id=other.id, reply_to="1000002", window=1000)
     assert path is not None
     assert [node.said.text for node in path.nodes] == ["b"]
