@@ -16,7 +16,12 @@ from core.errors import ParleyError
 if TYPE_CHECKING:
     from core.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A self-hosted AI chat bot for communities.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A self-hosted AI chat bot for communities.",
+)
 models_app = typer.Typer(no_args_is_help=True, help="The built-in models.")
 app.add_typer(models_app, name="models")
 FOLDER = Path.cwd

@@ -16,8 +16,8 @@ import structlog
 
 from core import faults
 from core.access import decide_refusal
-from core.commands.chat import Room
-from core.commands.table import BY_NAME
+from core.commands.row import Room
+from core.commands.table import BY_NAME, COMMANDS
 from core.conversation import prompt, summary
 from core.conversation.history import History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Mailbox, Turn
@@ -104,7 +104,7 @@ class Engine:
         if row.run is None:
             parts: AsyncIterator[Part] = self._asked_by_command(turn, call)
         else:
-            parts = row.run(Room(call, turn, self._mailbox, self._history, self._catalog))
+            parts = row.run(Room(call, turn, self._mailbox, self._history, self._catalog, COMMANDS))
         async for part in parts:
             yield part
 

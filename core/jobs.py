@@ -58,10 +58,14 @@ class Jobs:
     async def start_if_any(self) -> None:
         """Starts the worker if jobs are waiting from an earlier run."""
         waiting, delayed = keys.job_queue(QUEUE)
-        pipe = self._store.redis.pipeline(transaction=False)
-        pipe.xlen(waiting)
-        pipe.zcard(delayed)
-        if any(await self._store.attempt(pipe.execute)):
+
+        async def count() -> list[int]:
+            pipe = self._store.redis.pipeline(transaction=False)
+            pipe.xlen(waiting)
+            pipe.zcard(delayed)
+            return await pipe.execute()
+
+        if any(await self._store.attempt(count)):
             await self._start()
 
     async def enqueue(self, name: str, id: str, argument: str) -> None:

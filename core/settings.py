@@ -64,6 +64,8 @@ class TelegramSettings(Section):
     """Root of the Bot API server."""
     webhook_url: HttpUrl = ""
     """Public https address that Telegram calls. Empty: long polling."""
+    webhook_host: str = "127.0.0.1"
+    """Local address of the webhook receiver. In a container: 0.0.0.0, behind a proxy that speaks https."""
     webhook_port: Port = 8443
     """Local port of the webhook receiver."""
     webhook_secret: SecretStr = SecretStr("")

@@ -101,7 +101,7 @@ class TelegramAdapter:
 
         settings = self._settings
         secret = settings.webhook_secret.get_secret_value()
-        async with webhook.serving(settings.webhook_port, secret, take):
+        async with webhook.serving(settings.webhook_port, secret, take, host=settings.webhook_host):
             fields = {"url": settings.webhook_url, "secret_token": secret, "allowed_updates": list(UPDATES)}
             await self._insist("setwebhook", fields)
             self._connected.set()

@@ -3,30 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
-from core.conversation.history import History
-from core.conversation.mailbox import Mailbox, Turn
-from core.message import CommandCall, Deletion
-from core.models.catalog import Catalog
+from core.commands.row import Room
+from core.message import Deletion
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.texts import say
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What a command sees of the world: its call and the conversation it is in."""
-
-    call: CommandCall
-    turn: Turn
-    mailbox: Mailbox
-    history: History
-    catalog: Catalog
-
-    @property
-    def language(self) -> str:
-        return self.call.author.language
-
 
 DONE = Finished(Ending.COMPLETE)
 
@@ -78,11 +59,9 @@ async def start(room: Room) -> AsyncIterator[Part]:
 
 
 async def help(room: Room) -> AsyncIterator[Part]:
-    from core.commands.table import COMMANDS
-
     chinese = room.language.lower().startswith("zh")
     lines: Sequence[str] = [
-        f"- `/{row.name}` {row.summary_zh if chinese else row.summary}" for row in COMMANDS if row.listed
+        f"- `/{row.name}` {row.summary_zh if chinese else row.summary}" for row in room.rows if row.listed
     ]
     yield TextDelta("\n".join((say("help_head", room.language), "", *lines)))
     yield DONE

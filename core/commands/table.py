@@ -3,45 +3,8 @@ all made from these rows."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from core.commands import chat
-from core.parts import Part
-
-if TYPE_CHECKING:
-    from core.commands.chat import Room
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A typed value that a command takes; every option is text so far."""
-
-    name: str
-    summary: str
-    summary_zh: str
-    required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A row. ``run`` yields what is answered; it ends with Finished like every answer."""
-
-    name: str
-    group: str
-    summary: str
-    summary_zh: str
-    run: Callable[[Room], AsyncIterator[Part]] | None = None
-    """None: the engine answers it as a question."""
-    option: Option | None = None
-    private: bool = False
-    """The answer is shown to the asker alone, where the platform can."""
-    listed: bool = True
-    """Shown in menus; buttons and platform habits (/start) are not."""
-    urgent: bool = False
-    """Acts at once, without waiting for the turns before it."""
-
+from core.commands.row import Command, Option
 
 COMMANDS: tuple[Command, ...] = (
     Command(

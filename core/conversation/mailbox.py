@@ -10,7 +10,7 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -19,7 +19,7 @@ from core import faults
 from core.errors import LeaseLost
 from core.message import CommandCall, ConversationKey, Deletion, Message, from_json, to_json
 from core.models.chat import ChatRequest
-from core.parts import Ending, Usage
+from core.parts import Ending, Finished, Usage
 from core.storage import keys as storage_keys
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
@@ -53,7 +53,8 @@ class Turn:
     """Page number and mark of a message that may have been created, unconfirmed."""
     text: str = ""
     """The whole answer, when it was recorded before it was shown."""
-    ending: Ending | None = None
+    finished: Finished | None = None
+    """How the answer recorded in ``text`` ended, and what it took."""
     question: str = ""
     """Id of the question in the tree; empty while there is none, and for commands."""
     asked: ChatRequest | None = None
@@ -78,6 +79,15 @@ class Turn:
         """Raises LeaseLost when another worker may have taken over."""
         if time.monotonic() > self.lease_ends:
             raise LeaseLost(f"the lease of {self.id} has run out")
+
+
+class _Sent:
+    """When a script was sent, the last time if it took several: a lease counts from then at the latest."""
+
+    at = 0.0
+
+    def __call__(self) -> None:
+        self.at = time.monotonic()
 
 
 class Mailbox:
@@ -108,11 +118,14 @@ class Mailbox:
     async def take(self, conversation: ConversationKey) -> Turn | None:
         """The open or next turn with the lease; None when there is none or another worker has it."""
         keys = ConversationKeys.of(conversation)
-        began = time.monotonic()
+        sent = _Sent()
         reply = await self._store.run(
-            "take", conversation_keys(keys), (keys.name, self._worker, int(LEASE_SECONDS * 1000))
+            "take",
+            conversation_keys(keys),
+            (keys.name, self._worker, int(LEASE_SECONDS * 1000), self._keep_seconds),
+            sent,
         )
-        return _turn(conversation, reply, began)
+        return _turn(conversation, reply, sent.at)
 
     async def renew(self, turns: Sequence[Turn]) -> None:
         """Keeps the leases, in one round trip, and hears of interruptions. A lost lease interrupts its turn."""
@@ -122,13 +135,13 @@ class Mailbox:
         for turn in turns:
             keys = ConversationKeys.of(turn.conversation)
             calls.append((conversation_keys(keys), (keys.name, turn.fence, int(LEASE_SECONDS * 1000))))
-        began = time.monotonic()
-        for turn, reply in zip(turns, await self._store.run_many("renew", calls), strict=True):
-            if isinstance(reply, Exception):
+        sent = _Sent()
+        for turn, reply in zip(turns, await self._store.run_many("renew", calls, sent), strict=True):
+            if isinstance(reply, LeaseLost):
                 turn.lease_ends = 0.0
                 turn.interrupt("stale")
                 continue
-            turn.lease_ends = began + LEASE_SECONDS
+            turn.lease_ends = sent.at + LEASE_SECONDS
             if reply:
                 turn.interrupt(str(reply))
 
@@ -137,10 +150,10 @@ class Mailbox:
         keys = ConversationKeys.of(turn.conversation)
         await self._store.run("release", conversation_keys(keys), (keys.name, turn.fence))
 
-    async def stop(self, call: CommandCall) -> bool:
-        """Asks the open turn to end, wherever it runs; False when there is none."""
+    async def stop(self, call: CommandCall) -> str:
+        """Asks the open turn to end, wherever it runs; its number, or empty when there is none."""
         keys = ConversationKeys.of(call.conversation)
-        return bool(await self._store.run("interrupt", conversation_keys(keys), (Ending.STOPPED, call.id)))
+        return str(await self._store.run("interrupt", conversation_keys(keys), (Ending.STOPPED, call.id)))
 
     async def has_stopped(self, call: CommandCall) -> bool:
         """Whether this call ended a turn."""
@@ -148,20 +161,24 @@ class Mailbox:
         return await self._store.attempt(lambda: self._store.redis.hget(keys.state, "stopped")) == call.id
 
     async def forget(self, deletion: Deletion) -> int:
-        """Removes messages and their answers for good; how many were known."""
+        """Removes messages, their answers and their pictures for good; how many messages were known."""
         keys = ConversationKeys.of(deletion.conversation)
-        return int(await self._store.run("forget", conversation_keys(keys), deletion.ids))
+        known, *pictures = await self._store.run("forget", conversation_keys(keys), deletion.ids)
+        if pictures:
+            blobs = [keys.blob(digest) for digest in pictures]
+            await self._store.attempt(lambda: self._store.redis.delete(*blobs))
+        return int(known)
 
     async def about_to_create(
-        self, turn: Turn, page: int, mark: str, text: str = "", ending: Ending | None = None
+        self, turn: Turn, page: int, mark: str, text: str = "", finished: Finished | None = None
     ) -> None:
         """Records the slot of a message before it is created, with the whole answer when that is known."""
         turn.check_lease()
         turn.slot = (page, mark)
         fields = ["slot", f"{page}|{mark}"]
-        if text:
-            turn.text, turn.ending = text, ending
-            fields += ["text", text, "ending", str(ending or "")]
+        if text and finished is not None:
+            turn.text, turn.finished = text, finished
+            fields += ["text", text, "ending", finished.ending, "usage", payload(asdict(finished.usage))]
         await self._note(turn, fields)
         faults.reached("slotted")
 
@@ -182,7 +199,7 @@ class Mailbox:
         """
         keys = ConversationKeys.of(turn.conversation)
         day = datetime.now(UTC).strftime("%Y-%m-%d")
-        began = time.monotonic()
+        sent = _Sent()
         pages = [turn.pages[number] for number in sorted(turn.pages)]
         reply = await self._store.run(
             "finish",
@@ -205,9 +222,10 @@ class Mailbox:
                 storage_keys.USAGE_SECONDS,
                 *pages,
             ),
+            sent,
         )
         faults.reached("finished")
-        return _turn(turn.conversation, reply, began)
+        return _turn(turn.conversation, reply, sent.at)
 
     async def waiting(self, *, own: bool = False) -> list[ConversationKey]:
         """Conversations with work that nobody holds; with ``own`` all with work, to try at the start."""
@@ -238,13 +256,14 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
         model=model,
         pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
         text=record.get("text", ""),
+        question=record.get("question", ""),
         lease_ends=began + LEASE_SECONDS,
     )
     if slot := record.get("slot"):
         number, _, mark = slot.partition("|")
         turn.slot = (int(number), mark)
-    if ending := record.get("ending"):
-        turn.ending = Ending(ending)
+    if turn.text:
+        turn.finished = Finished(Ending(record["ending"]), Usage(**json.loads(record["usage"])))
     if reason := record.get("interrupt"):
         turn.interrupt(reason)
     return turn

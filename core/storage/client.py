@@ -100,17 +100,22 @@ class Store:
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
             except ResponseError as error:
-                if str(error).startswith("STALE"):
+                if _is_stale(error):
                     raise LeaseLost(str(error)) from None
                 raise StorageError(f"Redis refused: {error}") from error
             except RedisError as error:
                 raise StorageError(f"Redis: {error}") from error
 
-    async def run(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
-        """One script, one round trip. Raises LeaseLost for a stale fencing token, StorageError."""
+    async def run(
+        self, name: str, keys: Sequence[str], args: Sequence[str | int | float], sent: Callable[[], None] | None = None
+    ) -> Any:
+        """One script, one round trip; ``sent`` is told of every try. Raises LeaseLost for a stale fencing token,
+        StorageError."""
         text, digest = _script(name)
 
         async def work() -> Any:
+            if sent is not None:
+                sent()
             try:
                 return await self.redis.evalsha(digest, len(keys), *keys, *args)
             except NoScriptError:
@@ -119,17 +124,25 @@ class Store:
         return await self.attempt(work)
 
     async def run_many(
-        self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int | float]]]
+        self,
+        name: str,
+        calls: Sequence[tuple[Sequence[str], Sequence[str | int | float]]],
+        sent: Callable[[], None] | None = None,
     ) -> list[Any]:
-        """The same script many times in one round trip; a refusal comes back as its exception in the list."""
+        """The same script many times in one round trip; a stale fencing token comes back as LeaseLost in the list.
+
+        Raises StorageError when the server refuses any of them for another reason.
+        """
         if len(calls) == 1:
             try:
-                return [await self.run(name, *calls[0])]
+                return [await self.run(name, *calls[0], sent)]
             except LeaseLost as error:
                 return [error]
         text, digest = _script(name)
 
         async def work() -> list[Any]:
+            if sent is not None:
+                sent()
             pipe = self.redis.pipeline(transaction=False)
             for keys, args in calls:
                 pipe.evalsha(digest, len(keys), *keys, *args)
@@ -138,13 +151,15 @@ class Store:
                 await self.redis.script_load(text)
                 return await work()
             for reply in replies:
-                if isinstance(reply, AWAY):
+                if isinstance(reply, Exception) and not _is_stale(reply):
                     raise reply
-            return [
-                LeaseLost(str(r)) if isinstance(r, ResponseError) and str(r).startswith("STALE") else r for r in replies
-            ]
+            return [LeaseLost(str(reply)) if isinstance(reply, Exception) else reply for reply in replies]
 
         return await self.attempt(work)
+
+
+def _is_stale(error: Exception) -> bool:
+    return isinstance(error, ResponseError) and str(error).startswith("STALE")
 
 
 def conversation_keys(keys: ConversationKeys, seen: str = "", usage: str = "") -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from core.errors import StorageError
 from core.message import ConversationKey, Platform
 from core.storage import keys
 from core.storage.client import Store
@@ -27,10 +28,13 @@ class SharedBreakers:
         return {provider: float(until) for provider, until in raw.items()}
 
     async def store(self, provider: str, open_until: float) -> None:
-        pipe = self._store.redis.pipeline(transaction=False)
-        pipe.hset(keys.breaker(), provider, str(open_until))
-        pipe.expire(keys.breaker(), BREAKER_SECONDS)
-        await self._store.attempt(pipe.execute, 2.0)
+        async def work() -> None:
+            pipe = self._store.redis.pipeline(transaction=False)
+            pipe.hset(keys.breaker(), provider, str(open_until))
+            pipe.expire(keys.breaker(), BREAKER_SECONDS)
+            await pipe.execute()
+
+        await self._store.attempt(work, 2.0)
 
 
 class SharedPermits:
@@ -77,16 +81,28 @@ class Places:
             await self.flush()
 
     async def flush(self) -> None:
-        """Writes what was seen since the last time. What a crash loses of it is only looked at twice."""
+        """Writes what was seen since the last time. What a crash loses of it is only looked at twice.
+
+        Raises StorageError: the next time then writes it.
+        """
         fresh, self._fresh = self._fresh, {}
-        for platform in {conversation.platform for conversation in fresh}:
-            last = {str(c): message_id for c, message_id in fresh.items() if c.platform is platform}
+        try:
+            for platform in {conversation.platform for conversation in fresh}:
+                await self._write(platform, {str(c): id for c, id in fresh.items() if c.platform is platform})
+        except StorageError:
+            self._fresh = {**fresh, **self._fresh}
+            raise
+
+    async def _write(self, platform: Platform, last: dict[str, str]) -> None:
+        async def work() -> None:
             pipe = self._store.redis.pipeline(transaction=False)
             pipe.hset(keys.last_seen(platform), mapping=last)
             pipe.zadd(keys.places(platform), dict.fromkeys(last, time.time()))
             pipe.expire(keys.last_seen(platform), MEMORY_SECONDS)
             pipe.expire(keys.places(platform), MEMORY_SECONDS)
-            await self._store.attempt(pipe.execute)
+            await pipe.execute()
+
+        await self._store.attempt(work)
 
     async def recent(self, platform: Platform) -> list[tuple[ConversationKey, str]]:
         """Conversations and their last message ids, the liveliest first."""

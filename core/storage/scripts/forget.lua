@@ -1,7 +1,10 @@
 -- Removes messages from the tree, the mailbox and the open turn for good; a question takes its answer along, an answer
--- its question. ARGV: message ids. Answers how many of them were known.
-local known = 0
+-- its question. ARGV: message ids. Answers how many of them were known, and the digests of their pictures.
+local known, pictures = 0, {}
 local function blank(node)
+  if node.kind == 'q' then
+    for _, digest in ipairs(cjson.decode(node.payload)['images'] or {}) do table.insert(pictures, digest) end
+  end
   redis.call('HDEL', TREE, '~' .. node.id, '@' .. node.id)
   write_node(node.id, node.parent, node.before, node.tokens, 'x', '')
 end
@@ -19,15 +22,24 @@ for _, id in ipairs(ARGV) do
     if node.kind == 'a' then blank(node) end
   end
 end
--- Summaries may have been made of what is to be forgotten.
+-- A question that quotes what is forgotten loses the quote.
+local function unquote(id)
+  local node = read_node(id)
+  if not (node and node.kind == 'q' and string.find(node.payload, '"quote":', 1, true)) then return end
+  local question = cjson.decode(node.payload)
+  local quoted = question['quote'] and read_node(question['quote']['message_id'])
+  if quoted and quoted.kind == 'x' then
+    question['quote'] = nil
+    write_node(id, node.parent, node.before, node.tokens, 'q', cjson.encode(question))
+  end
+end
 if known > 0 then
   redis.call('HINCRBY', STATE, 'forgettings', 1)
-  local cursor = '0'
-  repeat
-    local page = redis.call('HSCAN', TREE, cursor, 'MATCH', '~*', 'COUNT', 1000)
-    cursor = page[1]
-    for i = 1, #page[2], 2 do redis.call('HDEL', TREE, page[2][i]) end
-  until cursor == '0'
+  for _, field in ipairs(redis.call('HKEYS', TREE)) do
+    local mark = string.sub(field, 1, 1)
+    -- Summaries may have been made of what is to be forgotten.
+    if mark == '~' then redis.call('HDEL', TREE, field) elseif mark ~= '@' then unquote(field) end
+  end
 end
 for _, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do
   if string.sub(waiting, 1, 1) ~= '!' then
@@ -46,4 +58,4 @@ if open and string.sub(open, 1, 1) ~= '!' then
     known = known + 1
   end
 end
-return known
+return { known, unpack(pictures) }

@@ -38,6 +38,7 @@ else
   end
 end
 redis.call('HSET', STATE, 'newest', question.id)
+redis.call('HSET', TURN, 'question', question.id)
 redis.call('EXPIRE', TREE, seconds)
 redis.call('EXPIRE', ORDER, seconds)
 redis.call('EXPIRE', STATE, seconds)

@@ -13,10 +13,12 @@ if edited ~= '' then
       end
     end
   end
-  -- Being answered: that answer is given up, and the edit comes next.
+  -- Being answered: that answer is given up, and the edit comes next, however many wait.
   local open = redis.call('HGET', TURN, 'entry')
   if open and string.sub(open, 1, 1) ~= '!' and cjson.decode(open)['id'] == edited then
     redis.call('HSET', TURN, 'interrupt', 'superseded')
+    redis.call('LPUSH', BOX, entry)
+    return 'accepted'
   end
 end
 
