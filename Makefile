@@ -41,7 +41,7 @@ lint:  ## Format, lint, types and import contracts
 	$(call environment,test)
 	@.venv/bin/ruff format --check --quiet . || { echo "Run: .venv/bin/ruff format ." >&2; exit 1; }
 	@.venv/bin/ruff check --quiet .
-	@.venv/bin/pyright --warnings
+	@.venv/bin/pyright --warnings --project pyproject.toml
 	@.venv/bin/lint-imports
 	@.venv/bin/python docs/generate.py --check
 

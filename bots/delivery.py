@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any, Protocol, TypeVar
 
 import structlog
 
 from bots.adapter import Button, Capabilities, Outbound, Page, Slot, Target
+from bots.growing import GrowingAnswer
 from bots.pacing import Kind, Pacer
 from bots.splitting import Pages, split
 from core import faults
@@ -21,7 +22,7 @@ from core.commands.table import BY_NAME
 from core.conversation.mailbox import Turn
 from core.errors import OutboundError, OutboundFault
 from core.message import CommandCall, Platform
-from core.parts import Ending, Finished, Media, Notice, Part, TextDelta, Usage
+from core.parts import Ending, Finished, Media, Part
 from core.tasks import end
 from core.texts import say
 from core.worker import Delivered
@@ -33,38 +34,22 @@ TYPING_AFTER_SECONDS = 0.6
 """A quick model needs no typing signal: it would only cost a call."""
 SECOND_SHOW = 0.5
 """The second show comes after this part of the interval: the first one holds hardly a word."""
-RETRY_SECONDS = (0.3, 0.7, 1.5, 3.0, 6.0, 10.0, 15.0, 20.0, 30.0, 30.0)
+RETRY_SECONDS = (0.3, 0.7, 1.5, 3.0, 6.0, 10.0, 15.0, 20.0, 30.0)
+"""Pauses after a call that failed; the last one for all that follow."""
+MAX_FAILURES = 120
+"""Of one call: a platform that is down for less than an hour costs no answer."""
 RESENT = 1000
 """Added to a slot's number when its message was deleted and has to be created anew."""
-SHOWN_ENDINGS = {Ending.LENGTH, Ending.FILTERED, Ending.BROKEN, Ending.EMPTY, Ending.FAILED, Ending.STOPPED}
 
 
 class Journal(Protocol):
     """Where created messages are recorded, before and after."""
 
     async def about_to_create(
-        self, turn: Turn, page: int, mark: str, text: str = "", ending: Ending | None = None
+        self, turn: Turn, page: int, mark: str, text: str = "", finished: Finished | None = None
     ) -> None: ...
 
     async def created(self, turn: Turn, page: int, message_id: str) -> None: ...
-
-
-@dataclass(slots=True)
-class _Answer:
-    """What has been read of the answer so far."""
-
-    pieces: list[str] = field(default_factory=list[str])
-    notices: list[str] = field(default_factory=list[str])
-    media: list[Media] = field(default_factory=list[Media])
-    finished: Finished | None = None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def text(self) -> str:
-        if len(self.pieces) > 1:
-            self.pieces = ["".join(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
 
 
 class Delivery:
@@ -101,6 +86,7 @@ def target_of(turn: Turn) -> Target:
             "",
             incoming.reply_token,
             ephemeral=row is not None and row.private,
+            asked=incoming.id,
         )
     return Target(turn.conversation, incoming.private, incoming.id, asked=incoming.id)
 
@@ -119,7 +105,7 @@ class _Show:
         self._chat = turn.conversation.chat
         self._group = not self._target.private
         self._language = turn.incoming.author.language
-        self._answer = _Answer()
+        self._answer = GrowingAnswer(turn)
         self._pages = Pages(self._able.max_text, self._measure)
         self._shown: dict[int, Page] = {}
         """What each page looks like by now."""
@@ -129,80 +115,47 @@ class _Show:
         self._permitted = False
         """A permit was drawn and not used yet."""
 
-    # ---- reading
-
     async def deliver(self, parts: AsyncGenerator[Part]) -> Delivered:
-        """Returns when everything is shown. Raises LeaseLost."""
-        reader = asyncio.create_task(self._read(self._recorded() if self._turn.text else parts))
+        """Returns when everything is shown, or the platform takes no more. Raises LeaseLost, StorageError."""
+        reader = asyncio.create_task(self._answer.read(parts))
         try:
-            gone = not await self._show()
+            await self._show()
         finally:
             await end([reader])
+        if self._answer.failure is not None:
+            raise self._answer.failure
         finished = self._answer.finished or Finished(Ending.BROKEN)
-        if gone:
-            log.info("chat is closed to us", turn=self._turn.id)
         return Delivered(self._answer.text, finished.ending, finished.usage)
-
-    async def _recorded(self) -> AsyncGenerator[Part]:
-        """An answer that a dead worker had whole: it is only shown."""
-        yield TextDelta(self._turn.text)
-        yield Finished(self._turn.ending or Ending.COMPLETE)
-
-    async def _read(self, parts: AsyncGenerator[Part]) -> None:
-        """Takes the parts in, until the end or an interruption."""
-        answer = self._answer
-        interrupted = asyncio.create_task(self._turn.interrupted.wait())
-        consuming = asyncio.create_task(self._consume(parts))
-        try:
-            await asyncio.wait((interrupted, consuming), return_when=asyncio.FIRST_COMPLETED)
-            if consuming.done() and (error := consuming.exception()):
-                log.error("answer broke off", turn=self._turn.id, cause=repr(error), exc_info=error)
-            if answer.finished is None:
-                reason = self._turn.reason
-                ending = (
-                    Ending.BROKEN if not reason else Ending.STOPPED if reason == Ending.STOPPED else Ending.SUPERSEDED
-                )
-                answer.finished = Finished(ending, Usage())
-        finally:
-            await end((interrupted, consuming))
-            await parts.aclose()
-            answer.changed.set()
-            answer.ended.set()
-
-    async def _consume(self, parts: AsyncGenerator[Part]) -> None:
-        answer = self._answer
-        async for part in parts:
-            if isinstance(part, TextDelta):
-                answer.pieces.append(part.text)
-                answer.changed.set()
-            elif isinstance(part, Notice):
-                answer.notices.append(say(part.key, self._language, **part.values))
-            elif isinstance(part, Media):
-                answer.media.append(part)
-            else:
-                answer.finished = part
-                return
 
     # ---- showing
 
-    async def _show(self) -> bool:
-        """Follows the answer to its end; False when the chat is closed to us."""
+    async def _show(self) -> None:
+        """Shows the answer to its end; what the platform does not take is at least told of."""
+        try:
+            try:
+                await self._follow()
+            except OutboundError as error:
+                if error.fault is not OutboundFault.REFUSED:
+                    raise
+                log.error("answer refused by the platform", turn=self._turn.id, cause=error.detail)
+                await self._must_show(max(self._turn.pages, default=-1) + 1, self._page(self._say("refused")))
+        except OutboundError as error:
+            if error.fault is OutboundFault.FORBIDDEN:
+                log.info("chat is closed to us", turn=self._turn.id)
+            else:
+                log.error("answer not delivered", turn=self._turn.id, cause=error.detail)
+
+    async def _follow(self) -> None:
         interval = self._able.group_edit_interval if self._group else self._able.edit_interval
         shows = 0
-        try:
-            await self._recover_slot()
-            await self._wait_for_text()
-            while self._answer.finished is None:
-                if self._answer.text.strip():
-                    await self._show_running()
-                    shows += 1
-                await self._pause(interval * (SECOND_SHOW if shows == 1 else 1.0))
-            await self._show_final()
-        except OutboundError as error:
-            if error.fault is not OutboundFault.FORBIDDEN:
-                log.error("answer not delivered", turn=self._turn.id, cause=error.detail)
-            return False
-        return True
+        await self._recover_slot()
+        await self._wait_for_text()
+        while self._answer.finished is None:
+            if self._answer.text.strip():
+                await self._show_running()
+                shows += 1
+            await self._pause(interval * (SECOND_SHOW if shows == 1 else 1.0))
+        await self._show_final()
 
     async def _wait_for_text(self) -> None:
         """Until there is text or an end. Shows typing while that takes long."""
@@ -251,39 +204,32 @@ class _Show:
         assert finished is not None
         if finished.ending is Ending.SUPERSEDED:
             return
-        markdown, buttons = self._final_markdown(finished.ending)
-        pages = self._pages.update(markdown)
+        pages = self._pages.update(answer.whole(finished.ending))
+        if not (pages or answer.media):
+            pages = [self._say("empty")]  # it was nothing but marks
         rest = len(pages) > self._max_pages
         shown = [self._page(text) for text in pages[: self._max_pages]]
         if shown:
-            shown[-1] = replace(shown[-1], buttons=buttons)
+            shown[-1] = replace(shown[-1], buttons=self._buttons(finished.ending))
         if self._able.endings:
             shown = [replace(page, ending=str(finished.ending)) for page in shown]
         for number, page in enumerate(shown):
             await self._must_show(number, page)
         for number in [n for n in self._turn.pages if n >= len(shown)]:
             # An earlier form of the answer was longer.
-            await self._quietly(self._outbound.delete(self._target, self._turn.pages.pop(number)))
+            await self._remove(self._turn.pages.pop(number))
         if rest and self._able.max_file:
-            caption = self._page(say("as_file", self._language))
+            # What is said about the end stood behind what the pages hold.
+            caption = self._page("\n".join((self._say("as_file"), *answer.all_notices(finished.ending))))
             await self._attach(len(shown), Media("answer.md", "text/markdown", answer.text.encode()), caption)
             shown.append(caption)
         for offset, media in enumerate(answer.media):
             await self._attach(len(shown) + offset, media, self._page(""))
 
-    def _final_markdown(self, ending: Ending) -> tuple[str, tuple[Button, ...]]:
-        answer = self._answer
-        notices = list(answer.notices)
-        if ending in SHOWN_ENDINGS and not (ending is Ending.FAILED and notices):
-            notices.append(say(str(ending), self._language))
-        text = answer.text.rstrip()
-        said = "\n".join(f"*{line}*" if text else line for line in notices)
-        buttons: tuple[Button, ...] = ()
-        if ending is Ending.LENGTH and self._able.buttons:
-            buttons = (Button("Continue ▸" if not self._language.startswith("zh") else "继续 ▸", "continue"),)
-        if not (text or said or answer.media):
-            said = say("empty", self._language)
-        return "\n\n".join(filter(None, (_closed(text) if said else text, said))), buttons
+    def _buttons(self, ending: Ending) -> tuple[Button, ...]:
+        if ending is not Ending.LENGTH or not self._able.buttons:
+            return ()
+        return (Button("Continue ▸" if not self._language.startswith("zh") else "继续 ▸", "continue"),)
 
     # ---- one message
 
@@ -336,13 +282,10 @@ class _Show:
         slot = Slot(self._turn.id, number + self._resent.get(number, 0), self._outbound.mark(self._target))
         whole = answer.finished is not None and not answer.notices and not answer.media
         text = answer.text if whole and number == 0 else ""
-        ending = answer.finished.ending if answer.finished is not None else None
-        await self._journal.about_to_create(self._turn, number, slot.after, text, ending)
+        await self._journal.about_to_create(self._turn, number, slot.after, text, answer.finished)
         return slot
 
     async def _attach(self, number: int, media: Media, caption: Page) -> None:
-        if number in self._turn.pages:
-            return
         name = PurePath(media.name).name
         slot = await self._record_slot(number)
         message_id = await self._insist(
@@ -351,6 +294,10 @@ class _Show:
             lambda: self._found(caption, slot),
         )
         await self._journal.created(self._turn, number, message_id)
+
+    async def _remove(self, message_id: str) -> None:
+        """Takes back a page that is too many. One that cannot be deleted, because it is too old, stays."""
+        await self._quietly(self._insist(Kind.FINAL_EDIT, lambda: self._outbound.delete(self._target, message_id)))
 
     async def _recover_slot(self) -> None:
         """A dead worker may have created a message without recording it: looks for it, so that none is doubled."""
@@ -366,9 +313,18 @@ class _Show:
             log.info("found a message that was not recorded", turn=turn.id, page=number)
 
     async def _found(self, page: Page, slot: Slot) -> str | None:
-        """Looks for a message that may have been created. An edit's budget is what looking costs."""
+        """Looks for a message that may have been created. An edit's budget is what looking costs.
+
+        Where the bot may write but not look, the answer is worth more than the certainty that none is doubled.
+        """
         known = list(self._turn.pages.values())
-        return await self._insist(Kind.FINAL_EDIT, lambda: self._outbound.find(self._target, page, slot, known))
+        try:
+            return await self._insist(Kind.FINAL_EDIT, lambda: self._outbound.find(self._target, page, slot, known))
+        except OutboundError as error:
+            if error.fault is OutboundFault.TRANSIENT:
+                raise
+            log.warning("not allowed to look for a message", turn=self._turn.id, cause=error.detail)
+            return None
 
     async def _insist(
         self,
@@ -393,10 +349,10 @@ class _Show:
                 if error.fault is OutboundFault.RATE_LIMITED:
                     self._pacer.refused(self._chat, error.retry_after, error.everywhere)
                     continue
-                if error.fault is not OutboundFault.TRANSIENT or failures == len(RETRY_SECONDS):
+                if error.fault is not OutboundFault.TRANSIENT or failures == MAX_FAILURES:
                     raise
                 log.warning("platform call failed", turn=self._turn.id, cause=error.detail)
-            await asyncio.sleep(RETRY_SECONDS[failures])
+            await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
             failures += 1
             if doubt is not None and not self._able.idempotent_sends and (done := await doubt()) is not None:
                 return done
@@ -415,6 +371,9 @@ class _Show:
 
     # ---- forms
 
+    def _say(self, key: str) -> str:
+        return say(key, self._language)
+
     def _page(self, markdown: str) -> Page:
         page = self._formatted.get(markdown)
         if page is None:
@@ -425,9 +384,3 @@ class _Show:
 
     def _measure(self, markdown: str) -> int:
         return self._page(markdown).length
-
-
-def _closed(text: str) -> str:
-    """A text after which a notice can stand: an open code block is closed."""
-    fences = [line.strip()[:3] for line in text.splitlines() if line.lstrip()[:3] in ("```", "~~~")]
-    return f"{text}\n{fences[-1]}" if len(fences) % 2 else text

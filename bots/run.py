@@ -9,12 +9,15 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from bots.delivery import Delivery
 from bots.platforms import PLATFORMS, Connection, Shared
@@ -22,7 +25,7 @@ from core.conversation.history import History
 from core.conversation.mailbox import Mailbox
 from core.conversation.summary import JOB, summarise
 from core.engine import Engine
-from core.errors import ParleyError, StorageError
+from core.errors import ParleyError, SettingsError, StorageError
 from core.inbox import Inbox
 from core.instance import Instance
 from core.jobs import Jobs
@@ -43,6 +46,10 @@ log = structlog.get_logger()
 GRACE_SECONDS = 10.0
 """How long answers in flight may go on after the signal to stop; what is left then is handed over."""
 FLUSH_SECONDS = 2.0
+REACH_SECONDS = 10.0
+"""How long a start waits for the server of REDIS_URL."""
+CONNECT_SECONDS = 8.0
+"""After so long the web chat's link is shown, though another platform is not connected yet."""
 
 
 async def up(settings: Settings, server: EmbeddedServer | None) -> None:
@@ -61,7 +68,32 @@ async def up(settings: Settings, server: EmbeddedServer | None) -> None:
             url = await server.ready()
         else:
             url = settings.storage.redis_url
+            await _reach(url, stop)
         await serve(settings, url, stack, stop)
+
+
+async def _reach(url: str, stop: asyncio.Event) -> None:
+    """Waits for the server of REDIS_URL, which may be starting as well. Raises SettingsError."""
+    place = urlsplit(url).hostname or urlsplit(url).path
+    deadline = asyncio.get_running_loop().time() + REACH_SECONDS
+    waiting = False
+    async with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as redis:  # pyright: ignore[reportUnknownMemberType]
+        while not stop.is_set():
+            try:
+                await redis.ping()  # pyright: ignore[reportUnknownMemberType]
+                return
+            except (AuthenticationError, ResponseError) as error:
+                raise SettingsError(f"REDIS_URL is wrong: {place} lets us not in ({error}).") from None
+            except (RedisError, OSError, ValueError) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise SettingsError(
+                        f"REDIS_URL is wrong: no Redis or Valkey answers at {place} ({type(error).__name__})."
+                        " Start it, correct the address, or leave REDIS_URL out to use the embedded server."
+                    ) from None
+            if not waiting:
+                waiting = True
+                _tell(f"Waiting for the Redis or Valkey at {place}")
+            await asyncio.sleep(0.3)
 
 
 async def serve(
@@ -101,9 +133,9 @@ async def serve(
     tasks.start(worker.renew(), "leases")
     tasks.start(breaker.run(SharedBreakers(store)), "breakers")
     tasks.start(_flush(places), "places")
-    starting = asyncio.create_task(jobs.start_if_any())
+    starting = asyncio.create_task(_start_jobs(jobs))
     local = _start_local(settings, catalog, stack)
-    readying = asyncio.create_task(_announce(connections, local, ready or asyncio.Event()))
+    readying = asyncio.create_task(_announce(connections, catalog, local, ready or asyncio.Event()))
     try:
         await stop.wait()
     finally:
@@ -149,6 +181,14 @@ class _Tasks:
         self._stop.set()
 
 
+async def _start_jobs(jobs: Jobs) -> None:
+    """What an earlier run left. Should that fail, the next job starts them."""
+    try:
+        await jobs.start_if_any()
+    except Exception as error:
+        log.warning("jobs not started", cause=repr(error))
+
+
 async def _flush(places: Places) -> None:
     while True:
         await asyncio.sleep(FLUSH_SECONDS)
@@ -184,10 +224,12 @@ def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) ->
     async def start() -> str:
         try:
             model = await server.start()
-        except ParleyError as error:
-            log.error("no built-in model", cause=str(error))
+        except Exception as error:
+            # Whatever it is, the platforms and the hosted models go on without it.
+            expected = isinstance(error, ParleyError)
+            log.error("no built-in model", cause=str(error), exc_info=not expected)
             catalog.expect_local(False)
-            return str(error)
+            return str(error) if expected else "The built-in model could not be started: the log says why."
         if model is None:
             return ""
         changed(model)
@@ -196,19 +238,46 @@ def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) ->
     return asyncio.create_task(start(), name="local model")
 
 
-async def _announce(connections: dict[Platform, Connection], local: asyncio.Task[str], ready: asyncio.Event) -> None:
+async def _announce(
+    connections: dict[Platform, Connection], catalog: Catalog, local: asyncio.Task[str], ready: asyncio.Event
+) -> None:
     """One line when every platform is connected, and at the end where to go."""
-    await asyncio.gather(*(connection.adapter.ready() for connection in connections.values()))
-    ready.set()
-    log.info("ready", platforms=[str(platform) for platform in connections])
+    connecting = {asyncio.create_task(c.adapter.ready()): platform for platform, c in connections.items()}
+    try:
+        late = set[asyncio.Task[None]]()
+        if connecting:
+            _, late = await asyncio.wait(connecting, timeout=CONNECT_SECONDS)
+        if late:
+            names = _names(connecting[task] for task in late)
+            _tell(f"Still connecting to {names}.")
+            there = {connecting[task]: connections[connecting[task]] for task in connecting if task not in late}
+            await _tell_where(there, "Meanwhile")
+            await asyncio.wait(late)
+        ready.set()
+        log.info("ready", platforms=[str(platform) for platform in connections])
+    finally:
+        await end(connecting)
     if source := await local:
         _tell(source)
+    if not catalog.models:
+        _tell("There is no model to answer: set OPENAI_API_KEY and OPENAI_MODEL, or PARLEY_LOCAL_MODEL=auto.")
+    elif (wanted := catalog.wanted_default) and catalog.find(wanted) is None:
+        there = ", ".join(model.name for model in catalog.models)
+        _tell(f"chat.model is {wanted!r}, which is not there. There are: {there}.")
+    await _tell_where(connections, "Parley is ready:")
+    if not any(connection.address for connection in connections.values()):
+        names = _names(connections)
+        _tell(f"Parley is ready on {names}." if names else "Parley is ready, but no platform is switched on.")
+
+
+async def _tell_where(connections: dict[Platform, Connection], begin: str) -> None:
     for connection in connections.values():
         if connection.address is not None:
-            _tell(f"Parley is ready: open {await connection.address()}")
-    if not any(connection.address for connection in connections.values()):
-        names = " and ".join(platform.capitalize() for platform in connections)
-        _tell(f"Parley is ready on {names}." if names else "Parley is ready, but no platform is switched on.")
+            _tell(f"{begin} open {await connection.address()}")
+
+
+def _names(platforms: Iterable[Platform]) -> str:
+    return " and ".join(sorted(platform.capitalize() for platform in platforms))
 
 
 def _tell(line: str) -> None:

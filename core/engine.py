@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from core.access import decide_refusal
 from core.commands.row import Room
 from core.commands.table import BY_NAME, COMMANDS
 from core.conversation import prompt, summary
-from core.conversation.history import History, Mode, Path, Question, count_tokens
+from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Mailbox, Turn
 from core.errors import OutboundError
 from core.message import Attachment, AttachmentKind, CommandCall, ConversationKey, Message
@@ -82,6 +82,10 @@ class Engine:
             log.error("turn given up", turn=turn.id, takeovers=turn.takeovers)
             yield Notice("crashed")
             yield Finished(Ending.FAILED)
+        elif turn.finished is not None:
+            # A dead worker had the answer whole: it is only shown.
+            yield TextDelta(turn.text)
+            yield turn.finished
         elif turn.overflow:
             yield Notice("overflow", {"count": str(turn.overflow)})
             yield Finished(Ending.COMPLETE)
@@ -141,7 +145,7 @@ class Engine:
         images, problem = await self._read_images(message)
         if problem is not None:
             yield problem
-            if not message.text:
+            if not (message.text or images):
                 yield Finished(Ending.COMPLETE)
                 return
         model = await self._model(turn)
@@ -163,8 +167,9 @@ class Engine:
         turn.question = path.question
         if path.cut and not path.summary and model is not None and not model.small:
             self._ask_for_summary(message.conversation, path.cut)
-        if path.previous and not turn.pages and (message.edited or asked.mode is Mode.AGAIN):
-            turn.pages = dict(enumerate(path.previous.pages))
+        if path.previous and (message.edited or asked.mode is Mode.AGAIN):
+            # A dead worker may have created some pages anew.
+            turn.pages = {**dict(enumerate(path.previous.pages)), **turn.pages}
         async with aclosing(self._answer(turn, message, path, images, model, budget)) as parts:
             async for part in parts:
                 yield part
@@ -195,7 +200,7 @@ class Engine:
         request = ChatRequest(
             tuple(messages),
             model=model.name if model else "",
-            needs_vision=bool(shown),
+            needs_vision=_has_picture(path.nodes[-1].said, shown),
             sender=hashlib.sha256(f"{message.conversation.platform}:{message.author.id}".encode()).hexdigest()[:32],
         )
         turn.asked = request
@@ -276,6 +281,10 @@ class Engine:
                 if kept:
                     shown[digest] = base64.b64decode(kept)
         return shown
+
+
+def _has_picture(said: Question | Answer, shown: Mapping[str, bytes]) -> bool:
+    return isinstance(said, Question) and any(digest in shown for digest in said.images)
 
 
 def _interruption(reason: str) -> Ending:

@@ -50,19 +50,30 @@ class Inbox:
                 log.debug("seen before", update=value.update, conversation=str(value.conversation))
                 continue
             if isinstance(value, CommandCall) and _is_urgent(value):
-                stopped = await self._mailbox.stop(value)
-                if stopped and self._worker is not None:
-                    self._worker.interrupt(value.conversation, Ending.STOPPED)
+                await self._stop(value)
+            if isinstance(value, Message) and value.edited:
+                self._supersede(value)
             if self._worker is not None:
-                if isinstance(value, Message) and value.edited:
-                    self._worker.interrupt(value.conversation, Ending.SUPERSEDED, value.id)
                 self._worker.wake(value.conversation)
+
+    async def _stop(self, call: CommandCall) -> None:
+        number = await self._mailbox.stop(call)
+        if self._worker is not None:
+            self._worker.interrupt(call.conversation, Ending.STOPPED, lambda turn: turn.number == number)
+
+    def _supersede(self, edit: Message) -> None:
+        """Ends the answer to an earlier form of the message, not the one to this."""
+        if self._worker is not None:
+            self._worker.interrupt(
+                edit.conversation,
+                Ending.SUPERSEDED,
+                lambda turn: turn.incoming.id == edit.id and turn.incoming.update != edit.update,
+            )
 
     async def _forget(self, deletion: Deletion) -> None:
         await self._mailbox.forget(deletion)
         if self._worker is not None:
-            for message_id in deletion.ids:
-                self._worker.interrupt(deletion.conversation, "forgotten", message_id)
+            self._worker.interrupt(deletion.conversation, "forgotten", lambda turn: turn.incoming.id in deletion.ids)
 
 
 def _is_urgent(call: CommandCall) -> bool:

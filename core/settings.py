@@ -229,6 +229,8 @@ ENVIRONMENT: Mapping[str, tuple[str, str]] = {
 }
 """Environment variable -> (section, name)."""
 
+OUR_PREFIXES = ("PARLEY_", "TELEGRAM_", "DISCORD_")
+
 OPENAI_ENVIRONMENT = ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_MODEL")
 """Together they make a provider and a model named ``openai`` without a configuration file."""
 OPENAI_BASE_URL = "https://api.openai.com/v1"
@@ -271,7 +273,15 @@ def _from_dotenv(path: Path) -> dict[str, str]:
         return {}
     from dotenv import dotenv_values
 
-    return {name: value for name, value in dotenv_values(path).items() if value}
+    try:
+        values = dotenv_values(path)
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path.name} is no text in UTF-8: save it as such.") from None
+    # The environment is shared with other programs, but a line in our own file that does nothing is a slip.
+    for name in values:
+        if name.startswith(OUR_PREFIXES) and not name.startswith("PARLEY__") and name not in ENVIRONMENT:
+            raise SettingsError(f"{name} in {path.name} is not a setting of Parley. .env.example lists them all.")
+    return {name: value for name, value in values.items() if value}
 
 
 def _add_openai(values: dict[str, Any], sources: Mapping[str, str]) -> None:
@@ -282,6 +292,8 @@ def _add_openai(values: dict[str, Any], sources: Mapping[str, str]) -> None:
         raise SettingsError(
             "OPENAI_MODEL is not set: name the model that OPENAI_API_KEY is for, as the provider spells it."
         )
+    if base and not base.startswith(("http://", "https://")):
+        raise SettingsError(f"OPENAI_BASE_URL is wrong: found {base!r}. Must begin with http:// or https://.")
     provider = {"name": "openai", "base_url": base or OPENAI_BASE_URL, "api_key": key}
     row = {"name": model, "provider": "openai", "accepts_images": True}
     values["providers"] = [provider, *values.get("providers", ())]
@@ -297,6 +309,8 @@ def _sentence(error: ValidationError, sources: Mapping[str, str]) -> str:
     shown = names[path] if names.get(path) in sources else path
     if first["type"] == "extra_forbidden":
         return f"{shown} is not a setting of Parley. docs/configuration.md lists them all."
+    if first["type"] == "missing":
+        return f"{shown} is missing."
     found = first.get("input")
     secret = any(word in path for word in ("token", "key", "secret"))
     what = "a value that is not shown here" if secret else repr(found)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,7 +13,7 @@ import structlog
 from core import faults
 from core.conversation.history import Answer, count_tokens
 from core.conversation.mailbox import LEASE_SECONDS, Mailbox, Turn
-from core.engine import Engine
+from core.engine import MAX_TAKEOVERS, Engine
 from core.errors import LeaseLost, StorageError
 from core.message import ConversationKey, Platform
 from core.parts import Ending, Part, Usage
@@ -63,7 +62,8 @@ class Worker:
         self._turns: dict[ConversationKey, Turn] = {}
         self._woken: set[ConversationKey] = set()
         """Woken again while they were busy."""
-        self._queue: deque[ConversationKey] = deque()
+        self._queue: dict[ConversationKey, None] = {}
+        """Woken when there was no room, in the order of waking."""
         self._draining = False
 
     @property
@@ -78,19 +78,17 @@ class Worker:
         if conversation in self._tasks:
             self._woken.add(conversation)
         elif len(self._tasks) >= self._max_concurrent:
-            self._queue.append(conversation)
+            self._queue[conversation] = None
         else:
             task = asyncio.create_task(self._converse(conversation), name=f"conversation {conversation}")
             self._tasks[conversation] = task
             task.add_done_callback(lambda _: self._done(conversation))
 
-    def interrupt(self, conversation: ConversationKey, reason: str, question: str = "") -> bool:
-        """Ends the answer being made here; with ``question`` only if it answers that message. True if it did."""
+    def interrupt(self, conversation: ConversationKey, reason: str, is_meant: Callable[[Turn], bool]) -> None:
+        """Ends the answer being made here, if its turn is the one that is meant: it may be the next one by now."""
         turn = self._turns.get(conversation)
-        if turn is None or (question and turn.incoming.id != question):
-            return False
-        turn.interrupt(reason)
-        return True
+        if turn is not None and is_meant(turn):
+            turn.interrupt(reason)
 
     async def run(self) -> None:
         """Renews leases and finds what lost wake-ups and dead workers left, until cancelled."""
@@ -133,15 +131,19 @@ class Worker:
         self._turns.pop(conversation, None)
         if conversation in self._woken:
             self._woken.discard(conversation)
-            self._queue.append(conversation)
+            self._queue[conversation] = None
         while self._queue and len(self._tasks) < self._max_concurrent and not self._draining:
-            self.wake(self._queue.popleft())
+            following = next(iter(self._queue))
+            del self._queue[following]
+            self.wake(following)
 
     async def _converse(self, conversation: ConversationKey) -> None:
         turn: Turn | None = None
         while True:
             try:
                 if turn is None:
+                    if self._draining:
+                        return
                     turn = await self._mailbox.take(conversation)
                     faults.reached("taken")
                 if turn is None:
@@ -154,8 +156,10 @@ class Worker:
                 if turn is None:
                     return
             except LeaseLost as error:
+                # Another worker's, or nobody's when it was only not renewed in time: taking it tells.
                 log.warning("lease lost", conversation=str(conversation), cause=str(error))
-                return
+                turn = None
+                self._turns.pop(conversation, None)
             except Exception:
                 # The turn stays open: taking it again counts as a takeover, and too many end it with a notice.
                 log.exception("turn failed", conversation=str(conversation))
@@ -164,8 +168,16 @@ class Worker:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _answer(self, turn: Turn) -> Turn | None:
-        async with aclosing(self._engine.respond(turn)) as parts:
-            delivered = await self._deliver(turn, parts)
+        try:
+            async with aclosing(self._engine.respond(turn)) as parts:
+                delivered = await self._deliver(turn, parts)
+        except (LeaseLost, StorageError):
+            raise
+        except Exception:
+            if turn.takeovers <= MAX_TAKEOVERS:
+                raise
+            log.exception("turn closed without an answer", turn=turn.id)
+            delivered = Delivered("", Ending.FAILED, Usage())
         turn.check_lease()
         usage = delivered.usage
         if not usage.calls and delivered.text:

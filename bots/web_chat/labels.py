@@ -55,7 +55,7 @@ ENGLISH: dict[str, str] = {
     "owner_only": "Only the owner can invite people.",
     "picture": "Picture",
     "placeholder": "Write a message",
-    "regenerate": "Make anew",
+    "regenerate": "Answer again",
     "remove": "Remove",
     "reload": "This page is out of date. Reload it and try again.",
     "save": "Save and ask again",

@@ -14,6 +14,8 @@ from core.storage.keys import ConversationKeys
 
 OVERHEAD_TOKENS = 6
 """What a chat template adds to each message."""
+MAX_QUOTE = 2000
+"""Characters of a quoted message that a model is shown."""
 
 
 def count_tokens(text: str) -> int:
@@ -42,6 +44,12 @@ class Question:
     quote: Quote | None = None
     images: tuple[str, ...] = ()
     """Digests of pictures made ready for models."""
+
+    @property
+    def tokens(self) -> int:
+        """What it takes of a prompt: the author's name and what is quoted stand there, too."""
+        quoted = count_tokens(self.quote.text[:MAX_QUOTE]) if self.quote else 0
+        return count_tokens(f"{self.author}: {self.text}") + quoted
 
     def to_payload(self) -> str:
         return payload({k: v for k, v in asdict(self).items() if v})
@@ -125,7 +133,7 @@ class History:
                 mode,
                 id,
                 reply_to,
-                count_tokens(question.text),
+                question.tokens,
                 question.to_payload(),
                 window,
                 self._keep_seconds,

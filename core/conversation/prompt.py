@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from core.conversation.history import Answer, Path, Question, count_tokens
+from core.conversation.history import MAX_QUOTE, Answer, Path, Question, count_tokens
 from core.message import Platform
 from core.models.chat import ChatMessage
 
@@ -85,7 +85,7 @@ def _quotes(question: Question, parent: str, path: Path) -> bool:
 def _question(question: Question, *, named: bool, quote_known: bool) -> str:
     text = question.text or "(a picture)"
     if question.quote is not None and question.quote.text and not quote_known:
-        quoted = question.quote.text[:2000].replace("\n", "\n> ")
+        quoted = question.quote.text[:MAX_QUOTE].replace("\n", "\n> ")
         text = f"In reply to {question.quote.author or 'someone'}:\n> {quoted}\n\n{text}"
     return f"{question.author}: {text}" if named else text
 

@@ -10,6 +10,8 @@ from core.settings import ModelSettings, ProviderSettings, Settings
 
 LOCAL = "local"
 """The provider of the model servers that Parley starts itself."""
+SMALL_ANSWER = 512
+"""Tokens in one answer of a small model: it easily repeats itself without end, for over a minute on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class Catalog:
         """The model where nobody chose one; None when there is none at all."""
         return self.find(self._default) or next(iter(self.models), None)
 
+    @property
+    def wanted_default(self) -> str:
+        """The name in settings; empty when none is given. It may come later, or never."""
+        return self._default
+
     def find(self, name: str) -> Model | None:
         """The row of that name, if it can be chosen now."""
         model = self._models.get(name)
@@ -129,14 +136,15 @@ class Catalog:
         """Adds, or replaces after a restart, the model of a server that Parley started.
 
         Settings of the same name and provider keep their sampling, price and fallbacks. ``max_concurrent``
-        is the server's number of slots; ``max_answer`` is half the window unless given.
+        is the server's number of slots; ``max_answer`` is half the window unless given, and short for small models.
         """
         self._providers[LOCAL] = Provider(LOCAL, base_url, api_key, max_concurrent)
         self._settled.set()
         row = self._models.get(name)
         if row is not None and row.provider == LOCAL:
             return
-        limit = min(4096, window // 2) if max_answer is None else max_answer
+        longest = SMALL_ANSWER if small else 4096
+        limit = min(longest, window // 2) if max_answer is None else max_answer
         self._models[name] = Model(name, LOCAL, id or name, window, limit, accepts_images=accepts_images, small=small)
 
     def remove_local(self) -> None:

@@ -63,14 +63,16 @@ class ConversationKeys:
 
     @property
     def state(self) -> str:
-        """hash: fence, holder, lease (ms), turns, newest (message id), model, overflow; kept as long as the history."""
+        """hash: fence, holder, lease (ms), turns, newest (message id), model, overflow, stopped (id of the
+        call), forgettings; kept as long as the history."""
         return f"{self.prefix}state:{self.name}"
 
     @property
     def turn(self) -> str:
         """hash, the record of the open turn; lives until the turn is finished.
 
-        number, entry, takeovers, m<page> (message id), slot (``number|mark``), text, ending, interrupt.
+        number, entry, overflow, takeovers, released, question (id in the tree), m<page> (message id), slot
+        (``number|mark``), text with ending and usage, interrupt.
         """
         return f"{self.prefix}turn:{self.name}"
 

@@ -89,7 +89,7 @@ async def test_regenerate_and_continue(chat: Watched) -> None:
     ]
     await chat.ask("Try")
     await chat.answered("First try")
-    await page.get_by_role("button", name="Make anew").click()
+    await page.get_by_role("button", name="Answer again").click()
     await chat.answered("Second try")
     await expect(page.locator(".answer")).to_have_count(1)
     await page.get_by_role("button", name="Continue").click()
@@ -225,7 +225,7 @@ async def test_works_by_keyboard_alone(open_page: Open) -> None:
     await page.reload()
     await page.wait_for_selector("#text:focus")
     names = ["Skip to the message box", "Parley", "New conversation", "line one line two", "Invite someone", "Sign out"]
-    names += ["Delete this conversation", "Edit", "Copy", "Make anew"]
+    names += ["Delete this conversation", "Edit", "Copy", "Answer again"]
     assert await tabbed(page, "Shift+Tab", len(names)) == names[::-1]
     await page.keyboard.press("Enter")
     await page.wait_for_selector("#text:focus")

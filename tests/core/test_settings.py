@@ -42,6 +42,7 @@ def test_openai_variables_make_a_provider_and_a_model(tmp_path: Path) -> None:
         ({"PARLEY__WEB__PORTT": "1"}, "web.portt is not a setting"),
         ({"PARLEY__CHAT__TIME_ZONE": "Mars"}, "Europe/Berlin"),
         ({"OPENAI_API_KEY": "sk-secret"}, "OPENAI_MODEL is not set"),
+        ({"OPENAI_BASE_URL": "api", "OPENAI_MODEL": "m"}, "OPENAI_BASE_URL is wrong: found 'api'. Must begin with"),
         ({"PARLEY__TELEGRAM__WEBHOOK_URL": "https://x"}, "webhook_secret"),
     ],
 )
@@ -58,6 +59,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path, environ: dict[str, str], says:
         ("web = [", "parley.toml is not valid TOML"),
         ('[[models]]\nname = "m"\nprovider = "nobody"\n', "models.m.provider is wrong: found 'nobody'. Allowed: local"),
         ('[telegram]\ntoken = ["s3cret"]\n', "a value that is not shown here"),
+        ('[[models]]\nname = "m"\n', "models.0.provider is missing."),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:
@@ -66,3 +68,23 @@ def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:
         load(tmp_path, {})
     assert says in str(error.value)
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"DISCORD_TOKN=abc\n", "DISCORD_TOKN in .env is not a setting"),
+        (b"PARLEY_PORT=1\n", "PARLEY_PORT in .env is not a setting"),
+        (b"\xff\xfe=1\n", ".env is no text in UTF-8"),
+    ],
+)
+def test_a_slip_in_dotenv_is_named(tmp_path: Path, text: bytes, says: str) -> None:
+    (tmp_path / ".env").write_bytes(text)
+    with pytest.raises(SettingsError) as error:
+        load(tmp_path, {})
+    assert says in str(error.value)
+
+
+def test_other_programs_variables_may_stand_beside_ours(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("VALKEY_PASSWORD=x\nPARLEY__WEB__PORT=1234\nDISCORD_TOKEN=\n")
+    assert load(tmp_path, {"PARLEY_SOMETHING": "of somebody else"}).web.port == 1234

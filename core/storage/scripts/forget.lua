@@ -22,23 +22,31 @@ for _, id in ipairs(ARGV) do
     if node.kind == 'a' then blank(node) end
   end
 end
--- A question that quotes what is forgotten loses the quote.
-local function unquote(id)
-  local node = read_node(id)
-  if not (node and node.kind == 'q' and string.find(node.payload, '"quote":', 1, true)) then return end
-  local question = cjson.decode(node.payload)
-  local quoted = question['quote'] and read_node(question['quote']['message_id'])
-  if quoted and quoted.kind == 'x' then
-    question['quote'] = nil
-    write_node(id, node.parent, node.before, node.tokens, 'q', cjson.encode(question))
+-- What else holds a piece of it: a question that quotes it, an answer that was shown before the one of now.
+local function tidy(node)
+  if node.kind == 'q' and string.find(node.payload, '"quote":', 1, true) then
+    local question = cjson.decode(node.payload)
+    local quoted = question['quote'] and read_node(question['quote']['message_id'])
+    if quoted and quoted.kind == 'x' then
+      question['quote'] = nil
+      write_node(node.id, node.parent, node.before, node.tokens, 'q', cjson.encode(question))
+    end
+  elseif node.kind == 'a' then
+    local question = read_node(node.parent)
+    if question and question.kind == 'x' then blank(node) end
   end
 end
 if known > 0 then
   redis.call('HINCRBY', STATE, 'forgettings', 1)
   for _, field in ipairs(redis.call('HKEYS', TREE)) do
     local mark = string.sub(field, 1, 1)
-    -- Summaries may have been made of what is to be forgotten.
-    if mark == '~' then redis.call('HDEL', TREE, field) elseif mark ~= '@' then unquote(field) end
+    if mark == '~' then
+      -- Summaries may have been made of what is to be forgotten.
+      redis.call('HDEL', TREE, field)
+    elseif mark ~= '@' then
+      local node = read_node(field)
+      if node then tidy(node) end
+    end
   end
 end
 for _, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do

@@ -8,7 +8,7 @@ from typing import Any
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Mailbox
 from core.message import Deletion, Message, Quote
-from core.parts import Ending, Usage
+from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
 from tests.builders import conversation, message
 
@@ -125,6 +125,58 @@ async def test_a_deleted_question_is_gone_from_every_path_with_its_answer(store:
     assert "secret" not in dump
 
 
+async def test_what_was_forgotten_is_not_quoted_either(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a", answer="secret")
+    await chat.ask("b", reply_to="1000003", quote=Quote("1000003", "Parley", "secret"))
+    await chat.ask("c", reply_to="555", quote=Quote("555", "Bob", "kept"))
+    assert await chat.mailbox.forget(Deletion(conversation(), ("1000002",), "x")) == 1
+    path = await chat.ask("d")
+    assert path is not None
+    said = [node.said for node in path.nodes if isinstance(node.said, Question)]
+    assert [(question.text, question.quote and question.quote.text) for question in said] == [
+        ("b", None),
+        ("c", "kept"),
+        ("d", None),
+    ]
+    dump = str([await store.redis.hgetall(key) async for key in store.redis.scan_iter("*tree*")])
+    assert "secret" not in dump
+
+
+async def test_forgetting_takes_pictures_and_earlier_answers_along(store: Store) -> None:
+    chat = Chat(store)
+    await chat.history.put_image(conversation(), "digest", "data")
+    asked = message("look", id="1")
+    question = Question.of(asked, ("digest",))
+    for number, answer in enumerate(("secret", "made anew, elsewhere")):
+        await chat.mailbox.post([message("look", id="1", edited=number > 0)])
+        turn = await chat.mailbox.take(conversation())
+        assert turn is not None
+        path = await chat.history.path(turn, Mode.ASK, question, id="1", reply_to="", window=1000)
+        assert path is not None
+        turn.pages = {0: f"page{number}"}
+        await chat.mailbox.finish(turn, Answer(answer, (), Ending.COMPLETE).to_payload(), 1, Usage())
+    await chat.mailbox.forget(Deletion(conversation(), ("1",), "x"))
+    assert await chat.history.get_images(conversation(), ["digest"]) == [None]
+    dump = str([await store.redis.hgetall(key) async for key in store.redis.scan_iter("*tree*")])
+    assert "secret" not in dump
+
+
+async def test_an_answer_that_a_dead_worker_had_whole_is_in_the_history(store: Store) -> None:
+    chat = Chat(store)
+    await chat.mailbox.post([message("a", id="1")])
+    dead = await chat.mailbox.take(conversation())
+    assert dead is not None
+    asked = Question("a", "Ada", 0)
+    await chat.history.path(dead, Mode.ASK, asked, id="1", reply_to="", window=1000)
+    await chat.mailbox.about_to_create(dead, 0, "1", "re:a", Finished(Ending.COMPLETE))
+    turn = await chat.mailbox.take(conversation())
+    assert turn is not None
+    await chat.mailbox.created(turn, 0, "2")
+    await chat.mailbox.finish(turn, Answer(turn.text, ("2",), "complete").to_payload(), 1, Usage())
+    assert await chat.texts("b") == ["a", "re:a", "b"]
+
+
 async def test_forgetting_an_answer_takes_its_question_along(store: Store) -> None:
     chat = Chat(store)
     await chat.ask("secret")
@@ -153,6 +205,17 @@ async def test_the_cut_moves_in_steps_of_a_quarter(store: Store) -> None:
     changes = sum(a != b for a, b in itertools.pairwise(firsts))
     assert firsts[-1] > "40"
     assert 5 <= changes <= 15
+
+
+async def test_what_is_quoted_takes_its_place_in_the_window(store: Store) -> None:
+    chat = Chat(store, window=400)
+    for number in range(10):
+        quote = Quote(f"5{number}", "Bob", f"{number} " + "q" * 300)
+        path = await chat.ask("?", reply_to=f"5{number}", quote=quote)
+        assert path is not None
+        quoted = [n.said.quote.text for n in path.nodes if isinstance(n.said, Question) and n.said.quote]
+        assert sum(map(count_tokens, quoted)) <= 400
+        assert quoted
 
 
 async def test_a_question_longer_than_the_window_stands_alone(store: Store) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
 from core.conversation import mailbox as mailbox_module
 from core.conversation.mailbox import Mailbox, Posted, Turn
-from core.errors import LeaseLost
+from core.errors import LeaseLost, StorageError
 from core.message import Author, Deletion, Message
-from core.parts import Ending, Usage
+from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
 from tests.builders import call, conversation, message
 
@@ -135,12 +136,12 @@ async def test_the_record_tells_a_successor_what_was_created(store: Store) -> No
     turn = await take(mailbox)
     await mailbox.about_to_create(turn, 0, "41")
     await mailbox.created(turn, 0, "42")
-    await mailbox.about_to_create(turn, 1, "42", "the whole answer", Ending.LENGTH)
+    await mailbox.about_to_create(turn, 1, "42", "the whole answer", Finished(Ending.LENGTH, Usage("m", 1, 2, 3, 1)))
     successor = await take(mailbox)
     assert successor.pages == {0: "42"}
     assert successor.slot == (1, "42")
     assert successor.text == "the whole answer"
-    assert successor.ending is Ending.LENGTH
+    assert successor.finished == Finished(Ending.LENGTH, Usage("m", 1, 2, 3, 1))
 
 
 async def test_finishing_twice_does_not_close_the_next_turn(store: Store) -> None:
@@ -181,6 +182,48 @@ async def test_an_edit_of_the_open_question_interrupts_its_answer(store: Store) 
     assert following is not None
     assert isinstance(following.incoming, Message)
     assert following.incoming.text == "A!"
+
+
+async def test_an_edit_of_the_open_question_comes_next_however_many_wait(store: Store) -> None:
+    mailbox = box(store, max_waiting=2)
+    await mailbox.post([message("a", id="1")])
+    turn = await take(mailbox)
+    await mailbox.post([message("b"), message("c")])
+    assert await mailbox.post([message("A!", id="1", edited=True)]) == [Posted.ACCEPTED]
+    texts: list[str] = []
+    following = await finish(mailbox, turn)
+    while following is not None:
+        assert isinstance(following.incoming, Message)
+        texts.append(following.incoming.text)
+        following = await finish(mailbox, following)
+    assert texts == ["A!", "b", "c"]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_server_that_refuses_to_write_accepts_nothing(store: Store, count: int) -> None:
+    """A full disk or memory: the adapter has to hear of it as what it is."""
+    mailbox = box(store)
+    await store.redis.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(StorageError):
+            await mailbox.post([message() for _ in range(count)])
+    finally:
+        await store.redis.config_set("maxmemory", "0")
+
+
+async def test_a_lease_counts_from_the_try_that_succeeded(
+    store: Store, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_module, "LEASE_SECONDS", 0.5)
+    socket = tmp_path / "later.sock"
+    away = Store(f"unix://{socket}")
+    mailbox = box(away)
+    await box(store).post([message("a")])
+    taking = asyncio.create_task(take(mailbox))
+    await asyncio.sleep(0.6)
+    socket.symlink_to(valkey_url.removeprefix("unix://"))
+    (await taking).check_lease()
+    await away.close()
 
 
 async def test_a_deleted_message_is_not_answered(store: Store) -> None:
@@ -236,5 +279,9 @@ async def test_nothing_stays_without_a_lifetime_once_all_is_answered(store: Stor
     turn: Turn | None = await take(mailbox)
     while turn is not None:
         turn = await finish(mailbox, turn)
+    # Nor of a conversation whose only message was deleted before it was read.
+    await mailbox.post([message("b", id="2", chat="200")])
+    await mailbox.forget(Deletion(conversation("200"), ("2",), "d"))
+    assert await mailbox.take(conversation("200")) is None
     async for key in store.redis.scan_iter("*"):
         assert await store.redis.ttl(key) > 0, key

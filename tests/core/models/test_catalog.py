@@ -55,7 +55,7 @@ def test_a_local_model_comes_goes_and_comes_back_elsewhere() -> None:
     catalog = Catalog.of(settings(row("a")))
     catalog.add_local("http://127.0.0.1:1/v1", "k", "tiny", 2048, max_concurrent=4)
     tiny = catalog.find("tiny")
-    assert tiny == Model("tiny", LOCAL, "tiny", 2048, 1024, small=True)
+    assert tiny == Model("tiny", LOCAL, "tiny", 2048, 512, small=True)
     assert catalog.provider(LOCAL).max_concurrent == 4
     assert names(catalog) == ["a", "tiny"]
     catalog.remove_local()
@@ -64,6 +64,10 @@ def test_a_local_model_comes_goes_and_comes_back_elsewhere() -> None:
     catalog.add_local("http://127.0.0.1:2/v1", "k", "tiny", 2048)
     assert catalog.provider(LOCAL).base_url == "http://127.0.0.1:2/v1"
     assert names(catalog) == ["a", "tiny"]
+    catalog.add_local("http://127.0.0.1:2/v1", "k", "big", 8192, small=False)
+    big = catalog.find("big")
+    assert big is not None
+    assert big.max_answer == 4096
 
 
 def test_settings_of_a_local_model_stay_when_its_server_comes() -> None:

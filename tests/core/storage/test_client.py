@@ -9,6 +9,7 @@ import pytest
 
 from core.conversation.mailbox import Mailbox
 from core.errors import StorageError
+from core.message import Platform
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
 from core.storage.shared import Memory, Places, SharedBreakers, SharedPermits
@@ -32,6 +33,21 @@ async def test_a_restart_of_the_server_is_waited_for(tmp_path: Path) -> None:
     assert turn.incoming.id == "1"
     await store.close()
     await server.stop()
+
+
+async def test_what_was_cut_off_while_it_was_written_is_written_again(store: Store, valkey_url: str) -> None:
+    other = Store(valkey_url)
+    places, breakers = Places(other), SharedBreakers(other)
+    here = conversation(platform=Platform.DISCORD)
+    await store.redis.execute_command("CLIENT", "PAUSE", 10_000, "WRITE")
+    writing = asyncio.gather(places.saw(here, "5"), breakers.store("p", 7.0))
+    await asyncio.sleep(0.1)
+    await store.redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await store.redis.execute_command("CLIENT", "UNPAUSE")
+    await writing
+    assert await places.recent(Platform.DISCORD) == [(here, "5")]
+    assert await breakers.load() == {"p": 7.0}
+    await other.close()
 
 
 async def test_a_server_that_stays_away_is_an_error(tmp_path: Path) -> None:
