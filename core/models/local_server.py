@@ -115,7 +115,7 @@ class LocalServer:
             except LocalServerError as error:
                 if number == len(found):
                     raise
-                log.warning("local_model_not_served", model=choice.name, reason=str(error))
+                log.warning("built-in model not served", model=choice.name, reason=str(error))
                 continue
             self._watcher = asyncio.create_task(self._watch(choice, model), name="local-server")
             return model

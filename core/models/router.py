@@ -150,7 +150,7 @@ class Router:
                         yield part
         except Exception:
             # The last line of defence: whatever is wrong in here, the person gets an ending.
-            log.exception("router_failed")
+            log.exception("router failed")
             ending = answer.broken_ending()
         yield Finished(ending, answer.usage)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.faults import POINTS, Point
-from tests.end_to_end.running import DiscordChat, TelegramChat, Town, town, until
+from tests.end_to_end.running import DiscordChat, TelegramChat, Town, free_port, town, until
 from tests.end_to_end.web_page import WebPage, web_page
 
 Chat = TelegramChat | DiscordChat | WebPage
@@ -54,8 +53,7 @@ async def town_for(kind: str, folder: Path) -> AsyncGenerator[Town]:
     off.pop(on)
     if kind == "web":
         # The same one after the restart.
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            off["PARLEY_WEB_PORT"] = str(free.getsockname()[1])
+        off["PARLEY_WEB_PORT"] = str(free_port())
     async with town(folder, **off) as place:
         place.models.reply = reply
         place.models.first_token, place.models.tokens_per_second = 0.05, 150

@@ -37,20 +37,24 @@ class WebPage:
 
     max_text = 100_000
 
-    def __init__(self, parley: Parley, http: aiohttp.ClientSession, *, reloads: bool) -> None:
+    def __init__(
+        self, parley: Parley, http: aiohttp.ClientSession, *, reloads: bool = False, beside: WebPage | None = None
+    ) -> None:
         """With ``reloads`` the person reloads a page that could not send, and presses "Send again" there."""
         self._parley = parley
         self._http = http
         self._reloads = reloads
-        self._texts: asyncio.Queue[str] = asyncio.Queue()
-        self._url = self._token = self._ticket = self._conversation = ""
+        self._texts: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._url = beside._url if beside else ""
+        self._conversation = beside._conversation if beside else ""
+        self._token = self._ticket = ""
         self._revision = "0"
         self._messages: dict[str, Shown] = {}
         self.tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._follow())]
 
-    def say(self, text: str) -> str:
+    def say(self, text: str, picture: str = "") -> str:
         """Sends it as soon as what was said before is sent. Its id is the page's affair."""
-        self._texts.put_nowait(text)
+        self._texts.put_nowait((text, picture))
         return ""
 
     @property
@@ -60,6 +64,29 @@ class WebPage:
             if task.done():
                 task.result()
         return [m.text for _, m in sorted(self._messages.items()) if m.role != "question"]
+
+    def second_tab(self) -> WebPage:
+        """The same conversation in the same browser. It has to be closed."""
+        return WebPage(self._parley, self._http, reloads=self._reloads, beside=self)
+
+    async def close(self) -> None:
+        await end(self.tasks)
+
+    async def press(self, command: str, message: str = "") -> None:
+        """A button of the page."""
+        path = f"/c/{self._conversation}/commands/{command}"
+        async with self._http.post(self._url + path, data={"message": message}, headers=self._signed) as answer:
+            assert answer.status == 204
+
+    async def attach(self, picture: bytes) -> str:
+        """Uploads a picture; the blob that stands for it in a message."""
+        async with self._http.post(f"{self._url}/uploads", data=picture, headers=self._signed) as answer:
+            return _found(r'name="picture" value="(\w+)"', await answer.text())
+
+    @property
+    def answers(self) -> list[str]:
+        """Ids of the answers, in order."""
+        return [name for name, m in sorted(self._messages.items()) if m.role == "answer"]
 
     @property
     def asked(self) -> list[Shown]:
@@ -71,21 +98,31 @@ class WebPage:
         return self.shown
 
     async def _write(self) -> None:
-        await until(lambda: any("/enter?code=" in line for line in self._parley.lines), "the link")
-        link = next(line.split()[-1] for line in self._parley.lines if "/enter?code=" in line)
-        self._url, _, code = link.partition("/enter?code=")
-        async with self._http.post(f"{self._url}/enter", data={"code": code}, headers=self._own) as answer:
-            assert answer.status == 200
-        await self._open("/")
+        if self._conversation:
+            await self._open(f"/c/{self._conversation}")
+        else:
+            await self._enter()
         while True:
-            text = await self._texts.get()
-            while not await self._post(text):
+            text, picture = await self._texts.get()
+            while not await self._post(text, picture):
                 await asyncio.sleep(AGAIN_SECONDS)
                 if self._reloads and await self._found_after_reload(text):
                     break
 
-    async def _post(self, text: str) -> bool:
+    async def _enter(self) -> None:
+        lines = self._parley.lines
+        await until(lambda: any(said in line for line in lines for said in ("/enter?code=", "parley: ")), "the link")
+        assert not any("parley: " in line for line in lines), lines
+        link = next(line.split()[-1] for line in lines if "/enter?code=" in line)
+        self._url, _, code = link.partition("/enter?code=")
+        async with self._http.post(f"{self._url}/enter", data={"code": code}, headers=self._own) as answer:
+            assert answer.status == 200
+        await self._open("/")
+
+    async def _post(self, text: str, picture: str) -> bool:
         form = {"text": text, "conversation": self._conversation, "ticket": self._ticket}
+        if picture:
+            form["picture"] = picture
         try:
             async with self._http.post(f"{self._url}/messages", data=form, headers=self._signed) as answer:
                 content = await answer.text()
@@ -182,7 +219,7 @@ async def web_page(parley: Parley, *, reloads: bool = False) -> AsyncGenerator[W
         try:
             yield page
         finally:
-            await end(page.tasks)
+            await page.close()
 
 
 def _found(pattern: str, content: str) -> str:
