@@ -13,11 +13,9 @@ import pytest
 from bots.run import serve
 from core.settings import load
 from core.storage.client import Store
-from tests.end_to_end.running import DiscordChat, TelegramChat
-from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
+from tests.end_to_end.running import DiscordChat, TelegramChat, variables
 from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.openai_server import OpenAIServer
-from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.platforms.telegram_server import TelegramServer
 
 
@@ -46,24 +44,7 @@ async def village(store: Store, url: str, folder: Path, **environment: str) -> A
         OpenAIServer() as models,
         AsyncExitStack() as stack,
     ):
-        settings = load(
-            folder,
-            {
-                "TELEGRAM_TOKEN": TELEGRAM_TOKEN,
-                "TELEGRAM_API_BASE": telegram.url,
-                "DISCORD_TOKEN": DISCORD_TOKEN,
-                "DISCORD_API_BASE": discord.api_base,
-                "DISCORD_GATEWAY": discord.gateway_url,
-                "DISCORD_CDN": discord.cdn,
-                "OPENAI_BASE_URL": models.url,
-                "OPENAI_API_KEY": "x",
-                "OPENAI_MODEL": "stub",
-                "PARLEY_DATA": str(folder / "data"),
-                "PARLEY_WEB_PORT": "0",
-                "PARLEY_LOCAL_MODEL": "none",
-                **environment,
-            },
-        )
+        settings = load(folder, {**variables(folder, telegram, discord, models), **environment})
         stop, ready = asyncio.Event(), asyncio.Event()
         running = asyncio.create_task(serve(settings, url, stack, stop, ready))
         waiting = asyncio.create_task(ready.wait())

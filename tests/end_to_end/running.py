@@ -115,6 +115,24 @@ class Town:
     models: OpenAIServer
 
 
+def variables(folder: Path, telegram: TelegramServer, discord: FakeDiscord, models: OpenAIServer) -> dict[str, str]:
+    """What points a Parley with its data in ``folder`` at the fakes."""
+    return {
+        "TELEGRAM_TOKEN": TELEGRAM_TOKEN,
+        "TELEGRAM_API_BASE": telegram.url,
+        "DISCORD_TOKEN": DISCORD_TOKEN,
+        "DISCORD_API_BASE": discord.api_base,
+        "DISCORD_GATEWAY": discord.gateway_url,
+        "DISCORD_CDN": discord.cdn,
+        "OPENAI_BASE_URL": models.url,
+        "OPENAI_API_KEY": "x",
+        "OPENAI_MODEL": "stub",
+        "PARLEY_DATA": str(folder / "data"),
+        "PARLEY_WEB_PORT": "0",
+        "PARLEY_LOCAL_MODEL": "none",
+    }
+
+
 @asynccontextmanager
 async def town(folder: Path, **environment: str) -> AsyncGenerator[Town]:
     """The fakes, and a Parley that is not started yet. It is ended at the end, whatever happened.
@@ -122,24 +140,7 @@ async def town(folder: Path, **environment: str) -> AsyncGenerator[Town]:
     ``environment`` changes its variables; an empty one is left out.
     """
     async with TelegramServer() as telegram, FakeDiscord() as discord, OpenAIServer() as models:
-        parley = Parley(
-            folder,
-            {
-                "TELEGRAM_TOKEN": TELEGRAM_TOKEN,
-                "TELEGRAM_API_BASE": telegram.url,
-                "DISCORD_TOKEN": DISCORD_TOKEN,
-                "DISCORD_API_BASE": discord.api_base,
-                "DISCORD_GATEWAY": discord.gateway_url,
-                "DISCORD_CDN": discord.cdn,
-                "OPENAI_BASE_URL": models.url,
-                "OPENAI_API_KEY": "x",
-                "OPENAI_MODEL": "stub",
-                "PARLEY_DATA": str(folder / "data"),
-                "PARLEY_WEB_PORT": "0",
-                "PARLEY_LOCAL_MODEL": "none",
-                **environment,
-            },
-        )
+        parley = Parley(folder, {**variables(folder, telegram, discord, models), **environment})
         try:
             yield Town(parley, telegram, discord, models)
         finally:
