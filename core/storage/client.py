@@ -46,11 +46,15 @@ COMMAND_SECONDS = 5.0
 CONNECTIONS = 32
 
 
+ALONE = frozenset(("sweep", "permits", "hold"))
+"""Scripts about something else than one conversation: they have no prelude."""
+
+
 @cache
 def _script(name: str) -> tuple[str, str]:
     """A script's text and its SHA-1. Those of a conversation share the prelude."""
     text = (SCRIPTS / f"{name}.lua").read_text("utf-8")
-    if name not in ("sweep", "permits"):
+    if name not in ALONE:
         text = (SCRIPTS / "prelude.lua").read_text("utf-8") + text
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
@@ -107,7 +111,12 @@ class Store:
                 raise StorageError(f"Redis: {error}") from error
 
     async def run(
-        self, name: str, keys: Sequence[str], args: Sequence[str | int | float], sent: Callable[[], None] | None = None
+        self,
+        name: str,
+        keys: Sequence[str],
+        args: Sequence[str | int | float],
+        sent: Callable[[], None] | None = None,
+        patience: float = PATIENCE_SECONDS,
     ) -> Any:
         """One script, one round trip; ``sent`` is told of every try. Raises LeaseLost for a stale fencing token,
         StorageError."""
@@ -121,7 +130,7 @@ class Store:
             except NoScriptError:
                 return await self.redis.eval(text, len(keys), *keys, *args)
 
-        return await self.attempt(work)
+        return await self.attempt(work, patience)
 
     async def run_many(
         self,

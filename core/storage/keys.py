@@ -115,6 +115,11 @@ def permits(bucket: str) -> str:
     return f"parley:permits:{bucket}"
 
 
+def lease(name: str) -> str:
+    """string: the process that does what ``name`` says; a few seconds unless renewed."""
+    return f"parley:lease:{name}"
+
+
 def places(platform: str) -> str:
     """zset: conversation -> time of its last message, to catch up after being away; 90 days."""
     return f"parley:places:{{{platform}}}"
