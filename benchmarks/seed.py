@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from core.conversation.history import Answer, History, Mode, Question, count_tokens
-from core.conversation.mailbox import Mailbox
+from core.conversation.mailbox import Admission, Mailbox
 from core.message import Author, ConversationKey, Message
 from core.parts import Usage
 from core.storage.client import Store
@@ -17,7 +17,7 @@ BATCH = 10
 async def converse(url: str, conversation: ConversationKey, turns: int) -> None:
     """``turns`` questions with their answers, the newest last. No worker may run on this server meanwhile."""
     store = Store(url)
-    mailbox = Mailbox(store, "seed", max_waiting=2 * BATCH, keep_days=30)
+    mailbox = Mailbox(store, "seed", admission=Admission(2 * BATCH), keep_days=30)
     history = History(store, keep_days=30, max_messages=1_000_000)
     try:
         for start in range(0, turns, BATCH):

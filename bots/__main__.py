@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from core.errors import ParleyError
+from core.errors import ParleyError, SettingsError
+from core.message import Platform
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -39,7 +40,7 @@ def main() -> None:
 
 @app.command()
 def up() -> None:
-    """Run Parley: every platform that has a token, the web chat, the built-in model."""
+    """Run Parley in one process: every platform that has a token, the web chat, the built-in model."""
     settings = _settings()
     from core.storage.embedded import EmbeddedServer
 
@@ -48,9 +49,33 @@ def up() -> None:
         # It starts while the rest is imported.
         server = EmbeddedServer(settings.data, progress=_tell)
         server.spawn()
-    from bots.run import up as run_up
+    from bots.run import run
 
-    _run(run_up(settings, server))
+    _run(run(settings, server))
+
+
+@app.command()
+def receive(
+    platforms: Annotated[list[Platform], typer.Argument(help="Where to receive from: telegram, discord, web.")],
+) -> None:
+    """Only receive messages; `parley work` in other processes answers them. Needs REDIS_URL."""
+    from bots.roles import receiver
+    from bots.run import run
+
+    _run(run(_shared_settings("receive"), None, receiver(frozenset(platforms))))
+
+
+@app.command()
+def work(
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Only do jobs of this queue, e.g. images. May be given several times.")
+    ] = None,
+) -> None:
+    """Only answer what `parley receive` in other processes takes in, and do jobs. Needs REDIS_URL."""
+    from bots.roles import worker
+    from bots.run import run
+
+    _run(run(_shared_settings("work"), None, worker(tuple(queue) if queue else None)))
 
 
 @app.command()
@@ -111,6 +136,17 @@ def _settings() -> Settings:
 
     settings = load(FOLDER(), os.environ)
     telemetry.set_up(settings.log)
+    return settings
+
+
+def _shared_settings(command: str) -> Settings:
+    """For a process that is one of several."""
+    settings = _settings()
+    if not settings.storage.redis_url:
+        raise SettingsError(
+            f"REDIS_URL is not set: `parley {command}` shares its messages with other processes through one Redis or"
+            " Valkey. `parley up` runs everything in one process and brings its own."
+        )
     return settings
 
 

@@ -103,6 +103,7 @@ class _Show:
         self._max_pages = max_pages
         self._target = target_of(turn)
         self._chat = turn.conversation.chat
+        self._space = turn.incoming.space
         self._group = not self._target.private
         self._language = turn.incoming.author.language
         self._answer = GrowingAnswer(turn)
@@ -260,7 +261,7 @@ class _Show:
 
     async def _create(self, number: int, page: Page, *, newest: bool) -> None:
         if not self._permitted:
-            await self._pacer.draw(self._chat, self._group, Kind.CREATE)
+            await self._pacer.draw(self._chat, self._group, Kind.CREATE, self._space)
         self._permitted = True
         if newest:
             # Time has passed in the queue: what is sent is the newest text. If that is all, the final show sends it.
@@ -340,7 +341,7 @@ class _Show:
         failures = 0
         while True:
             if not self._permitted:
-                await self._pacer.draw(self._chat, self._group, kind)
+                await self._pacer.draw(self._chat, self._group, kind, self._space)
             self._permitted = False
             self._turn.check_lease()
             try:

@@ -1,8 +1,8 @@
 """When a platform call may be made: known limits are kept ahead of time, unknown ones are learnt from refusals.
 
-Calls that must be made (creates and final edits) wait for their turn, final edits first, each kind in
-the order of asking. Optional ones (intermediate edits, drafts, typing) are made only where much of a
-limit is left, so that they never cost a must-go call its place.
+Calls that must be made (creates and final edits) wait for their turn: final edits first, each kind in turn between
+the spaces that ask, in a space in the order of asking. Optional ones (intermediate edits, drafts, typing) are made only
+where much of a limit is left, so that they never cost a must-go call its place.
 """
 
 from __future__ import annotations
@@ -22,13 +22,17 @@ import structlog
 
 from bots.pacing_windows import Chat, Rate, Window, Windows
 from core.errors import StorageError
+from core.fair import FairQueue
 
 log = structlog.get_logger()
 
 PERMIT_SECONDS = 3.0
 """How long a drawn permit may be kept in hand."""
 PERMIT_SHARE = 0.2
-"""Permits are drawn for this part of a second at a time."""
+"""Permits are drawn for this part of a second at a time. As many are granted in any such time to all processes, so a
+whole number of these times makes a second: what a platform counts is never more than its limit."""
+FRESH_SECONDS = 0.1
+"""A permit that is used later than this counts from its use, not from when it was drawn."""
 SPARE_PERMITS = 3
 """Drawn beyond what waits, for the optional calls that follow a create."""
 SUSPECT_CHATS = 3
@@ -86,18 +90,24 @@ WEB = Limits()
 
 
 class Permits(Protocol):
-    """A token bucket that all processes of a bot share."""
+    """Permits that all processes of a bot share, given in the order of asking."""
 
-    async def take(self, bucket: str, rate: float, burst: float, want: int) -> tuple[int, float]:
-        """Permits granted now, and seconds until there is another when none were. Raises StorageError."""
+    async def take(
+        self, bucket: str, most: int, seconds: float, needed: int, spare: int, late: int
+    ) -> tuple[int, float]:
+        """Permits granted, and seconds until they hold: at most ``most`` in any ``seconds`` over all processes.
+
+        Of the ``needed`` at least one is granted; ``spare`` ones beyond only when they are free now. ``late`` ones of
+        an earlier time were used just now. Raises StorageError.
+        """
         ...
 
 
 class _Waiter:
-    __slots__ = ("chat", "future", "group", "kind", "number")
+    __slots__ = ("chat", "future", "group", "kind", "share")
 
-    def __init__(self, chat: str, group: bool, kind: Kind, number: int, future: asyncio.Future[None]) -> None:
-        self.chat, self.group, self.kind, self.number, self.future = chat, group, kind, number, future
+    def __init__(self, chat: str, group: bool, kind: Kind, share: str, future: asyncio.Future[None]) -> None:
+        self.chat, self.group, self.kind, self.share, self.future = chat, group, kind, share, future
 
 
 class Pacer:
@@ -123,16 +133,21 @@ class Pacer:
         self._suspects: dict[str, float] = {}
         self._numbers = count()
         self._lanes: dict[tuple[str, Kind], deque[_Waiter]] = {}
-        """Who waits, by chat and kind; only the first of each stands in a heap."""
-        self._ready: list[tuple[int, int, _Waiter]] = []
-        """By kind and age: those whose chat lets them."""
+        """Who waits, by chat and kind; only the first of each stands in one of the next two."""
+        self._ready: dict[Kind, FairQueue[_Waiter]] = {kind: FairQueue() for kind in Kind}
+        """Those whose chat lets them, by space."""
         self._later: list[tuple[float, int, _Waiter]] = []
         """By the time at which their chat lets them."""
         self._pump: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[None] | None = None
         self._hand = 0
-        self._hand_until = -math.inf
+        """Permits drawn and not used yet."""
+        self._hand_at = -math.inf
+        """Since when they hold."""
+        self._late = 0
+        """Used so long after they were drawn that they are counted anew."""
         self._dry_until = -math.inf
+        """No spare permits before."""
         self._refill: asyncio.Task[None] | None = None
 
     @property
@@ -142,15 +157,18 @@ class Pacer:
 
     # -- asking
 
-    async def draw(self, chat: str, group: bool, kind: Kind) -> None:
-        """Returns when the call may be made; it must be made then. Waits as long as it takes."""
+    async def draw(self, chat: str, group: bool, kind: Kind, space: str = "") -> None:
+        """Returns when the call may be made; it must be made then. Waits as long as it takes.
+
+        Where many wait, spaces take turns; a chat without one (a private chat) stands for itself.
+        """
         now = self._clock()
-        if not self._ready and (chat, kind) not in self._lanes:
+        if not self._waiting() and (chat, kind) not in self._lanes:
             state = self._chat(chat, group, now)
             if state.free_at(kind, now) <= now and self._rate.free_at(now) <= now and self._has_permit(now):
                 self._grant(state, kind, now)
                 return
-        waiter = _Waiter(chat, group, kind, next(self._numbers), asyncio.get_running_loop().create_future())
+        waiter = _Waiter(chat, group, kind, space or chat, asyncio.get_running_loop().create_future())
         lane = self._lanes.setdefault((chat, kind), deque())
         lane.append(waiter)
         if len(lane) == 1:
@@ -164,7 +182,7 @@ class Pacer:
     def may(self, chat: str, group: bool, kind: Kind) -> bool:
         """Whether an optional call may be made now; it counts as made when the answer is yes."""
         now = self._clock()
-        if self._ready or (chat, Kind.CREATE) in self._lanes or (chat, Kind.FINAL_EDIT) in self._lanes:
+        if self._waiting() or (chat, Kind.CREATE) in self._lanes or (chat, Kind.FINAL_EDIT) in self._lanes:
             return False
         state = self._chat(chat, group, now)
         if not (state.is_roomy(kind, now) and self._rate.is_roomy(now)):
@@ -173,7 +191,7 @@ class Pacer:
         if granted:
             self._grant(state, kind, now)
         if not self._has_permit(now) and now >= self._dry_until:
-            self._refill_soon(1)
+            self._refill_soon(0)
         return granted
 
     def refused(self, chat: str, retry_after: float, everywhere: bool) -> None:
@@ -197,28 +215,34 @@ class Pacer:
 
     # -- granting
 
+    def _waiting(self) -> int:
+        """Those who could go but for the bot's own limit."""
+        return sum(map(len, self._ready.values()))
+
     async def _run(self) -> None:
         """Grants to those who wait, as long as there are any."""
-        while self._ready or self._later:
+        while self._later or self._waiting():
             now = self._clock()
             while self._later and self._later[0][0] <= now:
                 self._queue(heapq.heappop(self._later)[2], now)
             wait = self._grant_next(now)
             if wait is None:
-                wait = await self._refill_now()
-            if wait > 0:
+                await self._refill_soon(self._waiting())
+            elif wait > 0:
                 await self._rest(wait)
 
     def _grant_next(self, now: float) -> float | None:
         """Grants to the first that may go; seconds until it makes sense to try again, None for want of permits."""
-        if not self._ready:
+        queue = next((queue for queue in self._ready.values() if queue), None)
+        if queue is None:
             return max(0.0, self._later[0][0] - now) if self._later else 0.0
         free_at = self._rate.free_at(now)
         if free_at > now:
             return free_at - now
         if not self._has_permit(now):
             return None
-        waiter = heapq.heappop(self._ready)[2]
+        waiter = queue.pop()
+        assert waiter is not None  # the queue is not empty
         if waiter.future.done():
             self._leave(waiter, now)
             return 0.0
@@ -234,9 +258,9 @@ class Pacer:
     def _queue(self, waiter: _Waiter, now: float) -> None:
         free_at = self._chat(waiter.chat, waiter.group, now).free_at(waiter.kind, now)
         if free_at <= now or waiter.future.done():
-            heapq.heappush(self._ready, (waiter.kind, waiter.number, waiter))
+            self._ready[waiter.kind].push(waiter.share, waiter)
         else:
-            heapq.heappush(self._later, (free_at, waiter.number, waiter))
+            heapq.heappush(self._later, (free_at, next(self._numbers), waiter))
 
     def _leave(self, waiter: _Waiter, now: float) -> None:
         """The next of the lane steps forward."""
@@ -252,6 +276,7 @@ class Pacer:
         self._rate.took(now)
         if self._shares():
             self._hand -= 1
+            self._late += now - self._hand_at > FRESH_SECONDS
 
     async def _rest(self, seconds: float) -> None:
         """Sleeps until then, or until someone new waits."""
@@ -269,38 +294,30 @@ class Pacer:
         return self._permits is not None and self._rate.value < math.inf
 
     def _has_permit(self, now: float) -> bool:
-        return not self._shares() or (self._hand > 0 and now < self._hand_until)
+        return not self._shares() or (self._hand > 0 and now < self._hand_at + PERMIT_SECONDS)
 
-    def _refill_soon(self, want: int) -> asyncio.Task[None]:
+    def _refill_soon(self, needed: int) -> asyncio.Task[None]:
         if self._refill is None or self._refill.done():
-            self._refill = asyncio.create_task(self._take(want))
+            self._refill = asyncio.create_task(self._take(needed))
         return self._refill
 
-    async def _refill_now(self) -> float:
-        """Seconds to wait before the next try."""
-        dry = self._dry_until - self._clock()
-        if dry <= 0:
-            await self._refill_soon(len(self._ready))
-        return max(0.0, dry)
-
-    async def _take(self, waiting: int) -> None:
+    async def _take(self, needed: int) -> None:
+        """Draws permits and returns when they hold."""
         permits = self._permits
         assert permits is not None  # asked for only where permits are shared
-        share = max(1, round(self._rate.value * PERMIT_SHARE))
-        want = min(share, waiting + SPARE_PERMITS)
-        wait = 0.0
+        most = max(1, round(self._rate.value * PERMIT_SHARE))
+        needed = min(most, needed)
+        late, self._late = self._late, 0
         try:
-            granted, wait = await permits.take(self._bucket, self._rate.value, share, want)
+            granted, wait = await permits.take(self._bucket, most, most / self._rate.value, needed, SPARE_PERMITS, late)
         except StorageError as error:
             # Answers are worth more than a refusal by the platform: this process keeps its own count.
             log.warning("permits not reached", cause=str(error))
-            granted = want
-        now = self._clock()
-        self._hand = granted + (self._hand if now < self._hand_until else 0)
-        self._hand_until = now + PERMIT_SECONDS
-        if granted < want:
-            # Asked at once again, the bucket would give one by one: it is left to fill.
-            self._dry_until = now + max(wait, want / self._rate.value)
+            granted, wait = needed + SPARE_PERMITS, 0.0
+        if wait > 0 and granted:
+            await self._sleep(wait)
+        self._hand, self._hand_at = granted, self._clock()
+        self._dry_until = self._hand_at + wait
 
     # -- chats
 

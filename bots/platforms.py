@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -16,17 +18,31 @@ from core.message import ConversationKey, Platform
 from core.models.catalog import Catalog
 from core.settings import Settings
 from core.storage.client import Store
+from core.storage.leases import Leases
 from core.storage.shared import Memory, Places, SharedPermits
+
+if TYPE_CHECKING:
+    from bots.discord_bot.commands import SlashCommand
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A platform that is switched on."""
+    """A platform that is switched on: how answers get there, and how to receive from it."""
 
-    adapter: Adapter
     outbound: Outbound
     pacer: Pacer
     close: Callable[[], Awaitable[None]]
+    bot: Callable[[], Awaitable[str]]
+    """The bot's account id, which conversations are named by. Tries until the platform tells it."""
+    receiver: Callable[[], Receiver]
+    """Builds the receiving side. Only a process that receives calls it: its imports are the heavy ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The receiving side of a platform."""
+
+    adapter: Adapter
     address: Callable[[], Awaitable[str]] | None = None
     """Where people go, if the platform is ours."""
 
@@ -39,23 +55,33 @@ class Shared:
     store: Store
     catalog: Catalog
     places: Places
+    leases: Leases
 
 
 def telegram(shared: Shared) -> Connection | None:
     settings = shared.settings.telegram
     if not settings.token.get_secret_value():
         return None
-    from bots.telegram_bot.adapter import TelegramAdapter
     from bots.telegram_bot.api import Api
     from bots.telegram_bot.outbound import TelegramOutbound
     from bots.telegram_bot.seen import Seen
 
     api = Api(settings)
     seen = Seen()
-    menu = [(row.name, row.summary) for row in COMMANDS if row.listed]
-    limit = shared.settings.chat.max_image_bytes
-    adapter = TelegramAdapter(settings, api, seen, commands=menu, image_limit=limit)
-    return Connection(adapter, TelegramOutbound(api, seen), _pacer(pacing.TELEGRAM, settings.token, shared), api.close)
+
+    def receiver() -> Receiver:
+        from bots.telegram_bot.adapter import TelegramAdapter
+
+        menu = [(row.name, row.summary) for row in COMMANDS if row.listed]
+        limit = shared.settings.chat.max_image_bytes
+        return Receiver(TelegramAdapter(settings, api, seen, commands=menu, image_limit=limit))
+
+    async def bot() -> str:
+        # A token begins with the bot's id.
+        return settings.token.get_secret_value().partition(":")[0].strip()
+
+    pacer = _pacer(pacing.TELEGRAM, settings.token, shared)
+    return Connection(TelegramOutbound(api, seen), pacer, api.close, bot, receiver)
 
 
 def discord(shared: Shared) -> Connection | None:
@@ -63,15 +89,32 @@ def discord(shared: Shared) -> Connection | None:
     token = settings.token.get_secret_value()
     if not token:
         return None
-    from bots.discord_bot.adapter import DiscordAdapter
-    from bots.discord_bot.commands import SlashCommand, SlashOption
+    from bots.discord_bot.identity import bot_id
     from bots.discord_bot.interactions import Deferrals
     from bots.discord_bot.outbound import DiscordOutbound
     from bots.discord_bot.rest import Rest
 
     rest = Rest(settings.api_base, token)
     deferrals = Deferrals(rest)
-    rows = [
+
+    def receiver() -> Receiver:
+        from bots.discord_bot.adapter import DiscordAdapter
+
+        memory = Memory(shared.store)
+        return Receiver(DiscordAdapter(settings, rest, deferrals, rows=_slash_rows(), memory=memory, recent=recent))
+
+    async def recent() -> list[tuple[ConversationKey, str]]:
+        return await shared.places.recent(Platform.DISCORD)
+
+    pacer = _pacer(pacing.DISCORD, settings.token, shared)
+    outbound = DiscordOutbound(settings, rest, deferrals)
+    return Connection(outbound, pacer, rest.close, partial(bot_id, rest, token), receiver)
+
+
+def _slash_rows() -> list[SlashCommand]:
+    from bots.discord_bot.commands import SlashCommand, SlashOption
+
+    return [
         SlashCommand(
             row.name,
             row.summary,
@@ -87,19 +130,12 @@ def discord(shared: Shared) -> Connection | None:
         if row.listed
     ]
 
-    async def recent() -> list[tuple[ConversationKey, str]]:
-        return await shared.places.recent(Platform.DISCORD)
-
-    adapter = DiscordAdapter(settings, rest, deferrals, rows=rows, memory=Memory(shared.store), recent=recent)
-    outbound = DiscordOutbound(settings, rest, deferrals)
-    return Connection(adapter, outbound, _pacer(pacing.DISCORD, settings.token, shared), rest.close)
-
 
 def web(shared: Shared) -> Connection | None:
     settings = shared.settings
     if settings.web.port == 0:
         return None
-    from bots.web_chat.adapter import WebAdapter
+    from bots.web_chat import ids
     from bots.web_chat.outbound import WebOutbound
     from bots.web_chat.redis_store import RedisWebStore
 
@@ -112,11 +148,19 @@ def web(shared: Shared) -> Connection | None:
         names = [model.name for model in shared.catalog.models]
         return sorted(names, key=lambda name: default is None or name != default.name)
 
+    def receiver() -> Receiver:
+        from bots.web_chat.adapter import WebAdapter
+
+        adapter = WebAdapter(settings.web, web_store, models)
+        return Receiver(adapter, adapter.entry_url)
+
+    async def bot() -> str:
+        return ids.BOT
+
     async def close() -> None:
         return None
 
-    adapter = WebAdapter(settings.web, web_store, models)
-    return Connection(adapter, WebOutbound(web_store), Pacer(pacing.WEB), close, adapter.entry_url)
+    return Connection(WebOutbound(web_store), Pacer(pacing.WEB), close, bot, receiver)
 
 
 def _pacer(limits: pacing.Limits, token: SecretStr, shared: Shared) -> Pacer:

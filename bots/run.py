@@ -1,6 +1,6 @@
-"""The composition root: settings -> store -> models -> engine -> platforms, all in one process.
+"""The composition root: settings -> store -> models -> engine -> platforms, as much of it as the process's role needs.
 
-Nothing is built at import. ``up`` runs until it is told to stop, and then finishes or hands over what is open.
+Nothing is built at import. ``run`` goes on until it is told to stop, and then finishes or hands over what is open.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -19,10 +18,12 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from bots.announcing import announce, tell
 from bots.delivery import Delivery
 from bots.platforms import PLATFORMS, Connection, Shared
+from bots.roles import EVERYTHING, Role
 from core.conversation.history import History
-from core.conversation.mailbox import Mailbox
+from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.conversation.summary import JOB, summarise
 from core.engine import Engine
 from core.errors import ParleyError, SettingsError, StorageError
@@ -37,6 +38,7 @@ from core.models.router import Router
 from core.settings import Settings
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
+from core.storage.leases import Leases
 from core.storage.shared import Places, SharedBreakers
 from core.tasks import end
 from core.worker import Worker
@@ -48,12 +50,15 @@ GRACE_SECONDS = 10.0
 FLUSH_SECONDS = 2.0
 REACH_SECONDS = 10.0
 """How long a start waits for the server of REDIS_URL."""
-CONNECT_SECONDS = 8.0
-"""After so long the web chat's link is shown, though another platform is not connected yet."""
+SWITCHES = {
+    Platform.TELEGRAM: "TELEGRAM_TOKEN is not set",
+    Platform.DISCORD: "DISCORD_TOKEN is not set",
+    Platform.WEB: "PARLEY_WEB_PORT is 0",
+}
 
 
-async def up(settings: Settings, server: EmbeddedServer | None) -> None:
-    """Runs Parley in the foreground. ``server`` is the embedded one, spawned already.
+async def run(settings: Settings, server: EmbeddedServer | None, role: Role = EVERYTHING) -> None:
+    """Runs a process in the foreground. ``server`` is the embedded one, spawned already.
 
     Raises SettingsError or another ParleyError with a sentence for the owner.
     """
@@ -69,7 +74,7 @@ async def up(settings: Settings, server: EmbeddedServer | None) -> None:
         else:
             url = settings.storage.redis_url
             await _reach(url, stop)
-        await serve(settings, url, stack, stop)
+        await serve(settings, url, stack, stop, role=role)
 
 
 async def _reach(url: str, stop: asyncio.Event) -> None:
@@ -94,55 +99,60 @@ async def _reach(url: str, stop: asyncio.Event) -> None:
                     ) from None
             if not waiting:
                 waiting = True
-                _tell(f"Waiting for the Redis or Valkey at {place}")
+                tell(f"Waiting for the Redis or Valkey at {place}")
             await asyncio.sleep(0.3)
 
 
 async def serve(
-    settings: Settings, url: str, stack: AsyncExitStack, stop: asyncio.Event, ready: asyncio.Event | None = None
+    settings: Settings,
+    url: str,
+    stack: AsyncExitStack,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
+    role: Role = EVERYTHING,
 ) -> None:
-    """Runs everything over the Redis at ``url`` until ``stop``; sets ``ready`` when every platform is connected."""
+    """Runs a process of that role over the Redis at ``url`` until ``stop``.
+
+    Sets ``ready`` when every platform it receives from is connected, and every bot it answers for is known.
+    """
     store = Store(url)
     stack.push_async_callback(store.close)
     instance = Instance.claim(settings.data)
     stack.callback(instance.close)
     catalog = Catalog.of(settings)
     breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
-    router = Router(catalog, settings.routing, breaker, OpenAIApi)
-    stack.push_async_callback(router.aclose)
-    mailbox = Mailbox(store, instance.name, max_waiting=settings.chat.max_waiting, keep_days=settings.storage.keep_days)
-    history = History(store, keep_days=settings.storage.keep_days, max_messages=settings.storage.max_messages)
-    jobs = Jobs(url, store, {JOB: partial(summarise, history, router)})
-    stack.push_async_callback(jobs.close)
     places = Places(store)
-    connections = _connect(Shared(settings, store, catalog, places), stack)
-
-    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
-        return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
-
-    engine = Engine(settings.chat, mailbox, history, catalog, router, fetch, jobs.enqueue)
-    delivery = Delivery(
-        {platform: c.outbound for platform, c in connections.items()},
-        {platform: c.pacer for platform, c in connections.items()},
-        mailbox,
-        max_pages=settings.chat.max_pages,
+    shared = Shared(settings, store, catalog, places, Leases(store, instance.name))
+    connections = _connect(shared, role, stack)
+    chat = settings.chat
+    mailbox = Mailbox(
+        store,
+        instance.name,
+        Admission(chat.max_waiting, chat.max_waiting_space, chat.max_waiting_all),
+        keep_days=settings.storage.keep_days,
+        wakes_itself=role.works,
     )
-    worker = Worker(mailbox, engine, delivery, frozenset(connections), max_concurrent=settings.chat.max_concurrent)
-    inbox = Inbox(mailbox, worker, places)
     tasks = _Tasks(stop)
-    adapters = [tasks.start(c.adapter.run(inbox), f"adapter {platform}") for platform, c in connections.items()]
-    tasks.start(worker.run(), "worker")
-    tasks.start(worker.renew(), "leases")
-    tasks.start(breaker.run(SharedBreakers(store)), "breakers")
+    worker = _build_worker(settings, url, shared, mailbox, connections, breaker, tasks, stack) if role.works else None
+    inbox = Inbox(mailbox, worker, places)
+    receivers = {p: c.receiver() for p, c in connections.items() if p in role.receives}
+    adapters = [tasks.start(r.adapter.run(inbox), f"adapter {platform}") for platform, r in receivers.items()]
+    if worker is not None:
+        tasks.start(worker.run(), "worker")
+        tasks.start(worker.renew(), "leases")
+        tasks.start(worker.measure(), "strain")
+        tasks.start(breaker.run(SharedBreakers(store)), "breakers")
     tasks.start(_flush(places), "places")
-    starting = asyncio.create_task(_start_jobs(jobs))
-    local = _start_local(settings, catalog, stack)
-    readying = asyncio.create_task(_announce(connections, catalog, local, ready or asyncio.Event()))
+    local = _start_local(settings, catalog, stack) if role.starts_model else _no_model()
+    known = [asyncio.create_task(_serve_bot(worker, p, c)) for p, c in connections.items() if worker is not None]
+    readying = asyncio.create_task(announce(role, receivers, known, catalog, local, ready or asyncio.Event()))
+    listening = [tasks.start(worker.listen(), "wake-ups")] if worker is not None else []
     try:
         await stop.wait()
     finally:
-        await end((readying, starting, local, *adapters))
-        await worker.drain(GRACE_SECONDS if tasks.failure is None else 1.0)
+        await end((readying, local, *known, *adapters, *listening))
+        if worker is not None:
+            await worker.drain(GRACE_SECONDS if tasks.failure is None else 1.0)
         with contextlib.suppress(StorageError):
             await places.flush()
         await end(tasks.all)
@@ -151,13 +161,57 @@ async def serve(
     log.info("stopped")
 
 
-def _connect(shared: Shared, stack: AsyncExitStack) -> dict[Platform, Connection]:
+def _connect(shared: Shared, role: Role, stack: AsyncExitStack) -> dict[Platform, Connection]:
+    """A worker answers on every platform that is set up; who only receives needs its own."""
     connections: dict[Platform, Connection] = {}
     for platform, connect in PLATFORMS:
+        if not role.works and platform not in role.receives:
+            continue
         if (connection := connect(shared)) is not None:
             connections[platform] = connection
             stack.push_async_callback(connection.close)
+        elif role.names_platforms and platform in role.receives:
+            raise SettingsError(f"{SWITCHES[platform]}, so there is nothing to receive from {platform.capitalize()}.")
     return connections
+
+
+def _build_worker(
+    settings: Settings,
+    url: str,
+    shared: Shared,
+    mailbox: Mailbox,
+    connections: Mapping[Platform, Connection],
+    breaker: Breaker,
+    tasks: _Tasks,
+    stack: AsyncExitStack,
+) -> Worker:
+    router = Router(shared.catalog, settings.routing, breaker, OpenAIApi)
+    stack.push_async_callback(router.aclose)
+    storage = settings.storage
+    history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
+    jobs = Jobs(url, shared.store, {JOB: partial(summarise, history, router)})
+    stack.push_async_callback(jobs.close)
+    tasks.start(_start_jobs(jobs), "jobs", lasting=False)
+
+    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
+        return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
+
+    engine = Engine(settings.chat, mailbox, history, shared.catalog, router, fetch, jobs.enqueue)
+    delivery = Delivery(
+        {platform: c.outbound for platform, c in connections.items()},
+        {platform: c.pacer for platform, c in connections.items()},
+        mailbox,
+        max_pages=settings.chat.max_pages,
+    )
+    return Worker(mailbox, engine, delivery, max_concurrent=settings.chat.max_concurrent)
+
+
+async def _serve_bot(worker: Worker, platform: Platform, connection: Connection) -> None:
+    worker.serve(Bot(platform, await connection.bot()))
+
+
+async def _no_model() -> str:
+    return ""
 
 
 class _Tasks:
@@ -168,9 +222,10 @@ class _Tasks:
         self.all: list[asyncio.Task[None]] = []
         self.failure: BaseException | None = None
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, None], name: str, *, lasting: bool = True) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
+        if lasting:
+            task.add_done_callback(self._ended)
         self.all.append(task)
         return task
 
@@ -218,7 +273,7 @@ def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) ->
                 id=model.id,
             )
 
-    server = LocalServer(settings.local, settings.data, _tell, changed)
+    server = LocalServer(settings.local, settings.data, tell, changed)
     stack.push_async_callback(server.stop)
     # Who asks before it is there waits for it.
     catalog.expect_local(settings.local.model != "none")
@@ -238,51 +293,3 @@ def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) ->
         return model.source
 
     return asyncio.create_task(start(), name="local model")
-
-
-async def _announce(
-    connections: dict[Platform, Connection], catalog: Catalog, local: asyncio.Task[str], ready: asyncio.Event
-) -> None:
-    """One line when every platform is connected, and at the end where to go."""
-    connecting = {asyncio.create_task(c.adapter.ready()): platform for platform, c in connections.items()}
-    try:
-        late = set[asyncio.Task[None]]()
-        if connecting:
-            _, late = await asyncio.wait(connecting, timeout=CONNECT_SECONDS)
-        if late:
-            names = _names(connecting[task] for task in late)
-            _tell(f"Still connecting to {names}.")
-            there = {connecting[task]: connections[connecting[task]] for task in connecting if task not in late}
-            await _tell_where(there, "Meanwhile")
-            await asyncio.wait(late)
-        ready.set()
-        log.info("ready", platforms=[str(platform) for platform in connections])
-    finally:
-        await end(connecting)
-    if source := await local:
-        _tell(source)
-    if not catalog.models:
-        _tell("There is no model to answer: set OPENAI_API_KEY and OPENAI_MODEL, or PARLEY_LOCAL_MODEL=auto.")
-    elif (wanted := catalog.wanted_default) and catalog.find(wanted) is None:
-        there = ", ".join(model.name for model in catalog.models)
-        _tell(f"chat.model is {wanted!r}, which is not there. There are: {there}.")
-    await _tell_where(connections, "Parley is ready:")
-    if not any(connection.address for connection in connections.values()):
-        names = _names(connections)
-        _tell(f"Parley is ready on {names}." if names else "Parley is ready, but no platform is switched on.")
-
-
-async def _tell_where(connections: dict[Platform, Connection], begin: str) -> None:
-    for connection in connections.values():
-        if connection.address is not None:
-            _tell(f"{begin} open {await connection.address()}")
-
-
-def _names(platforms: Iterable[Platform]) -> str:
-    return " and ".join(sorted(platform.capitalize() for platform in platforms))
-
-
-def _tell(line: str) -> None:
-    """For the person at the terminal."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -87,7 +87,7 @@ class Engine:
             yield TextDelta(turn.text)
             yield turn.finished
         elif turn.overflow:
-            yield Notice("overflow", {"count": str(turn.overflow)})
+            yield Notice("overload" if turn.busy else "overflow", {"count": str(turn.overflow)})
             yield Finished(Ending.COMPLETE)
         else:
             parts = (

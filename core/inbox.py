@@ -9,9 +9,8 @@ import structlog
 from core import faults
 from core.access import Reading, decide_reading
 from core.commands.table import BY_NAME
-from core.conversation.mailbox import Mailbox, Posted
+from core.conversation.mailbox import Mailbox, Posted, Work
 from core.message import CommandCall, Deletion, Incoming, Message, Platform
-from core.parts import Ending
 from core.storage.shared import Places
 from core.worker import Worker
 
@@ -19,7 +18,10 @@ log = structlog.get_logger()
 
 
 class Inbox:
-    """The receiving end of the engine, for every platform. ``worker`` is the one in this process, if there is one."""
+    """The receiving end of the engine, for every platform.
+
+    ``worker`` is the one in this process, if there is one: waking it directly saves the way through Redis.
+    """
 
     def __init__(self, mailbox: Mailbox, worker: Worker | None, places: Places) -> None:
         self._mailbox = mailbox
@@ -34,7 +36,7 @@ class Inbox:
             if isinstance(value, Deletion):
                 await self._post(posts)
                 posts = []
-                await self._forget(value)
+                await self._mailbox.forget(value)
             elif decide_reading(value) is Reading.ANSWER:
                 posts.append(value)
         await self._post(posts)
@@ -42,38 +44,18 @@ class Inbox:
             faults.reached("posted")
 
     async def _post(self, posts: Sequence[Message | CommandCall]) -> None:
-        for value, posted in zip(posts, await self._mailbox.post(posts), strict=True):
+        urgent = [value.id for value in posts if isinstance(value, CommandCall) and _is_urgent(value)]
+        for value, posted in zip(posts, await self._mailbox.post(posts, urgent), strict=True):
             if isinstance(value, Message) and value.conversation.platform is Platform.DISCORD:
                 # Only Discord forgets what was sent while the bot was away.
                 await self._places.saw(value.conversation, value.id)
-            if posted is Posted.SEEN:
+            if posted is Posted.REFUSED:
+                log.error("overloaded: not accepted", conversation=str(value.conversation), update=value.update)
+            elif posted is Posted.SEEN:
                 log.debug("seen before", update=value.update, conversation=str(value.conversation))
-                continue
-            if isinstance(value, CommandCall) and _is_urgent(value):
-                await self._stop(value)
-            if isinstance(value, Message) and value.edited:
-                self._supersede(value)
+            # Also when it was seen before: the reply to the first time may have been lost.
             if self._worker is not None:
-                self._worker.wake(value.conversation)
-
-    async def _stop(self, call: CommandCall) -> None:
-        number = await self._mailbox.stop(call)
-        if self._worker is not None:
-            self._worker.interrupt(call.conversation, Ending.STOPPED, lambda turn: turn.number == number)
-
-    def _supersede(self, edit: Message) -> None:
-        """Ends the answer to an earlier form of the message, not the one to this."""
-        if self._worker is not None:
-            self._worker.interrupt(
-                edit.conversation,
-                Ending.SUPERSEDED,
-                lambda turn: turn.incoming.id == edit.id and turn.incoming.update != edit.update,
-            )
-
-    async def _forget(self, deletion: Deletion) -> None:
-        await self._mailbox.forget(deletion)
-        if self._worker is not None:
-            self._worker.interrupt(deletion.conversation, "forgotten", lambda turn: turn.incoming.id in deletion.ids)
+                self._worker.wake(Work(value.conversation, value.space))
 
 
 def _is_urgent(call: CommandCall) -> bool:

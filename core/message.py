@@ -6,7 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
+
+from core.errors import EntryError
+
+VERSION = 2
+"""The form of everything kept in Redis. It is raised with every change that the version before could not read; what
+is written carries it, and it and the version before it are read (docs/decisions/0006)."""
 
 
 class Platform(StrEnum):
@@ -53,6 +59,8 @@ class Author:
     name: str
     is_bot: bool = False
     language: str = ""
+    is_owner: bool = False
+    """The platform knows by itself that they run this Parley (the web: who came in by the one-time link)."""
 
 
 class AttachmentKind(StrEnum):
@@ -151,15 +159,27 @@ _NAMES = {cls: name for name, cls in _KINDS.items()}
 
 def to_json(incoming: Incoming) -> str:
     """The form in which the mailbox keeps it."""
-    values = asdict(incoming)
+    values: dict[str, Any] = {"v": VERSION, **asdict(incoming)}
     values["conversation"] = str(incoming.conversation)
     values["type"] = _NAMES[type(incoming)]
     return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
 
 
 def from_json(text: str) -> Incoming:
-    """The inverse of :func:`to_json`; raises ValueError or KeyError for anything else."""
-    values: dict[str, Any] = json.loads(text)
+    """The inverse of :func:`to_json`, also for the version before. Raises EntryError for anything else."""
+    values = _object(text)
+    if not values:
+        raise EntryError("A waiting entry is damaged: it is no JSON object.")
+    version = values.pop("v", 1)
+    if version not in (VERSION, VERSION - 1):
+        raise EntryError(f"A waiting entry has version {version!r}; this program reads {VERSION - 1} and {VERSION}.")
+    try:
+        return _incoming(values)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EntryError(f"A waiting entry is damaged: {type(error).__name__}.") from error
+
+
+def _incoming(values: dict[str, Any]) -> Incoming:
     cls = _KINDS[values.pop("type")]
     values["conversation"] = ConversationKey.parse(values["conversation"])
     if "author" in values:
@@ -171,6 +191,37 @@ def from_json(text: str) -> Incoming:
     if "attachments" in values:
         values["attachments"] = tuple(Attachment(AttachmentKind(a.pop("kind")), **a) for a in values["attachments"])
     return cls(**values)
+
+
+def stand_in(text: str, conversation: ConversationKey) -> Message:
+    """For an entry that cannot be read, a message without text: enough to tell its author. Never fails."""
+    values = _object(text)
+    said: Any = values.get("author")
+    author = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+    return Message(
+        conversation,
+        _text(values, "id"),
+        _text(values, "update"),
+        Author(_text(author, "id"), _text(author, "name"), language=_text(author, "language")),
+        "",
+        0.0,
+        private=values.get("private") is True,
+        space=_text(values, "space"),
+        place=_text(values, "place"),
+    )
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        values: Any = json.loads(text)
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", values) if isinstance(values, dict) else {}
+
+
+def _text(values: Mapping[str, Any], name: str) -> str:
+    value = values.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def clean_text(text: str) -> str:

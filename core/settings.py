@@ -111,10 +111,22 @@ class ProviderSettings(Section):
     """Who hosts models: any server that speaks OpenAI's HTTP API."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,32}$")]
-    base_url: HttpUrl
+    base_url: HttpUrl = ""
+    """Address of its API, with /v1 where it has that."""
+    base_urls: tuple[HttpUrl, ...] = ()
+    """Instead of base_url: several servers with the same models, such as replicas of vLLM, llama.cpp or Ollama. Each
+    question goes to the one with the least to do. They must answer GET /models."""
     api_key: SecretStr = SecretStr("")
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 1000
-    """Calls to this provider at once; more wait."""
+    """Calls to one of its servers at once; more wait."""
+    max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Questions that may wait for a free place, no more than half of them from one community. Over it another model
+    answers, or a notice says to try again later."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All its base URLs."""
+        return self.base_urls or (self.base_url,)
 
 
 class ModelSettings(Section):
@@ -154,15 +166,20 @@ class RoutingSettings(Section):
     """Longest pause inside an answer."""
     total_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     """Longest time one answer may take in all."""
+    max_wait_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Longest wait for a free place at a provider. Where it is expected to be longer, another model answers, or a
+    notice says at once when to try again."""
     breaker_failures: Annotated[int, Field(ge=1)] = 5
-    """Failures in a row that take a provider out of service."""
+    """Failures in a row that take a provider, or one of its servers, out of service."""
     breaker_seconds: Annotated[float, Field(gt=0)] = 20.0
-    """How long it stays out before one call tries it again."""
+    """How long it stays out before one call tries it again. A server that could not be reached is back as soon as it
+    answers GET /models."""
 
 
 class LocalSettings(Section):
     model: str = "auto"
-    """Built-in chat model: auto, none, a hub name, a folder or a GGUF file."""
+    """Built-in chat model: auto, none, smollm2-135m, a hub name, a folder or a GGUF file. auto: the best there is, but
+    none where OPENAI_MODEL or other [[models]] are set."""
     engine: Literal["auto", "xllamacpp", "transformers"] = "auto"
     """Server for the built-in model. transformers needs the extra [local]."""
     hub_url: HttpUrl = "https://huggingface.co"
@@ -173,6 +190,14 @@ class LocalSettings(Section):
     """Context window in tokens for one conversation."""
     slots: Annotated[int, Field(ge=1, le=64)] = 4
     """Answers made at the same time."""
+    host: Annotated[str, Field(pattern=r"^[0-9.]+$")] = "127.0.0.1"
+    """Address that `parley models serve` listens on; 0.0.0.0 for all. It asks every caller for a key, but speaks plain
+    http: only in a private network, or behind a proxy that speaks https."""
+    port: Port = 0
+    """Port that `parley models serve` listens on. 0: any that is free."""
+    advertise: HttpUrl = ""
+    """Base URL with /v1 by which workers reach `parley models serve`, announced to them in Redis. Empty: the address
+    by which Redis knows this machine."""
 
 
 class ChatSettings(Section):
@@ -185,7 +210,11 @@ class ChatSettings(Section):
     max_message_chars: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
     """Longest message read; over it a notice says so."""
     max_waiting: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Messages that may wait in one conversation."""
+    """Messages that may wait in one conversation; over it one notice stands for all that are too many."""
+    max_waiting_space: Annotated[int, Field(ge=1, le=100_000)] = 200
+    """Messages that may wait in one community (a Discord server, a Telegram group), roughly."""
+    max_waiting_all: Annotated[int, Field(ge=16, le=10_000_000)] = 20_000
+    """Messages that may wait in all, roughly. At four times as many, notices included, further ones are dropped."""
     max_pages: Annotated[int, Field(ge=1, le=50)] = 8
     """Messages one answer may take; a longer answer comes as a file."""
     max_image_bytes: Annotated[int, Field(ge=10_000)] = 10_000_000
@@ -322,6 +351,10 @@ def _check(settings: Settings) -> None:
     """What no single section can see."""
     providers = {provider.name for provider in settings.providers} | {"local"}
     names = {model.name for model in settings.models}
+    for provider in settings.providers:
+        if bool(provider.base_url) == bool(provider.base_urls):
+            found = "both" if provider.base_url else "neither"
+            raise SettingsError(f"providers.{provider.name} is wrong: found {found} of base_url and base_urls. Give one.")
     for model in settings.models:
         if model.provider not in providers:
             allowed = ", ".join(sorted(providers))

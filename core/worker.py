@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections import Counter
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from core import faults
 from core.conversation.history import Answer, count_tokens
-from core.conversation.mailbox import LEASE_SECONDS, Mailbox, Turn
+from core.conversation.mailbox import LEASE_SECONDS, Bot, Mailbox, Turn, Work
 from core.engine import MAX_TAKEOVERS, Engine
 from core.errors import LeaseLost, StorageError
-from core.message import ConversationKey, Platform
+from core.fair import FairQueue
+from core.message import ConversationKey
 from core.parts import Ending, Part, Usage
+from core.strain import Strain
 from core.tasks import end
 
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+CROWDED_SECONDS = 0.05
+MOST_HEARD = 64
+"""Wake-ups taken at once: few enough that other workers get their part."""
+MOST_SWEPT = 200
+"""Of each partition in one sweep."""
+MOST_QUEUED = 10_000
+"""Conversations waiting for room in this process. More are left in Redis, where sweeps find them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,29 +52,23 @@ class Deliver(Protocol):
 
 
 class Worker:
-    """Answers conversations, many at once, one turn at a time in each."""
+    """Answers conversations, many at once, one turn at a time in each; spaces take turns where there is no room."""
 
-    def __init__(
-        self,
-        mailbox: Mailbox,
-        engine: Engine,
-        deliver: Deliver,
-        platforms: frozenset[Platform],
-        *,
-        max_concurrent: int,
-    ) -> None:
-        """``platforms`` are those that this process can show answers on; it leaves the others' turns alone."""
+    def __init__(self, mailbox: Mailbox, engine: Engine, deliver: Deliver, *, max_concurrent: int) -> None:
         self._mailbox = mailbox
         self._engine = engine
         self._deliver = deliver
-        self._platforms = platforms
-        self._max_concurrent = max_concurrent
+        self._strain = Strain(max_concurrent)
+        self._bots: set[Bot] = set()
         self._tasks: dict[ConversationKey, asyncio.Task[None]] = {}
         self._turns: dict[ConversationKey, Turn] = {}
+        self._shares: dict[ConversationKey, str] = {}
+        """Of the conversations that are answered or wait: the space, or the chat itself where there is none."""
+        self._active: Counter[str] = Counter()
+        """Conversations of a share that are being answered."""
+        self._queue: FairQueue[ConversationKey] = FairQueue()
         self._woken: set[ConversationKey] = set()
         """Woken again while they were busy."""
-        self._queue: dict[ConversationKey, None] = {}
-        """Woken when there was no room, in the order of waking."""
         self._draining = False
 
     @property
@@ -71,37 +76,50 @@ class Worker:
         """Conversations being answered now."""
         return len(self._tasks)
 
-    def wake(self, conversation: ConversationKey) -> None:
+    def serve(self, bot: Bot) -> None:
+        """From now on this process can show answers as that bot. The turns of all others are left alone."""
+        self._bots.add(bot)
+
+    def wake(self, work: Work) -> None:
         """A hint that the conversation has work. The truth is in the mailbox."""
-        if self._draining or conversation.platform not in self._platforms:
+        conversation = work.conversation
+        if self._draining or Bot(conversation.platform, conversation.bot) not in self._bots:
             return
         if conversation in self._tasks:
             self._woken.add(conversation)
-        elif len(self._tasks) >= self._max_concurrent:
-            self._queue[conversation] = None
-        else:
-            task = asyncio.create_task(self._converse(conversation), name=f"conversation {conversation}")
-            self._tasks[conversation] = task
-            task.add_done_callback(lambda _: self._done(conversation))
-
-    def interrupt(self, conversation: ConversationKey, reason: str, is_meant: Callable[[Turn], bool]) -> None:
-        """Ends the answer being made here, if its turn is the one that is meant: it may be the next one by now."""
-        turn = self._turns.get(conversation)
-        if turn is not None and is_meant(turn):
-            turn.interrupt(reason)
+        elif conversation not in self._queue and len(self._queue) < MOST_QUEUED:
+            self._enqueue(conversation, f"{conversation.platform}:{work.space}" if work.space else str(conversation))
+            self._fill()
 
     async def run(self) -> None:
-        """Renews leases and finds what lost wake-ups and dead workers left, until cancelled."""
+        """Finds what lost wake-ups and dead workers left, until cancelled."""
         own = True  # what this worker held before it died is its own again at once
         while True:
             try:
-                for conversation in await self._mailbox.waiting(own=own):
-                    if conversation not in self._tasks and conversation not in self._queue:
-                        self.wake(conversation)
+                for work in await self._mailbox.waiting(own=own, most=MOST_SWEPT):
+                    if work.conversation not in self._tasks:
+                        self.wake(work)
                 own = False
             except StorageError as error:
                 log.warning("sweep failed", cause=str(error))
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def listen(self) -> None:
+        """Hears wake-ups and calls of other processes, until cancelled."""
+        while True:
+            try:
+                heard = await self._mailbox.wake_ups(self._bots, MOST_HEARD)
+                called = [turn for work in heard if (turn := self._turns.get(work.conversation))]
+                await self._mailbox.renew(called)
+            except StorageError as error:
+                log.warning("wake-ups not heard", cause=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            for work in heard:
+                self.wake(work)
+            if len(self._queue) > 0:
+                # No room: a worker that has some goes first.
+                await asyncio.sleep(CROWDED_SECONDS)
 
     async def renew(self) -> None:
         """Keeps the leases of all open turns, until cancelled."""
@@ -111,6 +129,12 @@ class Worker:
                 await self._mailbox.renew(list(self._turns.values()))
             except StorageError as error:
                 log.warning("leases not renewed", cause=str(error))
+
+    async def measure(self) -> None:
+        """Takes on as many conversations as the processor bears, until cancelled."""
+        while True:
+            await self._strain.tick(len(self._tasks))
+            self._fill()
 
     async def drain(self, grace_seconds: float) -> None:
         """Takes nothing new, finishes what is open within the grace time, hands the rest over."""
@@ -126,16 +150,35 @@ class Worker:
             except (LeaseLost, StorageError) as error:
                 log.warning("turn not handed over", turn=turn.id, cause=str(error))
 
-    def _done(self, conversation: ConversationKey) -> None:
+    def _enqueue(self, conversation: ConversationKey, share: str) -> None:
+        self._shares[conversation] = share
+        self._queue.push(share, conversation)
+
+    def _may(self, share: str) -> bool:
+        """One share never takes all the places, however much it has to do: the next one to come finds some."""
+        return self._active[share] < max(1, self._strain.limit // 2)
+
+    def _fill(self) -> None:
+        while len(self._tasks) < self._strain.limit and not self._draining:
+            conversation = self._queue.pop(self._may)
+            if conversation is None:
+                return
+            self._active[self._shares[conversation]] += 1
+            task = asyncio.create_task(self._converse(conversation), name=f"conversation {conversation}")
+            self._tasks[conversation] = task
+            task.add_done_callback(partial(self._done, conversation))
+
+    def _done(self, conversation: ConversationKey, _: asyncio.Task[None]) -> None:
         self._tasks.pop(conversation, None)
         self._turns.pop(conversation, None)
+        share = self._shares.pop(conversation)
+        self._active[share] -= 1
+        if not self._active[share]:
+            del self._active[share]
         if conversation in self._woken:
             self._woken.discard(conversation)
-            self._queue[conversation] = None
-        while self._queue and len(self._tasks) < self._max_concurrent and not self._draining:
-            following = next(iter(self._queue))
-            del self._queue[following]
-            self.wake(following)
+            self._enqueue(conversation, share)
+        self._fill()
 
     async def _converse(self, conversation: ConversationKey) -> None:
         turn: Turn | None = None

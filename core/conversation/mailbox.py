@@ -7,31 +7,80 @@ journal notes what was created on the platform; ``finish`` closes the turn and o
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
-import time
-from collections.abc import Sequence
+import secrets
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from core import faults
+from core import clock, faults
 from core.errors import LeaseLost
-from core.message import CommandCall, ConversationKey, Deletion, Message, from_json, to_json
+from core.message import CommandCall, ConversationKey, Deletion, Message, Platform, from_json, to_json
 from core.models.chat import ChatRequest
 from core.parts import Ending, Finished, Usage
 from core.storage import keys as storage_keys
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
 
-LEASE_SECONDS = 8.0
+LEASE_SECONDS = 6.0
 """A dead worker's conversations are taken over within this time, and one sweep. Renewed every third of it."""
+HEARD_SECONDS = 0.5
+"""A wake-up is heard within this time; a conversation whose work waits for longer is found by sweeps."""
+LISTEN_SECONDS = 2.0
+"""One wait for wake-ups: less than a command may take."""
 
 
 class Posted(StrEnum):
     ACCEPTED = "accepted"
     SEEN = "seen"
     FULL = "full"
+    """Too many wait: one notice will tell of it."""
+    REFUSED = "refused"
+    """Far too many wait in all, so that even a notice would be one too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """An account that answers: its conversations are served by processes that can speak for it."""
+
+    platform: Platform
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A conversation that is to be looked at, and the space it lies in (or empty)."""
+
+    conversation: ConversationKey
+    space: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Work:
+        """From a wake-up. Raises ValueError."""
+        name, _, space = text.partition("\t")
+        return cls(ConversationKey.parse(name), space)
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How many messages may wait before one notice stands for all that are too many."""
+
+    conversation: int = 20
+    space: int = 200
+    all: int = 20_000
+
+    @property
+    def of_space(self) -> int:
+        """In one partition: a space's conversations are spread unevenly, and may all lie in one."""
+        return max(self.conversation, 2 * self.space // storage_keys.PARTITIONS)
+
+    @property
+    def of_all(self) -> int:
+        """In one partition."""
+        return max(1, self.all // storage_keys.PARTITIONS)
 
 
 @dataclass(slots=True)
@@ -45,6 +94,8 @@ class Turn:
     takeovers: int = 0
     overflow: int = 0
     """Over 0: this value was one too many, and stands for so many that were not read."""
+    busy: bool = False
+    """It was too many for all together, not for this conversation alone."""
     model: str = ""
     """The conversation's choice."""
     pages: dict[int, str] = field(default_factory=dict[int, str])
@@ -63,7 +114,7 @@ class Turn:
     reason: str = ""
     """Why it was interrupted: an :class:`Ending`, or ``forgotten`` when the question is to leave no trace."""
     lease_ends: float = 0.0
-    """On this process's monotonic clock."""
+    """On :mod:`core.clock`."""
 
     @property
     def id(self) -> str:
@@ -77,7 +128,7 @@ class Turn:
 
     def check_lease(self) -> None:
         """Raises LeaseLost when another worker may have taken over."""
-        if time.monotonic() > self.lease_ends:
+        if clock.seconds() > self.lease_ends:
             raise LeaseLost(f"the lease of {self.id} has run out")
 
 
@@ -87,44 +138,58 @@ class _Sent:
     at = 0.0
 
     def __call__(self) -> None:
-        self.at = time.monotonic()
+        self.at = clock.seconds()
 
 
 class Mailbox:
     """All conversations' mailboxes, as one worker or receiver sees them."""
 
-    def __init__(self, store: Store, worker: str, *, max_waiting: int, keep_days: int) -> None:
+    def __init__(
+        self, store: Store, worker: str, admission: Admission, *, keep_days: int, wakes_itself: bool = False
+    ) -> None:
+        """``worker`` names this process among all, the same after a restart. ``wakes_itself``: who posts here wakes
+        a worker of this process, so that no other has to be told."""
         self._store = store
         self._worker = worker
-        self._max_waiting = max_waiting
+        self._admission = admission
         self._keep_seconds = keep_days * 86400
+        self._wakes_itself = int(wakes_itself)
+        self._tries = itertools.count()
+        self._run = secrets.token_hex(4)
 
-    async def post(self, incoming: Sequence[Message | CommandCall]) -> list[Posted]:
-        """Makes them durable, in order, in one round trip. Raises StorageError: then none may be acknowledged."""
+    async def post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = ()) -> list[Posted]:
+        """Makes them durable, in order, in one round trip. Raises StorageError: then none may be acknowledged.
+
+        ``urgent`` are ids of calls that ask the open turn to end, wherever it runs.
+        """
         if not incoming:
             return []
         calls: list[tuple[Sequence[str], Sequence[str | int | float]]] = []
         for value in incoming:
             keys = ConversationKeys.of(value.conversation)
             edited = value.id if isinstance(value, Message) and value.edited else ""
-            calls.append(
-                (
-                    conversation_keys(keys, seen=keys.seen(value.update)),
-                    (keys.name, to_json(value), storage_keys.SEEN_SECONDS, self._max_waiting, edited),
-                )
+            arguments = (
+                keys.name,
+                to_json(value),
+                storage_keys.SEEN_SECONDS,
+                self._admission.conversation,
+                edited,
+                value.space,
+                self._admission.of_space,
+                self._admission.of_all,
+                self._wakes_itself,
+                value.id if value.id in urgent else "",
             )
+            calls.append((conversation_keys(keys, seen=keys.seen(value.update)), arguments))
         return [Posted(reply) for reply in await self._store.run_many("post", calls)]
 
     async def take(self, conversation: ConversationKey) -> Turn | None:
         """The open or next turn with the lease; None when there is none or another worker has it."""
         keys = ConversationKeys.of(conversation)
         sent = _Sent()
-        reply = await self._store.run(
-            "take",
-            conversation_keys(keys),
-            (keys.name, self._worker, int(LEASE_SECONDS * 1000), self._keep_seconds),
-            sent,
-        )
+        attempt = f"{self._run}/{next(self._tries)}"
+        arguments = (keys.name, self._worker, int(LEASE_SECONDS * 1000), self._keep_seconds, attempt)
+        reply = await self._store.run("take", conversation_keys(keys), arguments, sent)
         return _turn(conversation, reply, sent.at)
 
     async def renew(self, turns: Sequence[Turn]) -> None:
@@ -150,11 +215,6 @@ class Mailbox:
         keys = ConversationKeys.of(turn.conversation)
         await self._store.run("release", conversation_keys(keys), (keys.name, turn.fence))
 
-    async def stop(self, call: CommandCall) -> str:
-        """Asks the open turn to end, wherever it runs; its number, or empty when there is none."""
-        keys = ConversationKeys.of(call.conversation)
-        return str(await self._store.run("interrupt", conversation_keys(keys), (Ending.STOPPED, call.id)))
-
     async def has_stopped(self, call: CommandCall) -> bool:
         """Whether this call ended a turn."""
         keys = ConversationKeys.of(call.conversation)
@@ -163,7 +223,7 @@ class Mailbox:
     async def forget(self, deletion: Deletion) -> int:
         """Removes messages, their answers and their pictures for good; how many messages were known."""
         keys = ConversationKeys.of(deletion.conversation)
-        known, *pictures = await self._store.run("forget", conversation_keys(keys), deletion.ids)
+        known, *pictures = await self._store.run("forget", conversation_keys(keys), (keys.name, *deletion.ids))
         if pictures:
             blobs = [keys.blob(digest) for digest in pictures]
             await self._store.attempt(lambda: self._store.redis.delete(*blobs))
@@ -227,15 +287,25 @@ class Mailbox:
         faults.reached("finished")
         return _turn(turn.conversation, reply, sent.at)
 
-    async def waiting(self, *, own: bool = False) -> list[ConversationKey]:
-        """Conversations with work that nobody holds; with ``own`` all with work, to try at the start."""
-        names: list[str] = []
-        calls = [
-            ((storage_keys.ready(partition),), (1000, 1 if own else 0)) for partition in range(storage_keys.PARTITIONS)
-        ]
+    async def waiting(self, *, own: bool = False, most: int = 1000) -> list[Work]:
+        """Conversations whose work nobody has taken up, at most ``most`` of each partition; with ``own`` all with
+        work, to try at the start."""
+        arguments = (most, int(own), int(LEASE_SECONDS * 1000), int(HEARD_SECONDS * 1000))
+        calls = [((storage_keys.ready(partition),), arguments) for partition in range(storage_keys.PARTITIONS)]
+        found: list[Work] = []
         for reply in await self._store.run_many("sweep", calls):
-            names += reply
-        return [ConversationKey.parse(name) for name in names]
+            found += [Work(ConversationKey.parse(n), s) for n, s in zip(reply[::2], reply[1::2], strict=True)]
+        return found
+
+    async def wake_ups(self, bots: Iterable[Bot], most: int) -> list[Work]:
+        """Waits a while for wake-ups, those of any worker for the bots, and those meant for this one; up to ``most``.
+
+        Hints only: a lost one is made good by a sweep. Raises StorageError.
+        """
+        partitions = range(storage_keys.PARTITIONS)
+        keys = [storage_keys.calls(partition, self._worker) for partition in partitions]
+        keys += [storage_keys.wake(partition, bot.platform, bot.id) for bot in bots for partition in partitions]
+        return [Work.parse(text) for text in await self._store.pop(keys, most, LISTEN_SECONDS)]
 
 
 def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn | None:
@@ -253,6 +323,7 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
         incoming,
         takeovers=int(record["takeovers"]),
         overflow=int(record.get("overflow", 0)),
+        busy=record.get("busy") == "1",
         model=model,
         pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
         text=record.get("text", ""),

@@ -3,26 +3,99 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+import platform
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
 
 from core.settings import ModelSettings, ProviderSettings, Settings
 
 LOCAL = "local"
-"""The provider of the model servers that Parley starts itself."""
+"""The provider of the model servers that Parley starts itself, here or by ``parley models serve`` elsewhere."""
 SMALL_ANSWER = 512
 """Tokens in one answer of a small model: it easily repeats itself without end, for over a minute on two cores."""
 
 
 @dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server of a provider. Two equal values are the same server."""
+
+    provider: str
+    base_url: str
+    api_key: str = field(default="", repr=False)
+    max_concurrent: int = 1000
+    """Calls at once; more wait."""
+    circuit: str = ""
+    """What the circuit breaker, shared by all processes, knows it by."""
+    model: str = ""
+    """The only row of the catalog that it serves; empty: all of its provider's."""
+    id: str = ""
+    """What it calls that model; empty: what the row says."""
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
-    """Who hosts models. Two equal values are the same server."""
+    """Who hosts models, on one server or on several with the same models."""
 
     name: str
     base_url: str
     api_key: str = field(default="", repr=False)
     max_concurrent: int = 1000
-    """Calls at once; more wait."""
+    """Calls to one server at once; more wait."""
+    more_urls: tuple[str, ...] = ()
+    """Base URLs of further servers."""
+    max_waiting: int = 200
+    """Calls that may wait for a free place."""
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Its servers. One alone has the provider's name in the breaker."""
+        urls = tuple(dict.fromkeys((self.base_url, *self.more_urls)))
+        names = [f"{self.name}@{urlsplit(url).netloc.rpartition('@')[2]}" for url in urls]
+        if len(urls) == 1:
+            names = [self.name]
+        return tuple(
+            Endpoint(self.name, url, self.api_key, self.max_concurrent, name)
+            for url, name in zip(urls, names, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model and the server that Parley started for it, in this process or another."""
+
+    base_url: str
+    api_key: str = field(repr=False)
+    name: str
+    """What people choose by."""
+    id: str
+    """What the server calls it."""
+    window: int
+    """Context window of one conversation in tokens."""
+    small: bool
+    """Too weak for extra instructions."""
+    slots: int
+    """Answers made at the same time; more wait."""
+    source: str = ""
+    """One sentence for the start."""
+    accepts_images: bool = False
+    max_answer: int | None = None
+    """Tokens; half the window unless given, and short for small models."""
+
+    def endpoint(self) -> Endpoint:
+        """Its server. Every machine has a loopback of its own, so there the machine's name tells servers apart."""
+        address = urlsplit(self.base_url)
+        host = platform.node() if is_loopback(self.base_url) else address.hostname
+        circuit = f"{LOCAL}@{host}:{address.port}"
+        return Endpoint(LOCAL, self.base_url, self.api_key, self.slots, circuit, self.name, self.id)
+
+    def row(self) -> Model:
+        """What the catalog says about it."""
+        longest = SMALL_ANSWER if self.small else 4096
+        limit = min(longest, self.window // 2) if self.max_answer is None else self.max_answer
+        return Model(
+            self.name, LOCAL, self.id, self.window, limit, accepts_images=self.accepts_images, small=self.small
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +134,23 @@ class Model:
 class Catalog:
     """The rows in their order; the first is the default unless settings name another.
 
-    Rows whose provider does not run (yet) are left out everywhere.
+    Rows whose provider does not run (yet) are left out everywhere. Local models come and go: their rows are those
+    that settings give, else made from what their servers tell.
     """
 
     def __init__(self, providers: Iterable[Provider], models: Iterable[Model], default: str = "") -> None:
         self._providers = {provider.name: provider for provider in providers}
-        self._models = {model.name: model for model in models}
+        self._endpoints = {provider.name: provider.endpoints for provider in self._providers.values()}
+        self._given = {model.name: model for model in models}
+        self._models = dict(self._given)
         self._default = default
+        self._own: LocalModel | None = None
+        self._announced: tuple[LocalModel, ...] = ()
+        self._expects_own = False
+        self._expects_announced = False
         self._settled = asyncio.Event()
         self._settled.set()
+        self._listeners: list[Callable[[], None]] = []
 
     @classmethod
     def of(cls, settings: Settings) -> Catalog:
@@ -79,7 +160,7 @@ class Catalog:
     @property
     def models(self) -> tuple[Model, ...]:
         """All that can be chosen now."""
-        return tuple(model for model in self._models.values() if model.provider in self._providers)
+        return tuple(model for model in self._models.values() if self.endpoints(model))
 
     @property
     def default(self) -> Model | None:
@@ -94,30 +175,39 @@ class Catalog:
     def find(self, name: str) -> Model | None:
         """The row of that name, if it can be chosen now."""
         model = self._models.get(name)
-        return model if model is not None and model.provider in self._providers else None
+        return model if model is not None and self.endpoints(model) else None
 
     def choose(self, name: str) -> Model | None:
         """The row of that name, else the default: a choice may outlive its model."""
         return self.find(name) or self.default
 
-    def provider(self, name: str) -> Provider:
-        """Raises KeyError for a provider that does not run."""
-        return self._providers[name]
+    def provider(self, name: str) -> Provider | None:
+        """A provider of the settings."""
+        return self._providers.get(name)
+
+    def endpoints(self, model: Model) -> tuple[Endpoint, ...]:
+        """The servers that have the model; none while it does not run."""
+        endpoints = self._endpoints.get(model.provider, ())
+        if model.provider == LOCAL:
+            return tuple(endpoint for endpoint in endpoints if endpoint.model == model.name)
+        return endpoints
+
+    def watch(self, listener: Callable[[], None]) -> None:
+        """Has ``listener`` called, in the event loop, whenever servers came or went."""
+        self._listeners.append(listener)
 
     def expect_local(self, expected: bool = True) -> None:
-        """Says that a local server is on its way, or no more: without any other model, answers wait for it."""
-        if expected:
-            self._settled.clear()
-        else:
-            self._settled.set()
+        """Says that this process's own server is on its way, or no more: without any other, answers wait for it."""
+        self._expects_own = expected
+        self._settle()
 
     @property
     def expects_local(self) -> bool:
-        """Whether a local server is on its way."""
+        """Whether a local server is on its way, and none is there."""
         return not self._settled.is_set()
 
     async def settled(self) -> None:
-        """Returns once no local server is on its way."""
+        """Returns once a local server is there, or none is on its way."""
         await self._settled.wait()
 
     def add_local(
@@ -133,28 +223,84 @@ class Catalog:
         max_concurrent: int = 1000,
         id: str = "",
     ) -> None:
-        """Adds, or replaces after a restart, the model of a server that Parley started.
+        """Adds, or replaces after a restart, the model of the server that this process started.
 
-        Settings of the same name and provider keep their sampling, price and fallbacks. ``max_concurrent``
-        is the server's number of slots; ``max_answer`` is half the window unless given, and short for small models.
+        ``max_concurrent`` is the server's number of slots; ``max_answer`` is half the window unless given, and short
+        for small models.
         """
-        self._providers[LOCAL] = Provider(LOCAL, base_url, api_key, max_concurrent)
-        self._settled.set()
-        row = self._models.get(name)
-        if row is not None and row.provider == LOCAL:
-            return
-        longest = SMALL_ANSWER if small else 4096
-        limit = min(longest, window // 2) if max_answer is None else max_answer
-        self._models[name] = Model(name, LOCAL, id or name, window, limit, accepts_images=accepts_images, small=small)
+        self._own = LocalModel(
+            base_url,
+            api_key,
+            name,
+            id or name,
+            window,
+            small,
+            max_concurrent,
+            accepts_images=accepts_images,
+            max_answer=max_answer,
+        )
+        self._refresh()
 
     def remove_local(self) -> None:
-        """Takes the local server's models out of the choice, and expects it back."""
-        self._providers.pop(LOCAL, None)
-        self._settled.clear()
+        """Takes this process's own server out of the choice, and expects it back."""
+        self._own = None
+        self._expects_own = True
+        self._refresh()
+
+    def announce(self, servers: Iterable[LocalModel], *, expected: bool) -> None:
+        """Takes over which model servers others run; ``expected``: where there are none, some are on their way.
+
+        Servers of one model are a pool; each model is a row of its own.
+        """
+        self._announced, self._expects_announced = tuple(servers), expected
+        self._refresh()
+
+    def _refresh(self) -> None:
+        own = () if self._own is None else (self._own,)
+        servers = {server.base_url: server for server in (*self._announced, *own)}
+        endpoints = tuple(server.endpoint() for server in servers.values())
+        rows: dict[str, Model] = {}
+        for server in servers.values():
+            rows[server.name] = _weaker(rows.get(server.name), server.row())
+        self._models = dict(self._given)
+        for name, row in rows.items():
+            self._models[name] = _fitted(self._given.get(name, row), row)
+        if endpoints != self._endpoints.get(LOCAL, ()):
+            self._endpoints[LOCAL] = endpoints
+            for listener in self._listeners:
+                listener()
+        self._settle()
+
+    def _settle(self) -> None:
+        if (self._expects_own or self._expects_announced) and not self._endpoints.get(LOCAL):
+            self._settled.clear()
+        else:
+            self._settled.set()
+
+
+def _weaker(row: Model | None, other: Model) -> Model:
+    """One row for servers of the same model, whose windows may differ: what fits each of them."""
+    return other if row is None else min(row, other, key=lambda model: model.window)
+
+
+def _fitted(row: Model, served: Model) -> Model:
+    """A row of the settings keeps sampling, price and fallbacks, and cannot promise more than the server has."""
+    if row.provider != LOCAL or row is served:
+        return row
+    window = min(row.window, served.window)
+    return replace(row, window=window, max_answer=min(row.max_answer, max(window // 2, 16)), small=served.small)
+
+
+def is_loopback(base_url: str) -> bool:
+    """Whether an address means the machine that it is used on."""
+    host = urlsplit(base_url).hostname or ""
+    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _provider(row: ProviderSettings) -> Provider:
-    return Provider(row.name, row.base_url, row.api_key.get_secret_value(), row.max_concurrent)
+    first, *more = row.addresses
+    key = row.api_key.get_secret_value()
+    return Provider(row.name, first, key, row.max_concurrent, tuple(more), row.max_waiting)
 
 
 def _model(row: ModelSettings) -> Model:

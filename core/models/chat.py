@@ -26,7 +26,7 @@ class ChatRequest:
     ``model`` is a name of the catalog, or empty for the default. ``needs_vision`` says that the question
     itself holds pictures; pictures further back are shown only to a model that happens to see.
     ``max_answer`` is in tokens, None for the model's own limit. ``sender`` is a hashed id, for providers
-    that ask for one.
+    that ask for one. ``space`` says in whose name it stands in line for a free place: a community, or a private chat.
     """
 
     messages: tuple[ChatMessage, ...]
@@ -34,6 +34,7 @@ class ChatRequest:
     needs_vision: bool = False
     max_answer: int | None = None
     sender: str = ""
+    space: str = ""
 
 
 def estimate_tokens(text: str) -> int:

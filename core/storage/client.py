@@ -33,6 +33,7 @@ from redis.exceptions import (
 
 from core.errors import LeaseLost, StorageError
 from core.storage.keys import ConversationKeys
+from core.storage.waits import Waits
 
 log = structlog.get_logger()
 Value = TypeVar("Value")
@@ -43,10 +44,12 @@ AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError
 PATIENCE_SECONDS = 30.0
 """How long one call waits for a server that is away."""
 COMMAND_SECONDS = 5.0
+WAIT_SECONDS = 4.0
+"""The longest that a call may block in the server: less than a connection waits for its reply."""
 CONNECTIONS = 32
 
 
-ALONE = frozenset(("sweep", "permits", "hold"))
+ALONE = frozenset(("sweep", "permits", "hold", "schema_raise"))
 """Scripts about something else than one conversation: they have no prelude."""
 
 
@@ -80,8 +83,10 @@ class Store:
         self.redis: Any = Redis(connection_pool=pool)
         self.calls = 0
         """Round trips so far, for the benchmark."""
+        self._waits = Waits(self._pop, lambda keys: [tuple(keys)])
 
     async def close(self) -> None:
+        await self._waits.close()
         await self.redis.aclose()
         await self.redis.connection_pool.disconnect()
 
@@ -166,6 +171,22 @@ class Store:
 
         return await self.attempt(work)
 
+    async def pop(self, keys: Sequence[str], count: int, seconds: float) -> list[str]:
+        """Takes up to ``count`` values from one of the lists as soon as any has something; none after ``seconds``.
+
+        For hints only: what is taken while the caller is cancelled, or the reply gets lost, is gone. One caller at a
+        time. Raises StorageError at once when the server is away: the caller pauses and asks again.
+        """
+        return await self._waits.pop(keys, count, min(seconds, WAIT_SECONDS))
+
+    async def _pop(self, keys: Sequence[str], count: int, seconds: float) -> list[str]:
+        self.calls += 1
+        try:
+            reply = await self.redis.execute_command("BLMPOP", seconds, len(keys), *keys, "LEFT", "COUNT", count)
+        except (*AWAY, RedisError) as error:
+            raise StorageError(f"Redis: {type(error).__name__}") from error
+        return list(reply[1]) if reply else []
+
 
 def _is_stale(error: Exception) -> bool:
     return isinstance(error, ResponseError) and str(error).startswith("STALE")
@@ -180,6 +201,8 @@ def conversation_keys(keys: ConversationKeys, seen: str = "", usage: str = "") -
         keys.tree,
         keys.order,
         keys.ready,
+        keys.load,
+        keys.wake,
         seen or keys.box,
         usage or keys.box,
     ]

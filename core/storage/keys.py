@@ -32,8 +32,34 @@ def partition_of(conversation: str) -> int:
 
 
 def ready(partition: int) -> str:
-    """zset: conversation -> end of its lease in ms since 1970, 0 when free. The conversations with work."""
+    """zset: conversation -> ms since 1970: the end of its lease, or since when its work waits. Those with work."""
     return _prefix(partition) + "ready"
+
+
+def load(partition: int) -> str:
+    """hash: space -> number of its entries that wait in this partition, '' -> of all; lives while any wait."""
+    return _prefix(partition) + "load"
+
+
+def failed(partition: int) -> str:
+    """zset: ``id TAB conversation TAB subject`` of a dead letter -> ms since 1970; 30 days after the last one. With
+    ``:count`` behind it a string, the number of the last letter; 100 days."""
+    return _prefix(partition) + "failed"
+
+
+def letter(partition: int, id: str) -> str:
+    """hash, a dead letter: kind, conversation, entry (JSON), causes (JSON list), at (ms since 1970), v; 30 days."""
+    return f"{_prefix(partition)}failed:{id}"
+
+
+def wake(partition: int, platform: str, bot: str) -> str:
+    """list of ``conversation TAB space`` with new work for whichever worker is first; 1 minute."""
+    return f"{_prefix(partition)}wake:{platform}:{bot}"
+
+
+def calls(partition: int, worker: str) -> str:
+    """list of conversations that the worker who holds them is to look at again; 1 minute."""
+    return f"{_prefix(partition)}calls:{worker}"
 
 
 def usage(partition: int, day: str) -> str:
@@ -48,13 +74,16 @@ class ConversationKeys:
     name: str
     prefix: str
     ready: str
+    load: str
+    wake: str
     partition: int
 
     @classmethod
     def of(cls, conversation: ConversationKey) -> ConversationKeys:
         name = str(conversation)
         partition = partition_of(name)
-        return cls(name, _prefix(partition), ready(partition), partition)
+        woken = wake(partition, conversation.platform, conversation.bot)
+        return cls(name, _prefix(partition), ready(partition), load(partition), woken, partition)
 
     @property
     def box(self) -> str:
@@ -63,15 +92,15 @@ class ConversationKeys:
 
     @property
     def state(self) -> str:
-        """hash: fence, holder, lease (ms), turns, newest (message id), model, overflow, stopped (id of the
-        call), forgettings; kept as long as the history."""
+        """hash: fence, holder, try (of taking it), turns, newest (message id), model, space, overflow, busy, stopped
+        (id of the call), forgettings; kept as long as the history."""
         return f"{self.prefix}state:{self.name}"
 
     @property
     def turn(self) -> str:
         """hash, the record of the open turn; lives until the turn is finished.
 
-        number, entry, overflow, takeovers, released, question (id in the tree), m<page> (message id), slot
+        number, entry, overflow, busy, takeovers, released, question (id in the tree), m<page> (message id), slot
         (``number|mark``), text with ending and usage, interrupt.
         """
         return f"{self.prefix}turn:{self.name}"
@@ -100,6 +129,11 @@ class ConversationKeys:
         return f"{self.prefix}blob:{self.name}:{digest}"
 
 
+def schema() -> str:
+    """hash: version of the keys and records, program that raised it to that, at (unix seconds); kept for good."""
+    return "parley:schema"
+
+
 def breaker() -> str:
     """hash: provider -> unix seconds until which it is out of service; 1 hour."""
     return "parley:breaker"
@@ -111,7 +145,7 @@ def memory(name: str) -> str:
 
 
 def permits(bucket: str) -> str:
-    """hash: a token bucket shared by all processes of a bot; 1 minute."""
+    """hash: when calls of a bot were or will be made, over all its processes; 2 minutes."""
     return f"parley:permits:{bucket}"
 
 

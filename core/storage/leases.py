@@ -7,10 +7,10 @@ must stop the work when :attr:`Held.lost` is set: by then another process may ha
 from __future__ import annotations
 
 import asyncio
-import time
 
 import structlog
 
+from core import clock
 from core.errors import StorageError
 from core.storage import keys
 from core.storage.client import Store
@@ -37,7 +37,7 @@ class Held:
     @property
     def is_ours(self) -> bool:
         """Whether nobody else can have it yet. Costs no round trip: what must not be done twice asks before each act."""
-        return not self.lost.is_set() and time.monotonic() < self._until
+        return not self.lost.is_set() and clock.seconds() < self._until
 
     async def release(self) -> None:
         """Gives it back, so that another process need not wait. Never raises: it would end by itself."""
@@ -51,7 +51,7 @@ class Held:
     async def _renew(self) -> None:
         while not self.lost.is_set():
             await asyncio.sleep(self._leases.seconds / 3)
-            sent = time.monotonic()
+            sent = clock.seconds()
             try:
                 kept = await self._leases.set(self.name, "keep")
             except StorageError as error:
@@ -74,7 +74,7 @@ class Leases:
 
     async def take(self, name: str) -> Held | None:
         """The lease, or None while another process has it. Raises StorageError."""
-        sent = time.monotonic()
+        sent = clock.seconds()
         return Held(name, self, sent + self.seconds) if await self.set(name, "take") else None
 
     async def wait(self, name: str) -> Held:

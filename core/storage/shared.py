@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -38,14 +39,21 @@ class SharedBreakers:
 
 
 class SharedPermits:
-    """Token buckets over all processes of a bot."""
+    """Permits for calls, shared by all processes of a bot in the order of asking."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def take(self, bucket: str, rate: float, burst: float, want: int) -> tuple[int, float]:
-        """Permits granted now, and seconds until there is another when none were."""
-        granted, wait = await self._store.run("permits", [keys.permits(bucket)], (rate, burst, want))
+    async def take(
+        self, bucket: str, most: int, seconds: float, needed: int, spare: int, late: int
+    ) -> tuple[int, float]:
+        """Permits, and seconds until they hold: at most ``most`` in any ``seconds`` over all processes.
+
+        Of the ``needed`` at least one is granted, however long that takes; ``spare`` ones beyond are granted only when
+        they are free now. ``late`` ones of an earlier time were used just now.
+        """
+        arguments = (most, math.ceil(seconds * 1000), needed, spare, late)
+        granted, wait = await self._store.run("permits", [keys.permits(bucket)], arguments)
         return int(granted), int(wait) / 1000
 
 

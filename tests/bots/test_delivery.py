@@ -11,7 +11,7 @@ from bots import delivery as delivery_module
 from bots.adapter import Capabilities, Page, Slot, Target
 from bots.delivery import Delivery
 from bots.pacing import WEB, Pacer
-from core.conversation.mailbox import Mailbox, Turn
+from core.conversation.mailbox import Admission, Mailbox, Turn
 from core.errors import LeaseLost, OutboundError, OutboundFault, StorageError
 from core.message import Attachment, Author, ConversationKey, Platform
 from core.parts import Ending, Finished, Notice, Part, TextDelta
@@ -77,7 +77,7 @@ class Stage:
     """Delivers one answer after the other to the board."""
 
     def __init__(self, store: Store) -> None:
-        self.mailbox = Mailbox(store, "w", max_waiting=5, keep_days=1)
+        self.mailbox = Mailbox(store, "w", admission=Admission(5), keep_days=1)
         self.board = Board()
         self.language = ""
 

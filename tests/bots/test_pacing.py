@@ -56,9 +56,11 @@ class Calls:
         self.granted: list[tuple[float, str]] = []
         self.tasks: list[asyncio.Task[None]] = []
 
-    def draw(self, chat: str, kind: Kind = Kind.CREATE, group: bool = False, name: str = "") -> asyncio.Task[None]:
+    def draw(
+        self, chat: str, kind: Kind = Kind.CREATE, group: bool = False, name: str = "", space: str = ""
+    ) -> asyncio.Task[None]:
         async def one() -> None:
-            await self.pacer.draw(chat, group, kind)
+            await self.pacer.draw(chat, group, kind, space)
             self.granted.append((self.time.now, name or chat))
 
         task = asyncio.create_task(one())
@@ -165,6 +167,38 @@ async def test_final_edits_go_before_creates_and_each_in_order(time: Time) -> No
     await time.pass_by(5)
     assert len(full.granted) == 50
     assert calls.names == [f"b{n}" for n in range(20)] + [f"a{n}" for n in range(20)]
+
+
+async def test_a_space_that_floods_holds_another_back_by_one_call_at_a_time(time: Time) -> None:
+    pacer = Pacer(DISCORD, clock=time, sleep=time.sleep)
+    calls = Calls(pacer, time)
+    for number in range(500):
+        calls.draw(f"f{number}", space="flood")
+    await time.pass_by(2)
+    before = len(calls.granted)
+    for number in range(4):
+        calls.draw(f"q{number}", space="quiet")
+    calls.draw("private")
+    await time.pass_by(1)
+    names = calls.names[before:]
+    places = [place for place, name in enumerate(names) if not name.startswith("f")]
+    assert [names[place] for place in places] == ["q0", "private", "q1", "q2", "q3"]
+    assert all(after - before <= 2 for before, after in pairwise([-1, *places]))
+    flood = [name for name in calls.names if name.startswith("f")]
+    assert flood == [f"f{n}" for n in range(len(flood))], "within a space the order of asking"
+
+
+async def test_final_edits_of_a_flood_go_before_the_creates_of_others(time: Time) -> None:
+    pacer = Pacer(DISCORD, clock=time, sleep=time.sleep)
+    full = await start(pacer, time, 50, 50)
+    calls = Calls(pacer, time)
+    calls.draw("q", space="quiet")
+    await time.settle()
+    for number in range(10):
+        calls.draw(f"f{number}", Kind.FINAL_EDIT, space="flood")
+    await time.pass_by(2)
+    assert len(full.granted) == 50
+    assert calls.names == [*(f"f{n}" for n in range(10)), "q"]
 
 
 async def test_one_chat_keeps_its_order(time: Time) -> None:
@@ -364,33 +398,73 @@ class SharedBucket:
 
     def __init__(self, time: Time) -> None:
         self.time = time
-        self.level: float | None = None
-        self.at = time.now
+        self.times: list[float] = []
         self.calls = 0
         self.down = False
 
-    async def take(self, bucket: str, rate: float, burst: float, want: int) -> tuple[int, float]:
+    async def take(
+        self, bucket: str, most: int, seconds: float, needed: int, spare: int, late: int
+    ) -> tuple[int, float]:
         assert bucket == "bot"
         self.calls += 1
         await self.time.sleep(0.001)
         if self.down:
             raise StorageError("away")
-        level = burst if self.level is None else min(burst, self.level + (self.time.now - self.at) * rate)
-        granted = min(want, int(level))
-        self.level, self.at = level - granted, self.time.now
-        return granted, 0.0 if granted else (1 - self.level) / rate
+        now = self.time.now
+        for _ in range(late):
+            self.times.append(self.free_at(most, seconds))
+        first = self.free_at(most, seconds)
+        granted = 0
+        wanted = needed + spare * (first == now)
+        while granted < wanted and self.free_at(most, seconds) == first:
+            self.times.append(first)
+            granted += 1
+        return granted, first - now
+
+    def free_at(self, most: int, seconds: float) -> float:
+        """When the next permit can hold."""
+        window = [self.times[-most] + seconds] if len(self.times) >= most else []
+        return max([self.time.now, *self.times[-1:], *window])
 
 
-async def test_processes_share_the_bots_limit(time: Time) -> None:
+@pytest.mark.parametrize("idle", [0.0, 2.0, 10.0])
+@pytest.mark.parametrize("processes", [1, 2, 3, 5])
+async def test_processes_that_start_at_once_never_exceed_the_bots_limit(
+    time: Time, processes: int, idle: float
+) -> None:
+    """Whether they were idle, or one answer before left each of them with spare permits."""
     bucket = SharedBucket(time)
-    calls = [await start(Pacer(DISCORD, "bot", bucket, clock=time, sleep=time.sleep), time, 150, 150) for _ in range(3)]
-    await time.pass_by(12)
+    pacers = [Pacer(DISCORD, "bot", bucket, clock=time, sleep=time.sleep) for _ in range(processes)]
+    for number, pacer in enumerate(pacers):
+        warm = Calls(pacer, time)
+        warm.draw(f"warm{number}")
+        await time.pass_by(0.2)
+        assert warm.granted
+    await time.pass_by(idle)
+    calls = [await start(pacer, time, 150, 150) for pacer in pacers]
+    began = time.now
+    await time.pass_by(30)
     times = sorted(at for one in calls for at in one.times)
-    assert len(times) == 450
-    # The shared bucket holds a fifth of a second's worth when nobody has called for a while.
-    assert most_within(times, 1.0) <= 61
-    assert most_within([at for at in times if at > 1001], 1.0) <= 52
-    assert times[-1] - times[0] < 450 / 46
+    assert len(times) == 150 * processes
+    assert most_within(times, 1.0) <= 50
+    assert times[-1] - began < 150 * processes / 46 + 0.3
+    lasts = sorted(one.times[-1] for one in calls)
+    assert lasts[-1] - lasts[0] < 1.5, "none of the processes was served before the others"
+
+
+async def test_a_process_with_little_to_say_does_not_wait_for_one_with_much(time: Time) -> None:
+    bucket = SharedBucket(time)
+    busy, quiet = (Pacer(DISCORD, "bot", bucket, clock=time, sleep=time.sleep) for _ in range(2))
+    await start(busy, time, 1000, 1000)
+    await time.pass_by(1)
+    waits: list[float] = []
+    for number in range(10):
+        calls = Calls(quiet, time)
+        asked = time.now
+        calls.draw(f"q{number}")
+        await time.pass_by(0.7)
+        waits.append(calls.times[0] - asked)
+    assert max(waits) < 0.45, "two batches of the other at most"
 
 
 async def test_permits_are_drawn_in_batches_and_not_when_idle(time: Time) -> None:

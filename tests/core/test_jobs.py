@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from core.conversation.history import Answer, History, Mode, Question
-from core.conversation.mailbox import Mailbox
+from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.summary import summarise
 from core.jobs import Jobs
 from core.message import Deletion
@@ -85,7 +85,7 @@ def routed(server: OpenAIServer) -> Router:
 
 async def long_talk(store: Store) -> tuple[History, Mailbox, str]:
     """A conversation of which something was cut; the id of the first message that is left."""
-    mailbox = Mailbox(store, "w", max_waiting=5, keep_days=1)
+    mailbox = Mailbox(store, "w", admission=Admission(5), keep_days=1)
     history = History(store, keep_days=1, max_messages=1000)
     cut = ""
     for number in range(30):

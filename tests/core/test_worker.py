@@ -11,7 +11,7 @@ import pytest
 
 from core import worker as worker_module
 from core.conversation.history import History
-from core.conversation.mailbox import Mailbox, Turn
+from core.conversation.mailbox import Admission, Bot, Mailbox, Turn, Work
 from core.engine import Engine
 from core.errors import LeaseLost
 from core.inbox import Inbox
@@ -25,6 +25,7 @@ from core.settings import Settings
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys
 from core.storage.shared import Places
+from core.tasks import end
 from core.worker import Deliver, Delivered, Worker
 from tests.builders import call, conversation, message
 
@@ -59,7 +60,7 @@ class Platforms:
 @asynccontextmanager
 async def working(store: Store, deliver: Deliver, *, waiting: int = 20) -> AsyncGenerator[tuple[Worker, Mailbox]]:
     """A worker without any model, which therefore has a notice for every question."""
-    mailbox = Mailbox(store, "w", max_waiting=waiting, keep_days=1)
+    mailbox = Mailbox(store, "w", admission=Admission(waiting), keep_days=1)
     catalog = Catalog.of(SETTINGS)
     router = Router(catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
 
@@ -71,10 +72,14 @@ async def working(store: Store, deliver: Deliver, *, waiting: int = 20) -> Async
 
     history = History(store, keep_days=1, max_messages=100)
     engine = Engine(SETTINGS.chat, mailbox, history, catalog, router, fetch, enqueue)
-    worker = Worker(mailbox, engine, deliver, frozenset(Platform), max_concurrent=5)
+    worker = Worker(mailbox, engine, deliver, max_concurrent=5)
+    for platform in Platform:
+        worker.serve(Bot(platform, conversation().bot))
+    listening = asyncio.create_task(worker.listen())
     try:
         yield worker, mailbox
     finally:
+        await end([listening])
         await worker.drain(0)
         await router.aclose()
 
@@ -93,14 +98,14 @@ async def test_a_lease_that_was_only_late_is_taken_again_at_once(store: Store) -
     platforms = Platforms(meanwhile)
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("a")])
-        worker.wake(conversation())
+        worker.wake(Work(conversation()))
         await idle(worker)
         assert [turn.takeovers for turn in platforms.turns] == [0, 1]
         assert await mailbox.take(conversation()) is None
 
 
 async def test_a_turn_that_another_worker_holds_is_left_to_it(store: Store) -> None:
-    other = Mailbox(store, "other", max_waiting=5, keep_days=1)
+    other = Mailbox(store, "other", admission=Admission(5), keep_days=1)
 
     async def meanwhile(turn: Turn) -> None:
         await mailbox.release(turn)
@@ -109,7 +114,7 @@ async def test_a_turn_that_another_worker_holds_is_left_to_it(store: Store) -> N
     platforms = Platforms(meanwhile)
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("a")])
-        worker.wake(conversation())
+        worker.wake(Work(conversation()))
         await idle(worker)
         assert len(platforms.turns) == 1
 
@@ -128,7 +133,7 @@ async def test_what_can_never_be_shown_does_not_block_its_conversation(
     platforms = Platforms(meanwhile)
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("a"), call("new")])
-        worker.wake(conversation())
+        worker.wake(Work(conversation()))
         await idle(worker)
         assert [turn.takeovers for turn in platforms.turns] == [0, 1, 2, 3, 4, 0]
         assert platforms.said[-2:] == ["crashed", "new"]
@@ -154,7 +159,7 @@ async def test_an_edit_does_not_interrupt_its_own_answer(store: Store, valkey_ur
     async with working(store, platforms) as (worker, mailbox):
         inbox = Inbox(mailbox, worker, Places(slow))
         await mailbox.post([message("before", id="1", conversation=here)])
-        worker.wake(here)
+        worker.wake(Work(here))
         await asyncio.wait_for(platforms.begun.wait(), 10)
         accepting = asyncio.create_task(inbox.accept([message("after", id="1", conversation=here, edited=True)]))
         async with asyncio.timeout(10):
@@ -203,7 +208,7 @@ async def test_an_answer_made_anew_keeps_its_messages_over_a_crash(store: Store)
     async with working(store, platforms) as (worker, mailbox):
         for edited in (False, True):
             await mailbox.post([message("question", id="1", edited=edited)])
-            worker.wake(conversation())
+            worker.wake(Work(conversation()))
             await idle(worker)
     assert platforms.turns[-1].takeovers == 1
     assert platforms.turns[-1].pages == {0: "page0", 1: "page1"}
@@ -220,6 +225,6 @@ async def test_an_edit_takes_over_what_a_crash_left_of_the_answer_before(store: 
     platforms = Platforms(meanwhile)
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("before", id="1")])
-        worker.wake(conversation())
+        worker.wake(Work(conversation()))
         await idle(worker)
     assert [turn.pages for turn in platforms.turns] == [{0: "page0"}] * 3

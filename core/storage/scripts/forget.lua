@@ -1,6 +1,7 @@
 -- Removes messages from the tree, the mailbox and the open turn for good; a question takes its answer along, an answer
--- its question. ARGV: message ids. Answers how many of them were known, and the digests of their pictures.
+-- its question. ARGV: conversation, message ids. Answers how many of them were known, and the digests of their pictures.
 local known, pictures = 0, {}
+local conversation = table.remove(ARGV, 1)
 local function blank(node)
   if node.kind == 'q' then
     for _, digest in ipairs(cjson.decode(node.payload)['images'] or {}) do table.insert(pictures, digest) end
@@ -54,6 +55,7 @@ for _, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do
     local value = cjson.decode(waiting)
     if value['type'] == 'message' and wanted[value['id']] then
       redis.call('LREM', BOX, 1, waiting)
+      count(value['space'] or '', -1)
       known = known + 1
     end
   end
@@ -63,6 +65,7 @@ if open and string.sub(open, 1, 1) ~= '!' then
   local value = cjson.decode(open)
   if value['type'] == 'message' and wanted[value['id']] then
     redis.call('HSET', TURN, 'interrupt', 'forgotten')
+    call_holder(conversation)
     known = known + 1
   end
 end

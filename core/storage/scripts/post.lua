@@ -1,6 +1,18 @@
--- Accepts one incoming value. ARGV: conversation, entry, seconds to remember the update, most waiting, id of the message edited or ''.
+-- Accepts one incoming value. ARGV: conversation, entry, seconds to remember the update, most waiting, id of the message
+-- edited or '', space or '', most waiting of a space and in all (of this partition), 1 when the caller wakes a worker
+-- itself, and for a call that acts at once its id or ''.
 local conversation, entry, seconds, most, edited = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local space, most_of_space, most_of_all = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local is_told, urgent = ARGV[9] == '1', ARGV[10]
 if not redis.call('SET', SEEN, '1', 'NX', 'EX', seconds) then return 'seen' end
+
+local open = redis.call('HGET', TURN, 'entry')
+if open and string.sub(open, 1, 1) == '!' then open = nil end
+if urgent ~= '' and open and cjson.decode(open)['id'] ~= urgent then
+  redis.call('HSET', TURN, 'interrupt', 'stopped')
+  redis.call('HSET', STATE, 'stopped', urgent)
+  call_holder(conversation)
+end
 
 if edited ~= '' then
   -- Still waiting: it is read in its new form, at its old place.
@@ -14,23 +26,29 @@ if edited ~= '' then
     end
   end
   -- Being answered: that answer is given up, and the edit comes next, however many wait.
-  local open = redis.call('HGET', TURN, 'entry')
-  if open and string.sub(open, 1, 1) ~= '!' and cjson.decode(open)['id'] == edited then
+  if open and cjson.decode(open)['id'] == edited then
     redis.call('HSET', TURN, 'interrupt', 'superseded')
+    call_holder(conversation)
     redis.call('LPUSH', BOX, entry)
+    count(space, 1)
     return 'accepted'
   end
 end
 
-local waiting = redis.call('LLEN', BOX)
-if waiting >= most then
+local in_all = tonumber(redis.call('HGET', LOAD, '') or 0)
+local busy = in_all >= most_of_all or (space ~= '' and tonumber(redis.call('HGET', LOAD, space) or 0) >= most_of_space)
+if busy or redis.call('LLEN', BOX) >= most then
+  if in_all >= 4 * most_of_all then return 'refused' end
   -- One entry stands for all that are too many, so that one notice tells of them.
   if redis.call('HINCRBY', STATE, 'overflow', 1) == 1 then
     redis.call('RPUSH', BOX, '!' .. entry)
+    count(space, 1)
+    if busy then redis.call('HSET', STATE, 'busy', 1) end
   end
-  redis.call('ZADD', READY, 'NX', 0, conversation)
+  ready(conversation, space, is_told)
   return 'full'
 end
 redis.call('RPUSH', BOX, entry)
-redis.call('ZADD', READY, 'NX', 0, conversation)
+count(space, 1)
+ready(conversation, space, is_told)
 return 'accepted'

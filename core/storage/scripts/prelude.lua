@@ -1,6 +1,6 @@
 -- Put before every script. A conversation's scripts get its keys in this order:
-local BOX, STATE, TURN, TREE, ORDER, READY, SEEN, USAGE =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local BOX, STATE, TURN, TREE, ORDER, READY, LOAD, WAKE, SEEN, USAGE =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 
 -- The server's clock: the hosts' clocks may differ or jump.
 local function now_ms()
@@ -30,24 +30,110 @@ local function write_node(id, parent, before, tokens, kind, payload)
   redis.call('HSET', TREE, id, table.concat({ parent, before, tokens, kind, payload }, '\t'))
 end
 
+-- Entries that wait: in all of the partition, and of a space.
+local function count(space, step)
+  for _, field in ipairs({ '', space }) do
+    if redis.call('HINCRBY', LOAD, field, step) <= 0 then redis.call('HDEL', LOAD, field) end
+    if space == '' then return end
+  end
+end
+
+local function space_of(entry)
+  local known, value = pcall(cjson.decode, (string.gsub(entry, '^!', '')))
+  return known and type(value) == 'table' and value['space'] or ''
+end
+
+-- Tells some worker that the conversation has work. What no worker hears soon is found by sweeps.
+local function wake(conversation)
+  redis.call('RPUSH', WAKE, conversation .. '\t' .. (redis.call('HGET', STATE, 'space') or ''))
+  redis.call('EXPIRE', WAKE, 60)
+end
+
+-- Puts the conversation among those with work. Whoever holds it goes on to its next turn by itself.
+local function ready(conversation, space, is_told)
+  if redis.call('ZADD', READY, 'NX', now_ms(), conversation) == 0 then return end
+  if space ~= '' then redis.call('HSET', STATE, 'space', space) end
+  if not is_told then wake(conversation) end
+end
+
+-- Tells the worker that holds the conversation to look at it. Its list is gone soon if it is dead.
+local function call_holder(conversation)
+  local holder = redis.call('HGET', STATE, 'holder')
+  if not holder then return end
+  local calls = string.match(READY, '^(.*:)ready$') .. 'calls:' .. holder
+  redis.call('RPUSH', calls, conversation)
+  redis.call('EXPIRE', calls, 60)
+end
+
 -- Opens the turn of the next waiting entry, or leaves the conversation free.
 local function open_next(conversation, worker, lease_ms)
   local entry = redis.call('LPOP', BOX)
   if not entry then
     redis.call('ZREM', READY, conversation)
-    redis.call('HDEL', STATE, 'holder', 'lease')
+    redis.call('HDEL', STATE, 'holder')
     return { 'idle' }
   end
+  count(space_of(entry), -1)
   local number = redis.call('HINCRBY', STATE, 'turns', 1)
   redis.call('HSET', TURN, 'number', number, 'entry', entry, 'takeovers', 0)
-  local lease = now_ms() + lease_ms
-  redis.call('HSET', STATE, 'holder', worker, 'lease', lease)
-  redis.call('ZADD', READY, lease, conversation)
-  local dropped = '0'
+  redis.call('HSET', STATE, 'holder', worker)
+  redis.call('ZADD', READY, now_ms() + lease_ms, conversation)
   if string.sub(entry, 1, 1) == '!' then
-    dropped = redis.call('HGET', STATE, 'overflow') or '1'
-    redis.call('HDEL', STATE, 'overflow')
+    redis.call('HSET', TURN, 'overflow', redis.call('HGET', STATE, 'overflow') or '1',
+               'busy', redis.call('HGET', STATE, 'busy') or '0')
+    redis.call('HDEL', STATE, 'overflow', 'busy')
   end
-  redis.call('HSET', TURN, 'overflow', dropped)
   return { 'turn', redis.call('HGET', STATE, 'fence'), redis.call('HGET', STATE, 'model') or '', redis.call('HGETALL', TURN) }
+end
+
+-- Dead letters of the partition: a zset of 'id TAB conversation TAB subject' by time, and a hash for each id.
+local function failed()
+  return (string.gsub(READY, 'ready$', 'failed'))
+end
+
+local function drop_failed(member)
+  redis.call('ZREM', failed(), member)
+  redis.call('DEL', failed() .. ':' .. string.match(member, '^%w+'))
+end
+
+-- Keeps what failed for good, once for each subject, at most 200 of a partition. Answers the letter's id.
+local function keep_failed(subject, conversation, entry, kind, causes, seconds, version)
+  local index, now, tail = failed(), now_ms(), '\t' .. conversation .. '\t' .. subject
+  local kept = redis.call('ZRANGE', index, 0, -1)
+  for _, member in ipairs(kept) do
+    if string.sub(member, -#tail) == tail then return string.match(member, '^%w+') end
+  end
+  for i = 1, #kept - 199 do drop_failed(kept[i]) end
+  -- Short and easily said: the partition's digit and a number.
+  local id = string.match(READY, '(%x)}') .. redis.call('INCR', index .. ':count')
+  local letter = index .. ':' .. id
+  redis.call('HSET', letter, 'kind', kind, 'conversation', conversation, 'entry', entry, 'causes', causes, 'at', now,
+             'v', version)
+  redis.call('EXPIRE', letter, seconds)
+  redis.call('ZADD', index, now, id .. tail)
+  redis.call('EXPIRE', index, seconds)
+  -- For longer than any letter: a number that was said means one letter only.
+  redis.call('EXPIRE', index .. ':count', 8640000)
+  return id
+end
+
+-- Removes the letters of forgotten messages, and quotes of these from others. Answers how many were removed.
+local function forget_failed(conversation, wanted)
+  local known = 0
+  for _, member in ipairs(redis.call('ZRANGE', failed(), 0, -1)) do
+    local id, place = string.match(member, '^(%w+)\t([^\t]*)\t')
+    if place == conversation then
+      local letter = failed() .. ':' .. id
+      local is_read, value = pcall(cjson.decode, redis.call('HGET', letter, 'entry') or '')
+      if not is_read or type(value) ~= 'table' or wanted[value['id']] then
+        -- Nobody can tell what a damaged one holds.
+        drop_failed(member)
+        known = known + 1
+      elseif type(value['quote']) == 'table' and wanted[value['quote']['message_id']] then
+        value['quote'] = nil
+        redis.call('HSET', letter, 'entry', cjson.encode(value))
+      end
+    end
+  end
+  return known
 end

@@ -1,7 +1,8 @@
 -- Hands the open turn over to whoever comes next. ARGV: conversation, fence.
 local stale = check_fence(ARGV[2])
 if stale then return stale end
-redis.call('HDEL', STATE, 'holder', 'lease')
+redis.call('HDEL', STATE, 'holder')
 if redis.call('EXISTS', TURN) == 1 then redis.call('HSET', TURN, 'released', 1) end
-redis.call('ZADD', READY, 0, ARGV[1])
+redis.call('ZADD', READY, now_ms(), ARGV[1])
+wake(ARGV[1])
 return 'ok'

@@ -1,4 +1,17 @@
--- The conversations of one partition that have work and no living lease. KEYS: the set; ARGV: most, worker's own too (1) or not.
+-- The conversations of one partition that have work which nobody takes, oldest first, each followed by its space.
+-- KEYS: the set; ARGV: most, 1 for all with work, the longest lease in ms, ms that a wake-up is given to be heard.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
-return redis.call('ZRANGE', KEYS[1], '-inf', ARGV[2] == '1' and '+inf' or now, 'BYSCORE', 'LIMIT', 0, ARGV[1])
+local longest = now + tonumber(ARGV[3])
+-- A lease that ends later than any can was taken before the server's clock was set back.
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], '(' .. longest, '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[1])) do
+  redis.call('ZADD', KEYS[1], longest, name)
+end
+local upto = ARGV[2] == '1' and '+inf' or now - tonumber(ARGV[4])
+local prefix = string.match(KEYS[1], '^(.*:)ready$')
+local found = {}
+for _, name in ipairs(redis.call('ZRANGE', KEYS[1], '-inf', upto, 'BYSCORE', 'LIMIT', 0, ARGV[1])) do
+  table.insert(found, name)
+  table.insert(found, redis.call('HGET', prefix .. 'state:' .. name, 'space') or '')
+end
+return found

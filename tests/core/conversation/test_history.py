@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
-from core.conversation.mailbox import Mailbox
+from core.conversation.mailbox import Admission, Mailbox
 from core.message import Deletion, Message, Quote
 from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
@@ -17,7 +17,7 @@ class Chat:
     """Asks and answers in one conversation, as the engine and the worker do."""
 
     def __init__(self, store: Store, *, window: int = 100_000, max_messages: int = 1000) -> None:
-        self.mailbox = Mailbox(store, "w", max_waiting=10, keep_days=30)
+        self.mailbox = Mailbox(store, "w", admission=Admission(10), keep_days=30)
         self.history = History(store, keep_days=30, max_messages=max_messages)
         self.window = window
         self.answers = 1_000_000

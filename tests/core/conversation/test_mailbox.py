@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from core.conversation import mailbox as mailbox_module
-from core.conversation.mailbox import Mailbox, Posted, Turn
+from core.conversation.mailbox import Admission, Bot, Mailbox, Posted, Turn, Work
 from core.errors import LeaseLost, StorageError
-from core.message import Author, Deletion, Message
+from core.message import Author, ConversationKey, Deletion, Message, Platform
 from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
+from core.storage.keys import ConversationKeys, partition_of
 from tests.builders import call, conversation, message
 
 
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox_module, "LISTEN_SECONDS", 0.2)
+
+
 def box(store: Store, worker: str = "w1", max_waiting: int = 5) -> Mailbox:
-    return Mailbox(store, worker, max_waiting=max_waiting, keep_days=30)
+    return Mailbox(store, worker, admission=Admission(max_waiting), keep_days=30)
 
 
 async def take(mailbox: Mailbox, chat: str = "100") -> Turn:
     turn = await mailbox.take(conversation(chat))
     assert turn is not None
     return turn
+
+
+def _same_partition(number: int) -> ConversationKey:
+    """One of many conversations that share a partition."""
+    chats = (conversation(str(chat)) for chat in itertools.count(1000))
+    return next(itertools.islice((key for key in chats if partition_of(str(key)) == 0), number, None))
 
 
 async def finish(mailbox: Mailbox, turn: Turn) -> Turn | None:
@@ -80,8 +94,9 @@ async def test_a_second_worker_is_held_off_until_the_lease_ends(store: Store, mo
     stale = await take(first)
     assert await second.take(conversation()) is None
     assert await second.waiting() == []
+    monkeypatch.setattr(mailbox_module, "HEARD_SECONDS", 0.0)
     await asyncio.sleep(0.25)
-    assert await second.waiting() == [conversation()]
+    assert await second.waiting() == [Work(conversation())]
     turn = await take(second)
     assert turn.takeovers == 1
     assert turn.incoming == stale.incoming
@@ -117,7 +132,7 @@ async def test_a_worker_that_comes_back_has_its_own_turns_at_once(store: Store) 
     await box(store).post([message("a")])
     before = await take(box(store, "w1"))
     again = box(store, "w1")
-    assert await again.waiting(own=True) == [conversation()]
+    assert await again.waiting(own=True) == [Work(conversation())]
     turn = await take(again)
     assert turn.takeovers == 1
     assert turn.incoming == before.incoming
@@ -128,6 +143,120 @@ async def test_a_turn_that_is_handed_over_is_no_takeover(store: Store) -> None:
     await first.post([message("a")])
     await first.release(await take(first))
     assert (await take(second)).takeovers == 0
+
+
+async def test_a_take_whose_reply_was_lost_is_no_takeover(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a")])
+    run = store.redis.evalsha
+    tries: list[str] = []
+
+    async def lossy(*arguments: object) -> object:
+        reply = await run(*arguments)
+        tries.append("")
+        if len(tries) == 1:
+            raise RedisConnectionError("the reply was lost")
+        return reply
+
+    monkeypatch.setattr(store.redis, "evalsha", lossy)
+    turn = await take(mailbox)
+    assert len(tries) == 2
+    assert turn.takeovers == 0
+    assert await finish(mailbox, turn) is None
+
+
+async def test_new_work_is_told_to_one_worker_of_its_bot(store: Store) -> None:
+    mailbox = box(store)
+    here, there = Bot(Platform.TELEGRAM, "1"), Bot(Platform.TELEGRAM, "2")
+    await mailbox.post([message("a", space="s"), message("b")])
+    await mailbox.post([message("c")])
+    assert await mailbox.wake_ups([here], 10) == [Work(conversation(), "s")]
+    # It is held and goes on to what comes by itself; once it was idle, a new message is told again.
+    turn: Turn | None = await take(mailbox)
+    await mailbox.post([message("d")])
+    while turn is not None:
+        turn = await finish(mailbox, turn)
+    assert await mailbox.wake_ups([there], 10) == []
+    await mailbox.post([message("e")])
+    assert await mailbox.wake_ups([there, here], 10) == [Work(conversation(), "s")]
+
+
+async def test_who_wakes_a_worker_itself_tells_no_other(store: Store) -> None:
+    mailbox = Mailbox(store, "w1", Admission(5), keep_days=1, wakes_itself=True)
+    await mailbox.post([message("a")])
+    assert await mailbox.wake_ups([Bot(Platform.TELEGRAM, "1")], 10) == []
+
+
+async def test_a_turn_that_is_handed_over_is_told_at_once(store: Store) -> None:
+    mailbox = Mailbox(store, "w1", Admission(5), keep_days=1, wakes_itself=True)
+    await mailbox.post([message("a")])
+    await mailbox.release(await take(mailbox))
+    assert await box(store, "w2").wake_ups([Bot(Platform.TELEGRAM, "1")], 10) == [Work(conversation())]
+
+
+@pytest.mark.parametrize("how", ["stop", "edit", "delete"])
+async def test_an_interruption_is_told_to_the_worker_who_holds_the_turn(store: Store, how: str) -> None:
+    holder, receiver = box(store, "holder"), box(store, "receiver")
+    await receiver.post([message("a", id="1")])
+    turn = await take(holder)
+    if how == "stop":
+        stop = call("stop")
+        await receiver.post([stop], urgent=[stop.id])
+    elif how == "edit":
+        await receiver.post([message("b", id="1", edited=True)])
+    else:
+        await receiver.forget(Deletion(conversation(), ("1",), "d"))
+    assert await receiver.wake_ups([], 10) == []
+    assert await holder.wake_ups([], 10) == [Work(conversation())]
+    await holder.renew([turn])
+    assert turn.interrupted.is_set()
+
+
+async def test_a_space_that_floods_is_told_and_leaves_room_for_others(store: Store) -> None:
+    mailbox = Mailbox(store, "w1", Admission(conversation=3, space=24, all=1600), keep_days=1)
+    posts = [message(f"{i}", chat="7", space="flood", conversation=_same_partition(i // 2)) for i in range(8)]
+    assert await mailbox.post(posts) == [Posted.ACCEPTED] * 3 + [Posted.FULL] * 5
+    other = message("hello", conversation=_same_partition(9), space="quiet")
+    assert await mailbox.post([other]) == [Posted.ACCEPTED]
+    turn = await mailbox.take(posts[3].conversation)
+    assert turn is not None
+    assert (turn.incoming.id, turn.overflow) == (posts[2].id, 0)
+    notice = await finish(mailbox, turn)
+    assert notice is not None
+    assert (notice.incoming.id, notice.overflow, notice.busy) == (posts[3].id, 1, True)
+    while notice is not None:
+        notice = await finish(mailbox, notice)
+    # Its places are free again.
+    turn = await mailbox.take(posts[0].conversation)
+    while turn is not None:
+        turn = await finish(mailbox, turn)
+    assert await mailbox.post([message("again", conversation=_same_partition(0), space="flood")]) == [Posted.ACCEPTED]
+
+
+async def test_far_too_much_is_refused_and_nothing_of_it_is_kept(store: Store) -> None:
+    mailbox = Mailbox(store, "w1", Admission(conversation=100, space=100, all=16), keep_days=1)
+    posted = [(await mailbox.post([message(conversation=_same_partition(i))]))[0] for i in range(6)]
+    assert posted == [Posted.ACCEPTED] + [Posted.FULL] * 3 + [Posted.REFUSED] * 2
+    for work in await mailbox.waiting(own=True):
+        turn = await mailbox.take(work.conversation)
+        while turn is not None:
+            turn = await finish(mailbox, turn)
+    assert await store.redis.keys("*:load") == []
+
+
+async def test_a_lease_of_a_clock_that_was_set_back_does_not_last(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mailbox, other = box(store), box(store, "w2")
+    await mailbox.post([message("a")])
+    turn = await take(mailbox)
+    ready = ConversationKeys.of(turn.conversation).ready
+    await store.redis.zadd(ready, {str(turn.conversation): (time.time() + 3600) * 1000})
+    assert await other.take(turn.conversation) is None
+    monkeypatch.setattr(mailbox_module, "LEASE_SECONDS", 0.2)
+    assert await other.waiting() == []
+    await asyncio.sleep(0.3)
+    assert await other.take(turn.conversation) is not None
 
 
 async def test_the_record_tells_a_successor_what_was_created(store: Store) -> None:
@@ -240,18 +369,19 @@ async def test_a_deleted_message_is_not_answered(store: Store) -> None:
 
 async def test_stop_ends_the_open_turn_but_not_its_own(store: Store) -> None:
     mailbox = box(store)
-    stop = call("stop")
-    assert not await mailbox.stop(stop)
+    early, stop = call("stop"), call("stop")
+    await mailbox.post([early], urgent=[early.id])
+    assert not await mailbox.has_stopped(early)
+    assert await finish(mailbox, await take(mailbox)) is None
     await mailbox.post([message("a")])
     turn = await take(mailbox)
-    await mailbox.post([stop])
-    assert await mailbox.stop(stop)
+    await mailbox.post([stop], urgent=[stop.id])
     await mailbox.renew([turn])
     assert turn.reason == Ending.STOPPED
     own = await finish(mailbox, turn)
     assert own is not None
-    assert not await mailbox.stop(stop)
     assert await mailbox.has_stopped(stop)
+    await mailbox.renew([own])
     assert not own.interrupted.is_set()
 
 
@@ -260,7 +390,9 @@ async def test_conversations_do_not_wait_for_each_other(store: Store) -> None:
     await mailbox.post([message("a", chat="1"), message("b", chat="2")])
     first, second = await take(mailbox, "1"), await take(mailbox, "2")
     assert first.conversation != second.conversation
-    assert {str(c) for c in await mailbox.waiting(own=True)} == {str(first.conversation), str(second.conversation)}
+    assert await mailbox.waiting() == []
+    held = {work.conversation for work in await mailbox.waiting(own=True)}
+    assert held == {first.conversation, second.conversation}
 
 
 async def test_usage_is_counted(store: Store) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
 
-from core.conversation.mailbox import Mailbox
+from core.conversation.mailbox import Admission, Mailbox
 from core.errors import StorageError
 from core.message import Platform
 from core.storage.client import Store
@@ -19,7 +20,7 @@ from tests.builders import conversation, message
 async def test_a_restart_of_the_server_is_waited_for(tmp_path: Path) -> None:
     server = EmbeddedServer(tmp_path)
     store = Store(await server.start())
-    mailbox = Mailbox(store, "w", max_waiting=5, keep_days=1)
+    mailbox = Mailbox(store, "w", admission=Admission(5), keep_days=1)
     await mailbox.post([message("before", id="1")])
     await server.stop()
     posting = asyncio.create_task(mailbox.post([message("during", id="2")]))
@@ -58,22 +59,36 @@ async def test_a_server_that_stays_away_is_an_error(tmp_path: Path) -> None:
 
 
 async def test_scripts_are_known_again_after_the_server_forgot_them(store: Store) -> None:
-    mailbox = Mailbox(store, "w", max_waiting=5, keep_days=1)
+    mailbox = Mailbox(store, "w", admission=Admission(5), keep_days=1)
     await mailbox.post([message("a"), message("b")])
     await store.redis.script_flush()
     await mailbox.post([message("c"), message("d")])
     assert await mailbox.take(conversation()) is not None
 
 
-async def test_permits_are_shared_and_come_back_with_time(store: Store) -> None:
+async def test_permits_are_given_in_the_order_of_asking_and_never_too_many_in_a_window(store: Store) -> None:
+    began = time.monotonic()
     one, two = SharedPermits(store), SharedPermits(store)
-    assert await one.take("bot", 50, 10, 8) == (8, 0)
-    assert await two.take("bot", 50, 10, 8) == (2, 0)
-    granted, wait = await one.take("bot", 50, 10, 8)
-    assert granted == 0
-    assert 0 < wait <= 0.02
-    await asyncio.sleep(wait)
-    assert (await two.take("bot", 50, 10, 8))[0] >= 1
+    assert await one.take("bot", 10, 30.0, 7, 3, 0) == (10, 0)
+    granted, first = await two.take("bot", 10, 30.0, 4, 3, 0)
+    assert granted == 4, "spare ones only when they are free now"
+    granted, second = await one.take("bot", 10, 30.0, 9, 0, 0)
+    assert granted == 6, "those that hold at the same time"
+    granted, third = await one.take("bot", 10, 30.0, 9, 0, 0)
+    assert granted == 9
+    assert (await two.take("bot", 10, 30.0, 0, 3, 0))[0] == 0
+    passed = time.monotonic() - began
+    waits = [first, second, third]
+    assert all(at - passed - 0.01 <= wait <= at for at, wait in zip((30, 30, 60), waits, strict=True))
+    assert await two.take("other", 10, 30.0, 1, 0, 0) == (1, 0)
+
+
+async def test_permits_used_late_count_from_then(store: Store) -> None:
+    permits = SharedPermits(store)
+    assert await permits.take("bot", 10, 30.0, 2, 2, 6) == (4, 0)
+    granted, wait = await permits.take("bot", 10, 30.0, 10, 0, 0)
+    assert granted == 10
+    assert wait > 29
 
 
 async def test_breakers_and_memory_are_kept(store: Store) -> None:

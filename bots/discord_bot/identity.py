@@ -1,0 +1,39 @@
+"""Which account a token speaks for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+
+import structlog
+
+from bots.discord_bot.rest import Rest
+from core.errors import OutboundError
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+
+log = structlog.get_logger()
+
+
+async def bot_id(rest: Rest, token: str) -> str:
+    """The bot's user id. It is the first part of the token; if it is not to be read there, Discord is asked."""
+    if known := _from_token(token):
+        return known
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            return str((await rest.call("GET", "/users/@me"))["id"])
+        except OutboundError as error:
+            log.warning("Discord does not say who this bot is", error=str(error), next_try_seconds=pause)
+        await asyncio.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 2)
+
+
+def _from_token(token: str) -> str:
+    first = token.strip().partition(".")[0]
+    try:
+        found = base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        return ""
+    return found if found.isdigit() else ""

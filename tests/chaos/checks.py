@@ -1,0 +1,310 @@
+"""Finds what was lost, doubled, cut, out of order or told to the wrong chat. Pure: values in, violations out."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.texts import ENGLISH
+from tests.chaos.speech import TAG, WORD
+
+INSTEAD = frozenset(
+    ("failed", "broken", "empty", "stopped", "crashed", "overflow", "length", "filtered", "busy", "overloaded")
+)
+"""Notices that say why there is no (whole) answer to a question."""
+BESIDE = frozenset(("fallback", "shortened"))
+"""Notices that stand under a whole answer."""
+_MARKS = str.maketrans("", "", "*`_")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A message that was accepted. ``tags`` are what it asked, in all its forms: the last one counts."""
+
+    room: str
+    id: str
+    words: int
+    tags: tuple[str, ...]
+    is_sure: bool = True
+    """Whether its last form was accepted for certain; if not, the one before it may have been answered."""
+    may_stop: bool = False
+    """Somebody stopped an answer in this room after it was asked."""
+    earlier_words: int = 0
+    """Of the form before the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A message of the bot's that stands in a room."""
+
+    room: str
+    id: str
+    text: str
+    replies_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was broken. ``tag`` may be empty where it is about no single question."""
+
+    kind: str
+    room: str
+    tag: str
+    what: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of a run's messages."""
+
+    violations: list[Violation] = field(default_factory=list[Violation])
+    answers: int = 0
+    notices: Counter[str] = field(default_factory=Counter[str])
+
+
+def check(questions: Sequence[Question], commands: Mapping[str, Counter[str]], shown: Sequence[Shown]) -> Verdict:
+    """All rooms. ``questions`` and ``shown`` are in the order of each room; ``commands`` counts names by room.
+
+    Rooms whose messages need not stand in the order of the questions (the web sorts them) pass ids only.
+    """
+    verdict = Verdict()
+    home = {tag: question.room for question in questions for tag in question.tags}
+    for room in sorted({q.room for q in questions} | {s.room for s in shown} | set(commands)):
+        _Room(
+            room,
+            [q for q in questions if q.room == room],
+            commands.get(room, Counter()),
+            [s for s in shown if s.room == room],
+            home,
+            verdict,
+        ).check()
+    return verdict
+
+
+def notices_in(text: str) -> list[str]:
+    """Keys of the sentences of Parley's own in a text, in their order."""
+    plain = text.translate(_MARKS)
+    found = [(match.start(), key) for key, pattern in _SENTENCES.items() for match in pattern.finditer(plain)]
+    return [key for _, key in sorted(found)]
+
+
+def _pattern(sentence: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{\w+\}", sentence.translate(_MARKS))
+    return re.compile(".+?".join(map(re.escape, pieces)), re.S)
+
+
+_SENTENCES = {key: _pattern(sentence) for key, sentence in ENGLISH.items()}
+_COUNT = re.compile(r"(\d+) of them were not read")
+
+
+class _Room:
+    def __init__(
+        self,
+        name: str,
+        questions: list[Question],
+        commands: Counter[str],
+        shown: list[Shown],
+        home: Mapping[str, str],
+        verdict: Verdict,
+    ) -> None:
+        self._name = name
+        self._questions = questions
+        self._commands = commands
+        self._shown = shown
+        self._home = home
+        self._verdict = verdict
+        self._words: dict[str, list[tuple[int, int]]] = {}
+        """Tag -> (place of the message, number of the word), as shown."""
+        self._resolved: dict[str, int] = {}
+        """Newest tag -> place of the message that begins its answer."""
+        self._used: set[int] = set()
+        """Places of messages that belong to an answer."""
+
+    def check(self) -> None:
+        for place, message in enumerate(self._shown):
+            for tag, number in WORD.findall(message.text):
+                self._words.setdefault(tag, []).append((place, int(number)))
+                self._used.add(place)
+        self._leaks()
+        bare = [question for question in self._questions if not self._has_words(question)]
+        for question in self._questions:
+            if self._has_words(question):
+                self._with_words(question)
+        self._without_words(bare)
+        self._order()
+
+    def _tell(self, kind: str, tag: str, what: str) -> None:
+        self._verdict.violations.append(Violation(kind, self._name, tag, what))
+
+    def _leaks(self) -> None:
+        for message in self._shown:
+            for tag in dict.fromkeys(TAG.findall(message.text)):
+                if (home := self._home.get(tag)) != self._name:
+                    self._tell("leaked", tag, f"message {message.id} tells of {tag}, which is {home or 'nobody'}'s")
+
+    def _has_words(self, question: Question) -> bool:
+        return any(tag in self._words for tag in question.tags)
+
+    def _form(self, question: Question) -> tuple[str, int]:
+        """The form that was answered: the newest, or the one before it where the newest may have been lost."""
+        newest = question.tags[-1]
+        if newest not in self._words and not question.is_sure and len(question.tags) > 1:
+            return question.tags[-2], question.earlier_words
+        return newest, question.words
+
+    def _with_words(self, question: Question) -> None:
+        tag, words = self._form(question)
+        found = self._words.get(tag, [])
+        for old in question.tags:
+            if old != tag and old in self._words:
+                self._tell("stale", question.tags[-1], f"the answer to an earlier form, {old}, still stands")
+        if not found:
+            return
+        places = sorted({place for place, _ in found})
+        self._resolved[question.tags[-1]] = places[0]
+        numbers = [number for _, number in found]
+        text = "\n".join(self._shown[place].text for place in places)
+        whole = numbers == list(range(words + 1)) and f"end {tag}" in text + self._last_words(tag, places[-1] + 1)
+        notices = notices_in(text)
+        apart = self._notices_apart(question, None if whole else places[-1] + 1)
+        if whole and apart:
+            self._tell("doubled", tag, f"a whole answer, and notices of their own: {apart}")
+            return
+        notices += apart
+        instead = [notice for notice in notices if notice in INSTEAD]
+        if whole and not instead:
+            self._verdict.answers += 1
+            self._verdict.notices.update(notices)
+        elif whole or (numbers == list(range(len(numbers))) and len(instead) == 1):
+            # A whole text may still have ended badly: its end was never confirmed.
+            self._verdict.notices.update(notices)
+            self._justified(question, instead)
+        else:
+            self._tell(*self._broken(tag, numbers, words, notices))
+
+    def _broken(self, tag: str, numbers: list[int], words: int, notices: list[str]) -> tuple[str, str, str]:
+        counts = Counter(numbers)
+        twice = sorted(number for number, count in counts.items() if count > 1)
+        missing = [number for number in range(words + 1) if number not in counts]
+        detail = f"{len(numbers)} words of {words + 1}, notices {notices}"
+        if twice:
+            return "doubled", tag, f"words {_some(twice)} stand twice: {detail}"
+        if numbers != sorted(numbers):
+            return "garbled", tag, f"words out of their order: {detail}"
+        return "truncated", tag, f"words {_some(missing)} or the end are missing: {detail}"
+
+    def _last_words(self, tag: str, behind: int) -> str:
+        """The page behind the last one with words, when nothing but the end stands there."""
+        if behind < len(self._shown) and behind not in self._used and f"end {tag}" in self._shown[behind].text:
+            self._used.add(behind)
+            return self._shown[behind].text
+        return ""
+
+    def _notices_apart(self, question: Question, behind: int | None) -> list[str]:
+        """Messages that reply to the question and hold nothing but notices, and the one behind the last page."""
+        notices: list[str] = []
+        for place, message in enumerate(self._shown):
+            if place in self._used or TAG.search(message.text):
+                continue
+            keys = notices_in(message.text)
+            is_behind = place == behind and not message.replies_to and keys[:1] and keys[0] in ("broken", "length")
+            if is_behind or (question.id and message.replies_to == question.id):
+                self._used.add(place)
+                notices += keys
+        return notices
+
+    def _without_words(self, bare: list[Question]) -> None:
+        """Notices that stand alone, and commands' answers; whatever is left over is wrong."""
+        free = [(place, notices_in(message.text)) for place, message in enumerate(self._shown) if place not in self._used]
+        left: list[tuple[int, str]] = []
+        for place, keys in free:
+            if not keys:
+                self._tell("unknown", "", f"nobody asked for message {self._shown[place].id}")
+            else:
+                left.append((place, keys[0]))
+        unread = 0
+        open_ = list(bare)
+        pool: list[tuple[int, str]] = []
+        for place, key in left:
+            question = next((q for q in open_ if q.id and q.id == self._shown[place].replies_to), None)
+            if question is None:
+                pool.append((place, key))
+                continue
+            open_.remove(question)
+            self._alone(question, place, key)
+            unread += self._count(place) - 1 if key in ("overflow", "busy") else 0
+        pool = self._commands_answered(pool)
+        for place, key in pool:
+            question = self._nearest(open_, place) if key in INSTEAD else None
+            if question is None:
+                self._tell("doubled", "", f"message {self._shown[place].id} ({key}) answers nothing that is open")
+                continue
+            open_.remove(question)
+            self._alone(question, place, key)
+            unread += self._count(place) - 1 if key in ("overflow", "busy") else 0
+        # One notice stands for all that were too many.
+        for question in open_[unread:] if unread < len(open_) else []:
+            self._tell("lost", question.tags[-1], "neither an answer nor a notice")
+
+    def _commands_answered(self, pool: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        """Takes the answers of commands out."""
+        for name, keys in COMMAND_ANSWERS.items():
+            wanted = self._commands[name]
+            mine = [(place, key) for place, key in pool if key in keys]
+            if name == "stop":
+                # A question that was stopped before its first word has the same sentence: the rest is for those.
+                mine.sort(key=lambda row: row[1] != "nothing_to_stop")
+            if len(mine) < wanted:
+                self._tell("lost", "", f"{wanted} calls of /{name}, {len(mine)} answers")
+            taken = mine[:wanted]
+            pool = [row for row in pool if row not in taken]
+        return pool
+
+    def _nearest(self, open_: list[Question], place: int) -> Question | None:
+        """The first open question after those that were answered before this message."""
+        before = [n for n, q in enumerate(self._questions) if self._resolved.get(q.tags[-1], place) < place]
+        first = max(before, default=-1)
+        later = [q for q in open_ if self._questions.index(q) > first]
+        return next(iter(later or open_), None)
+
+    def _alone(self, question: Question, place: int, key: str) -> None:
+        self._resolved[question.tags[-1]] = place
+        self._verdict.notices[key] += 1
+        if key not in INSTEAD:
+            self._tell("unknown", question.tags[-1], f"answered with “{key}”")
+        self._justified(question, [key])
+
+    def _justified(self, question: Question, notices: Iterable[str]) -> None:
+        if "stopped" in notices and not question.may_stop:
+            self._tell("unknown", question.tags[-1], "stopped, but nobody asked for that")
+
+    def _count(self, place: int) -> int:
+        found = _COUNT.search(self._shown[place].text)
+        return int(found[1]) if found else 1
+
+    def _order(self) -> None:
+        """Answers begin in the order of the questions. An edited one may be answered at any time."""
+        if not self._shown or not self._shown[0].room or self._name.startswith("web"):
+            return
+        last, previous = -1, ""
+        for question in self._questions:
+            tag = question.tags[-1]
+            if len(question.tags) > 1 or tag not in self._resolved:
+                continue
+            if self._resolved[tag] < last:
+                self._tell("order", tag, f"answered before {previous}, which was asked before it")
+            else:
+                last, previous = self._resolved[tag], tag
+
+
+COMMAND_ANSWERS = {
+    "stop": ("nothing_to_stop", "stopped"),
+    "help": ("help_head",),
+    "model": ("model_is", "model_set"),
+}
+
+
+def _some(numbers: list[int]) -> str:
+    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]}…{numbers[-1]}" if numbers else "none"

@@ -1,0 +1,140 @@
+"""A checker that cannot fail is worthless: it finds what is lost, doubled, cut, out of order, leaked, stale."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from core.texts import say
+from tests.chaos import speech
+from tests.chaos.checks import Question, Shown, check, notices_in
+
+ROOM = "telegram-private-0"
+
+
+def asked(number: int, words: int = 5, **more: object) -> Question:
+    return Question(ROOM, f"m{number}", words, (f"zq{number}",), **more)  # type: ignore[arg-type]
+
+
+def told(number: int, words: int = 5, *, room: str = ROOM, seen: tuple[str, ...] = (), id: str = "") -> Shown:
+    return Shown(room, id or f"a{number}", speech.answer(f"zq{number}", words, [*seen, f"zq{number}"]))
+
+
+def notice(key: str, *, replies_to: str = "", id: str = "n", **values: str) -> Shown:
+    return Shown(ROOM, id, f"*{say(key, **values)}*", replies_to)
+
+
+def found(questions: list[Question], shown: list[Shown], **commands: int) -> list[tuple[str, str]]:
+    verdict = check(questions, {ROOM: Counter(commands)}, shown)
+    return [(violation.kind, violation.tag) for violation in verdict.violations]
+
+
+def test_whole_answers_in_order_are_right() -> None:
+    verdict = check([asked(1), asked(2)], {}, [told(1), told(2, seen=("zq1",))])
+    assert verdict.violations == []
+    assert verdict.answers == 2
+
+
+def test_pages_are_one_answer() -> None:
+    text = speech.answer("zq1", 400, ["zq1"])
+    half = text.index("zq1=200")
+    pages = [Shown(ROOM, "a", text[:half]), Shown(ROOM, "b", text[half:])]
+    assert found([asked(1, 400)], pages) == []
+    assert found([asked(1, 400)], pages[::-1]) == [("garbled", "zq1")]
+    assert found([asked(1, 400)], pages[:1]) == [("truncated", "zq1")]
+    assert found([asked(1, 400)], [pages[0], *pages]) == [("doubled", "zq1")]
+
+
+def test_lost() -> None:
+    assert found([asked(1), asked(2)], [told(1)]) == [("lost", "zq2")]
+    assert found([asked(1)], []) == [("lost", "zq1")]
+
+
+def test_doubled() -> None:
+    assert found([asked(1)], [told(1, id="a"), told(1, id="b")]) == [("doubled", "zq1")]
+    assert found([asked(1)], [told(1), notice("failed")]) == [("doubled", "")]
+    assert found([asked(1)], [notice("failed"), notice("failed")]) == [("doubled", "")]
+
+
+def test_an_answer_and_a_notice_of_its_own_are_too_much() -> None:
+    shown = [told(1), notice("failed", replies_to="m1")]
+    assert found([asked(1)], shown) == [("doubled", "zq1")]
+
+
+def test_truncated() -> None:
+    whole = told(1, 20)
+    cut = Shown(ROOM, "a", whole.text[: whole.text.index("zq1=13")])
+    assert found([asked(1, 20)], [cut]) == [("truncated", "zq1")]
+    holed = Shown(ROOM, "a", whole.text.replace(" zq1=7", ""))
+    assert found([asked(1, 20)], [holed]) == [("truncated", "zq1")]
+    endless = Shown(ROOM, "a", whole.text.replace("end zq1", ""))
+    assert found([asked(1, 20)], [endless]) == [("truncated", "zq1")]
+
+
+def test_a_cut_answer_that_says_so_is_a_notice() -> None:
+    whole = told(1, 20)
+    text = whole.text[: whole.text.index("zq1=13")]
+    cut = Shown(ROOM, "a", f"{text}\n\n*{say('broken')}*")
+    verdict = check([asked(1, 20)], {}, [cut])
+    assert verdict.violations == []
+    assert (verdict.answers, verdict.notices) == (0, Counter(broken=1))
+
+
+def test_out_of_order() -> None:
+    assert found([asked(1), asked(2)], [told(2), told(1)]) == [("order", "zq2")]
+    assert found([asked(1), asked(2), asked(3)], [told(1), told(3), told(2)]) == [("order", "zq3")]
+
+
+def test_leaked() -> None:
+    other = Question("telegram-private-1", "m9", 5, ("zq9",))
+    shown = [told(1, seen=("zq9",)), told(9, room="telegram-private-1")]
+    assert found([asked(1), other], shown) == [("leaked", "zq9")]
+
+
+def test_an_answer_in_the_wrong_room() -> None:
+    other = Question("telegram-private-1", "m9", 5, ("zq9",))
+    kinds = {kind for kind, _ in found([asked(1), other], [told(1), told(9)])}
+    assert {"leaked", "lost"} <= kinds
+
+
+def test_the_answer_to_an_earlier_form_is_stale() -> None:
+    edited = Question(ROOM, "m1", 5, ("zq1", "zq2"))
+    assert found([edited], [told(2)]) == []
+    assert found([edited], [told(1)]) == [("stale", "zq2")]
+    assert found([edited], [told(1), told(2)]) == [("stale", "zq2")]
+    unsure = Question(ROOM, "m1", 5, ("zq1", "zq2"), is_sure=False, earlier_words=5)
+    assert found([unsure], [told(1)]) == []
+    assert found([unsure], [told(1), told(2)]) == [("stale", "zq2")]
+
+
+def test_one_notice_stands_for_all_that_were_too_many() -> None:
+    questions = [asked(n) for n in range(1, 5)]
+    shown = [told(1), notice("overflow", count="3")]
+    assert found(questions, shown) == []
+    assert found([*questions, asked(5)], shown) == [("lost", "zq5")]
+
+
+def test_a_notice_belongs_to_the_question_it_replies_to() -> None:
+    shown = [told(1), notice("failed", replies_to="m2"), told(3)]
+    assert found([asked(1), asked(2), asked(3)], shown) == []
+    assert found([asked(1), asked(2), asked(3)], [shown[1], shown[0], shown[2]]) == [("order", "zq2")]
+
+
+@pytest.mark.parametrize("may_stop", [True, False])
+def test_who_stopped_it(may_stop: bool) -> None:
+    stopped = Shown(ROOM, "a", f"zq1=0 seen zq1\n\nzq1=1\n\n*{say('stopped')}*")
+    kinds = found([asked(1, may_stop=may_stop)], [stopped, notice("stopped")], stop=1)
+    assert kinds == ([] if may_stop else [("unknown", "zq1")])
+
+
+def test_commands_are_answered_once() -> None:
+    help_ = Shown(ROOM, "h", say("help_head"))
+    assert found([], [help_], help=1) == []
+    assert found([], [], help=1) == [("lost", "")]
+    assert found([], [help_, help_], help=1) == [("doubled", "")]
+
+
+def test_every_sentence_is_known_by_itself() -> None:
+    assert notices_in(f"*{say('fallback', model='two')}*") == ["fallback"]
+    assert notices_in("zq1=1 zq1=2") == []

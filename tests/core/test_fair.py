@@ -1,0 +1,244 @@
+"""Fairness: no share waits for more than one service of each other, and no place is lost or given twice."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import Crowded
+from core.fair import FairPlaces, FairQueue
+from core.tasks import end
+
+SHARES = ("a", "b", "c", "d")
+Step = tuple[str, str]
+"""What to do, and for which share."""
+steps = st.lists(st.tuples(st.sampled_from(["push", "push", "pop", "remove"]), st.sampled_from(SHARES)), max_size=80)
+
+
+def drained(queue: FairQueue[str]) -> list[str]:
+    items: list[str] = []
+    while (item := queue.pop()) is not None:
+        items.append(item)
+    return items
+
+
+class Played:
+    """Steps on a queue, and what was served."""
+
+    def __init__(self, todo: Sequence[Step]) -> None:
+        self.queue: FairQueue[tuple[str, int]] = FairQueue()
+        self.waiting: list[tuple[str, int]] = []
+        """In the order of coming."""
+        self.served: list[tuple[str, int]] = []
+        self.allowed: dict[tuple[str, int], int] = {}
+        """Items of its own share up to it, when it came."""
+        self.came: dict[tuple[str, int], int] = {}
+        """How many were served before it came."""
+        for number, (what, share) in enumerate(todo):
+            own = [item for item in self.waiting if item[0] == share]
+            if what == "push":
+                item = (share, number)
+                self.queue.push(share, item)
+                self.waiting.append(item)
+                self.allowed[item] = len(own) + 1
+                self.came[item] = len(self.served)
+            elif what == "remove" and own:
+                assert self.queue.remove(own[-1])
+                self.waiting.remove(own[-1])
+            elif what == "pop":
+                self.serve()
+            assert len(self.queue) == len(self.waiting)
+            assert self.queue.shares == len({item[0] for item in self.waiting})
+
+    def serve(self) -> tuple[str, int] | None:
+        item = self.queue.pop()
+        assert (item is None) == (not self.waiting)
+        if item is not None:
+            self.waiting.remove(item)
+            self.served.append(item)
+        return item
+
+
+@given(steps)
+def test_between_an_item_and_its_service_no_other_share_gets_more_than_its_turns(todo: list[Step]) -> None:
+    played = Played(todo)
+    while played.serve() is not None:
+        pass
+    for place, item in enumerate(played.served):
+        meanwhile = Counter(share for share, _ in played.served[played.came[item] : place])
+        del meanwhile[item[0]]
+        assert all(count <= played.allowed[item] for count in meanwhile.values())
+
+
+@given(steps)
+def test_each_share_keeps_its_order_and_all_are_served_once(todo: list[Step]) -> None:
+    played = Played(todo)
+    left = list(played.waiting)
+    while played.serve() is not None:
+        pass
+    assert sorted(played.served[len(played.served) - len(left) :]) == sorted(left)
+    for share in SHARES:
+        own = [number for owner, number in played.served if owner == share]
+        assert own == sorted(own)
+
+
+@given(steps, st.sampled_from(SHARES))
+def test_how_many_are_ahead_is_told_exactly(todo: list[Step], share: str) -> None:
+    played = Played(todo)
+    told = played.queue.ahead(share)
+    played.queue.push(share, (share, -1))
+    served = 0
+    while played.queue.pop() != (share, -1):
+        served += 1
+    assert served == told
+
+
+def test_a_share_at_its_limit_is_passed_over_and_keeps_its_place() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for item in ("a1", "a2", "b1", "c1"):
+        queue.push(item[0], item)
+    assert queue.pop(lambda share: share != "a") == "b1"
+    assert queue.pop(lambda share: share not in "abc") is None
+    assert drained(queue) == ["a1", "c1", "a2"]
+
+
+def test_an_item_that_waits_already_keeps_its_place() -> None:
+    queue: FairQueue[str] = FairQueue()
+    for share, item in (("a", "a1"), ("a", "a2"), ("b", "a1")):
+        queue.push(share, item)
+    assert "a1" in queue
+    assert [queue.count(share) for share in "ab"] == [2, 0]
+    assert not queue.remove("a3")
+    assert drained(queue) == ["a1", "a2"]
+
+
+def test_a_hundred_thousand_shares_cost_no_more_each_than_a_few() -> None:
+    """It would take hours if taking one looked at all."""
+    queue: FairQueue[int] = FairQueue()
+    for number in range(100_000):
+        queue.push(str(number), number)
+    assert [queue.pop() for _ in range(100_000)] == list(range(100_000))
+    assert queue.shares == 0
+
+
+# -- places
+
+
+class Guests:
+    """Tasks that take a place each."""
+
+    def __init__(self, places: FairPlaces) -> None:
+        self.places = places
+        self.inside: list[str] = []
+
+    def come(self, share: str, stays: asyncio.Event) -> asyncio.Task[None]:
+        async def stay() -> None:
+            async with self.places.taken(share):
+                self.inside.append(share)
+                try:
+                    await stays.wait()
+                finally:
+                    self.inside.remove(share)
+
+        return asyncio.create_task(stay())
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_places_go_round_between_those_who_wait() -> None:
+    places = FairPlaces(1, most_waiting=10, most_of_share=10)
+    order: list[str] = []
+
+    async def use(share: str) -> None:
+        async with places.taken(share):
+            order.append(share)
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(use(share)) for share in ("flood", "flood", "flood", "flood", "quiet", "still")]
+    await asyncio.sleep(0)
+    assert places.waiting == 5
+    assert [places.position(share) for share in ("quiet", "flood", "new")] == [4, 5, 3]
+    await asyncio.gather(*tasks)
+    assert order == ["flood", "flood", "quiet", "still", "flood", "flood"]
+    assert (places.waiting, places.position("flood")) == (0, 0)
+
+
+async def test_too_many_are_told_at_once() -> None:
+    places = FairPlaces(1, most_waiting=3, most_of_share=2)
+    await places.acquire("a")
+    waiting = [asyncio.create_task(places.acquire(share)) for share in "aab"]
+    await settle()
+    for share in "ac":
+        with pytest.raises(Crowded):
+            await places.acquire(share)
+    assert places.waiting == 3
+    places.release()
+    await settle()
+    last = asyncio.create_task(places.acquire("c"))
+    await settle()
+    assert (places.waiting, last.done()) == (3, False)
+    await end([*waiting, last])
+    assert places.waiting == 0
+
+
+async def free_places(places: FairPlaces) -> int:
+    """How many can be taken now."""
+    free = 0
+    with contextlib.suppress(TimeoutError):
+        while free < 100:
+            await asyncio.wait_for(places.acquire("count"), 0.01)
+            free += 1
+    return free
+
+
+@pytest.mark.parametrize("first", ["given", "cancelled"])
+async def test_a_place_given_in_the_moment_of_giving_up_goes_to_the_next(first: str) -> None:
+    places = FairPlaces(1, most_waiting=9, most_of_share=9)
+    await places.acquire("a")
+    leaving, staying = (asyncio.create_task(places.acquire(share)) for share in "bc")
+    await settle()
+    # Nothing runs between the two.
+    for step in (places.release, leaving.cancel) if first == "given" else (leaving.cancel, places.release):
+        step()
+    await settle()
+    assert staying.done()
+    assert leaving.cancelled()
+    places.release()
+    assert await free_places(places) == 1
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["come", "come", "go", "cancel", "go+cancel"]), st.integers(0, 50)), max_size=40)
+)
+def test_whoever_gives_up_loses_no_place(todo: list[tuple[str, int]]) -> None:
+    async def play() -> None:
+        places = FairPlaces(3, most_waiting=100, most_of_share=100)
+        guests = Guests(places)
+        staying: list[tuple[asyncio.Task[None], asyncio.Event]] = []
+        for what, number in todo:
+            if what == "come":
+                event = asyncio.Event()
+                staying.append((guests.come(SHARES[number % 4], event), event))
+            elif staying:
+                if "go" in what:
+                    staying[number % len(staying)][1].set()
+                if "cancel" in what:
+                    staying[(number + 1) % len(staying)][0].cancel()
+            if number % 3:  # now and then several things happen in the same moment
+                await settle()
+            assert len(guests.inside) <= 3
+        for _, event in staying:
+            event.set()
+        await asyncio.gather(*(task for task, _ in staying), return_exceptions=True)
+        assert await free_places(places) == 3
+
+    asyncio.run(play())
