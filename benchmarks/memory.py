@@ -6,14 +6,15 @@ that keeps everything in memory, and nothing that only Redis needs: no JSON, no 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.conversation.history import Answer, Mode, Node, Older, Path, Question
-from core.conversation.mailbox import Posted, Turn
+from core.conversation.mailbox import LISTEN_SECONDS, Admission, Bot, Posted, Turn, Work
 from core.message import CommandCall, ConversationKey, Deletion, Message
 from core.parts import Ending, Finished, Usage
 
@@ -56,20 +57,33 @@ class Rooms:
             room = self._rooms[conversation] = _Room()
         return room
 
-    def with_work(self) -> list[ConversationKey]:
-        return [key for key, room in self._rooms.items() if room.waiting and room.open is None]
+    def with_work(self) -> list[Work]:
+        return [
+            Work(key, room.waiting[0].space)
+            for key, room in self._rooms.items()
+            if room.waiting and room.open is None
+        ]
 
 
 class MemoryMailbox:
     """In place of :class:`core.conversation.mailbox.Mailbox`."""
 
-    def __init__(self, rooms: Rooms, *, max_waiting: int) -> None:
+    def __init__(self, rooms: Rooms, admission: Admission) -> None:
         self._rooms = rooms
-        self._max_waiting = max_waiting
+        self._admission = admission
         self._seen: set[tuple[ConversationKey, str]] = set()
 
-    async def post(self, incoming: Sequence[Message | CommandCall]) -> list[Posted]:
+    async def post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = ()) -> list[Posted]:
+        for value in incoming:
+            if value.id in urgent:
+                self._stop(value)
         return [self._post(value) for value in incoming]
+
+    def _stop(self, call: Message | CommandCall) -> None:
+        room = self._rooms[call.conversation]
+        if room.open is not None:
+            room.stopped = call.id
+            room.open.interrupt(Ending.STOPPED)
 
     def _post(self, value: Message | CommandCall) -> Posted:
         update = (value.conversation, value.update)
@@ -77,7 +91,7 @@ class MemoryMailbox:
             return Posted.SEEN
         self._seen.add(update)
         room = self._rooms[value.conversation]
-        if len(room.waiting) >= self._max_waiting:
+        if len(room.waiting) >= self._admission.conversation:
             return Posted.FULL
         room.waiting.append(value)
         return Posted.ACCEPTED
@@ -101,14 +115,6 @@ class MemoryMailbox:
         room = self._rooms[turn.conversation]
         room.waiting.appendleft(turn.incoming)
         room.open = None
-
-    async def stop(self, call: CommandCall) -> str:
-        room = self._rooms[call.conversation]
-        if room.open is None:
-            return ""
-        room.stopped = call.id
-        room.open.interrupt(Ending.STOPPED)
-        return room.open.number
 
     async def has_stopped(self, call: CommandCall) -> bool:
         return self._rooms[call.conversation].stopped == call.id
@@ -137,8 +143,12 @@ class MemoryMailbox:
         room.open = None
         return self._next(turn.conversation, room)
 
-    async def waiting(self, *, own: bool = False) -> list[ConversationKey]:
+    async def waiting(self, *, own: bool = False, most: int = 1000) -> list[Work]:
         return self._rooms.with_work()
+
+    async def wake_ups(self, bots: Iterable[Bot], most: int) -> list[Work]:
+        await asyncio.sleep(LISTEN_SECONDS)
+        return []
 
 
 class MemoryHistory:

@@ -22,6 +22,7 @@ TOKENS = 40
 STREAM_SECONDS = FIRST_TOKEN_SECONDS + (TOKENS - 1) / TOKENS_PER_SECOND
 TICK_SECONDS = 0.04
 """The stub writes this often, with all tokens that are due: at 200 streams single tokens would measure the stub."""
+READY = '"event": "ready"'
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0
 CLEAN = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
@@ -113,10 +114,12 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def stub(folder: Path) -> AsyncGenerator[dict[str, str]]:
+async def stub(
+    folder: Path, *, tokens: int = TOKENS, per_second: float = TOKENS_PER_SECOND, first: float = FIRST_TOKEN_SECONDS
+) -> AsyncGenerator[dict[str, str]]:
     """The model server; gives the environment that leads to it."""
-    command = ["-m", "tests.platforms.openai_server", "--first-token", str(FIRST_TOKEN_SECONDS)]
-    command += ["--tokens-per-second", str(TOKENS_PER_SECOND), "--tokens", str(TOKENS), "--tick", str(TICK_SECONDS)]
+    command = ["-m", "tests.platforms.openai_server", "--first-token", str(first)]
+    command += ["--tokens-per-second", str(per_second), "--tokens", str(tokens), "--tick", str(TICK_SECONDS)]
     async with running(command, {}, "http://", folder) as process:
         url = next(line for line in process.log if line.startswith("http://"))
         yield {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-stub", "OPENAI_MODEL": "stub"}
@@ -126,9 +129,13 @@ def parley(
     env: Mapping[str, str], folder: Path, data: Path | None = None
 ) -> contextlib.AbstractAsyncContextManager[Running]:
     """``parley up`` without a built-in model, and without the web chat unless ``env`` switches it on."""
-    own = {"PARLEY_LOCAL_MODEL": "none", "PARLEY_WEB_PORT": "0", "PARLEY_LOG": "json"}
-    own["PARLEY_DATA"] = str(data or folder / "data")
-    return running(["-m", "bots", "up"], {**own, **env}, '"event": "ready"', folder)
+    return running(["-m", "bots", "up"], settings(env, data or folder / "data"), READY, folder)
+
+
+def settings(env: Mapping[str, str], data: Path) -> dict[str, str]:
+    """What every measured Parley gets; ``env`` goes before it."""
+    own = {"PARLEY_LOCAL_MODEL": "none", "PARLEY_WEB_PORT": "0", "PARLEY_LOG": "json", "PARLEY_DATA": str(data)}
+    return {**own, **env}
 
 
 def bare(platform: str, env: Mapping[str, str], folder: Path) -> contextlib.AbstractAsyncContextManager[Running]:

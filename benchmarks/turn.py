@@ -20,14 +20,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 from redis.asyncio import Redis
 
 from benchmarks.figures import Row, milliseconds, percentile, table, write
 from benchmarks.people import Crowd, DiscordPlace, Place, Question, TelegramPlace
-from benchmarks.processes import DidNotStart, Running, bare, parley, stub
+from benchmarks.processes import DidNotStart, bare, parley, stub
 from benchmarks.seed import converse
 from core.message import ConversationKey, Platform
 from core.storage.client import SCRIPTS
@@ -150,7 +150,15 @@ class Load:
         return len(self.done) / (max(q.asked + q.took for q in self.done) - min(q.asked for q in self.questions))
 
 
-async def load(place: Place, process: Running, server: Server | None, chats: int, questions: int) -> Load:
+class Measured(Protocol):
+    """One process or several."""
+
+    def cpu(self) -> float:
+        """Processor seconds so far."""
+        ...
+
+
+async def load(place: Place, process: Measured, server: Server | None, chats: int, questions: int) -> Load:
     """Many chats at once. The process is warm."""
     crowd = Crowd(place)
     served = server.cpu() if server else 0.0

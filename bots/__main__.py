@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 models_app = typer.Typer(no_args_is_help=True, help="The built-in models.")
 app.add_typer(models_app, name="models")
+failed_app = typer.Typer(no_args_is_help=True, help="What could not be answered after several tries.")
+app.add_typer(failed_app, name="failed")
 FOLDER = Path.cwd
 CONFIGURATION_ERROR = 2
 
@@ -123,11 +125,48 @@ def models_get(
 
 @models_app.command("serve")
 def models_serve() -> None:
-    """Run only the built-in model's server."""
-    from core.models.local_server import serve
+    """Run only the built-in model's server. With REDIS_URL, workers find and use it by themselves."""
+    _run(_serve_model(_settings()))
 
-    settings = _settings()
-    asyncio.run(serve(settings.local, settings.data, _tell))
+
+@failed_app.command("list")
+def failed_list() -> None:
+    """Show what could not be answered after several tries, the newest first."""
+    from bots.failed import show
+
+    asyncio.run(show(_settings(), _tell))
+
+
+@failed_app.command("retry")
+def failed_retry(which: Annotated[str, typer.Argument(help="An id from `parley failed list`, or all.")]) -> None:
+    """Answer it after all."""
+    from bots.failed import retry
+
+    asyncio.run(retry(_settings(), which, _tell))
+
+
+@failed_app.command("drop")
+def failed_drop(which: Annotated[str, typer.Argument(help="An id from `parley failed list`, or all.")]) -> None:
+    """Forget it."""
+    from bots.failed import drop
+
+    asyncio.run(drop(_settings(), which, _tell))
+
+
+async def _serve_model(settings: Settings) -> None:
+    from core.models.model_server import serve
+
+    if not settings.storage.redis_url:
+        await serve(settings.local, settings.data, _tell)
+        return
+    from core.storage.announcements import Announcements
+    from core.storage.client import Store
+
+    store = Store(settings.storage.redis_url, settings.storage.tls)
+    try:
+        await serve(settings.local, settings.data, _tell, Announcements(store))
+    finally:
+        await store.close()
 
 
 def _settings() -> Settings:

@@ -103,7 +103,7 @@ class Outbound(Protocol):
     async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
         """After a crash: the id of the message that a recorded slot may have created, or None.
 
-        ``known`` are message ids of this conversation that are other messages.
+        ``known`` are message ids of this conversation that are other messages, all of them older.
         """
         ...
 

@@ -21,7 +21,7 @@ from core import faults
 from core.commands.table import BY_NAME
 from core.conversation.mailbox import Turn
 from core.errors import OutboundError, OutboundFault
-from core.message import CommandCall, Platform
+from core.message import CommandCall, ConversationKey, Platform
 from core.parts import Ending, Finished, Media, Part
 from core.tasks import end
 from core.texts import say
@@ -50,6 +50,8 @@ class Journal(Protocol):
     ) -> None: ...
 
     async def created(self, turn: Turn, page: int, message_id: str) -> None: ...
+
+    async def recent(self, conversation: ConversationKey) -> list[str]: ...
 
 
 class Delivery:
@@ -115,6 +117,8 @@ class _Show:
         self._resent: dict[int, int] = {}
         self._permitted = False
         """A permit was drawn and not used yet."""
+        self._undelivered = ""
+        """Why the platform took not all of it."""
 
     async def deliver(self, parts: AsyncGenerator[Part]) -> Delivered:
         """Returns when everything is shown, or the platform takes no more. Raises LeaseLost, StorageError."""
@@ -126,7 +130,7 @@ class _Show:
         if self._answer.failure is not None:
             raise self._answer.failure
         finished = self._answer.finished or Finished(Ending.BROKEN)
-        return Delivered(self._answer.text, finished.ending, finished.usage)
+        return Delivered(self._answer.text, finished.ending, finished.usage, finished.causes, self._undelivered)
 
     # ---- showing
 
@@ -138,12 +142,14 @@ class _Show:
             except OutboundError as error:
                 if error.fault is not OutboundFault.REFUSED:
                     raise
+                self._undelivered = str(error)
                 log.error("answer refused by the platform", turn=self._turn.id, cause=error.detail)
                 await self._must_show(max(self._turn.pages, default=-1) + 1, self._page(self._say("refused")))
         except OutboundError as error:
             if error.fault is OutboundFault.FORBIDDEN:
                 log.info("chat is closed to us", turn=self._turn.id)
             else:
+                self._undelivered = str(error)
                 log.error("answer not delivered", turn=self._turn.id, cause=error.detail)
 
     async def _follow(self) -> None:
@@ -318,7 +324,7 @@ class _Show:
 
         Where the bot may write but not look, the answer is worth more than the certainty that none is doubled.
         """
-        known = list(self._turn.pages.values())
+        known = [*self._turn.pages.values(), *await self._journal.recent(self._turn.conversation)]
         try:
             return await self._insist(Kind.FINAL_EDIT, lambda: self._outbound.find(self._target, page, slot, known))
         except OutboundError as error:

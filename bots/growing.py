@@ -17,7 +17,7 @@ from core.texts import say
 log = structlog.get_logger()
 
 SHOWN_ENDINGS = {Ending.LENGTH, Ending.FILTERED, Ending.BROKEN, Ending.EMPTY, Ending.FAILED, Ending.STOPPED}
-SAYS_WHY = {"crashed", "no_models", "busy", "busy_minutes"}
+SAYS_WHY = {"crashed", "damaged", "no_models", "busy", "busy_minutes"}
 """Notices that tell already why there is no answer."""
 
 

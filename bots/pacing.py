@@ -12,7 +12,7 @@ import heapq
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
@@ -31,6 +31,8 @@ PERMIT_SECONDS = 3.0
 PERMIT_SHARE = 0.2
 """Permits are drawn for this part of a second at a time. As many are granted in any such time to all processes, so a
 whole number of these times makes a second: what a platform counts is never more than its limit."""
+TO_COME_PERMITS = 5
+"""So many are drawn ahead of their time. A few only: each process waits until all others have had as many."""
 FRESH_SECONDS = 0.1
 """A permit that is used later than this counts from its use, not from when it was drawn."""
 SPARE_PERMITS = 3
@@ -93,12 +95,13 @@ class Permits(Protocol):
     """Permits that all processes of a bot share, given in the order of asking."""
 
     async def take(
-        self, bucket: str, most: int, seconds: float, needed: int, spare: int, late: int
-    ) -> tuple[int, float]:
-        """Permits granted, and seconds until they hold: at most ``most`` in any ``seconds`` over all processes.
+        self, bucket: str, most: int, seconds: float, needed: int, spare: int, to_come: int, late: int
+    ) -> tuple[float, Sequence[float]]:
+        """At most ``most`` in any ``seconds`` over all processes. Raises StorageError.
 
-        Of the ``needed`` at least one is granted; ``spare`` ones beyond only when they are free now. ``late`` ones of
-        an earlier time were used just now. Raises StorageError.
+        Seconds until one more is free, and for each permit granted those until it holds. Of what is ``needed`` up to
+        ``to_come`` are granted for a time to come; ``spare`` ones beyond only when they are free now. ``late`` ones
+        of an earlier time were used just now.
         """
         ...
 
@@ -140,10 +143,8 @@ class Pacer:
         """By the time at which their chat lets them."""
         self._pump: asyncio.Task[None] | None = None
         self._nap: asyncio.Future[None] | None = None
-        self._hand = 0
-        """Permits drawn and not used yet."""
-        self._hand_at = -math.inf
-        """Since when they hold."""
+        self._hand: deque[float] = deque()
+        """Permits drawn and not used yet: the time from which each holds."""
         self._late = 0
         """Used so long after they were drawn that they are counted anew."""
         self._dry_until = -math.inf
@@ -210,7 +211,7 @@ class Pacer:
             if len(self._suspects) < SUSPECT_CHATS:
                 return
         if self._rate.fall(now, until if everywhere else now):
-            self._hand = 0
+            self._hand.clear()
             log.warning("platform limits the bot", bucket=self._bucket, calls_per_second=round(self._rate.value, 1))
 
     # -- granting
@@ -236,11 +237,12 @@ class Pacer:
         queue = next((queue for queue in self._ready.values() if queue), None)
         if queue is None:
             return max(0.0, self._later[0][0] - now) if self._later else 0.0
-        free_at = self._rate.free_at(now)
+        permit_at = self._permit_at(now)
+        if permit_at is None:
+            return None
+        free_at = max(permit_at, self._rate.free_at(now))
         if free_at > now:
             return free_at - now
-        if not self._has_permit(now):
-            return None
         waiter = queue.pop()
         assert waiter is not None  # the queue is not empty
         if waiter.future.done():
@@ -275,8 +277,7 @@ class Pacer:
         state.took(kind, now)
         self._rate.took(now)
         if self._shares():
-            self._hand -= 1
-            self._late += now - self._hand_at > FRESH_SECONDS
+            self._late += now - self._hand.popleft() > FRESH_SECONDS
 
     async def _rest(self, seconds: float) -> None:
         """Sleeps until then, or until someone new waits."""
@@ -293,8 +294,17 @@ class Pacer:
         """Nothing is to be shared while the bot's limit is unknown."""
         return self._permits is not None and self._rate.value < math.inf
 
+    def _permit_at(self, now: float) -> float | None:
+        """From when there is a permit in hand; None: one has to be drawn."""
+        if not self._shares():
+            return now
+        while self._hand and self._hand[0] + PERMIT_SECONDS <= now:
+            self._hand.popleft()
+        return self._hand[0] if self._hand else None
+
     def _has_permit(self, now: float) -> bool:
-        return not self._shares() or (self._hand > 0 and now < self._hand_at + PERMIT_SECONDS)
+        at = self._permit_at(now)
+        return at is not None and at <= now
 
     def _refill_soon(self, needed: int) -> asyncio.Task[None]:
         if self._refill is None or self._refill.done():
@@ -302,22 +312,24 @@ class Pacer:
         return self._refill
 
     async def _take(self, needed: int) -> None:
-        """Draws permits and returns when they hold."""
+        """Draws permits for those who wait, and spare ones for the optional calls that follow."""
         permits = self._permits
         assert permits is not None  # asked for only where permits are shared
         most = max(1, round(self._rate.value * PERMIT_SHARE))
         needed = min(most, needed)
         late, self._late = self._late, 0
+        seconds = most / self._rate.value
         try:
-            granted, wait = await permits.take(self._bucket, most, most / self._rate.value, needed, SPARE_PERMITS, late)
+            following, waits = await permits.take(
+                self._bucket, most, seconds, needed, SPARE_PERMITS, TO_COME_PERMITS, late
+            )
         except StorageError as error:
             # Answers are worth more than a refusal by the platform: this process keeps its own count.
             log.warning("permits not reached", cause=str(error))
-            granted, wait = needed + SPARE_PERMITS, 0.0
-        if wait > 0 and granted:
-            await self._sleep(wait)
-        self._hand, self._hand_at = granted, self._clock()
-        self._dry_until = self._hand_at + wait
+            following, waits = 0.0, [0.0] * (needed + SPARE_PERMITS)
+        now = self._clock()
+        self._hand.extend(now + wait for wait in waits)
+        self._dry_until = now + following
 
     # -- chats
 

@@ -14,12 +14,12 @@ from bots import pacing
 from bots.adapter import Adapter, Outbound
 from bots.pacing import Pacer
 from core.commands.table import COMMANDS
-from core.message import ConversationKey, Platform
+from core.message import Platform
 from core.models.catalog import Catalog
 from core.settings import Settings
 from core.storage.client import Store
 from core.storage.leases import Leases
-from core.storage.shared import Memory, Places, SharedPermits
+from core.storage.shared import Memory, Places, SharedPermits, Sightings
 
 if TYPE_CHECKING:
     from bots.discord_bot.commands import SlashCommand
@@ -67,21 +67,28 @@ def telegram(shared: Shared) -> Connection | None:
     from bots.telegram_bot.seen import Seen
 
     api = Api(settings)
-    seen = Seen()
+    number = settings.token.get_secret_value().partition(":")[0].strip()
+    seen = Seen(Sightings(shared.store, f"telegram:{number}"))
 
     def receiver() -> Receiver:
         from bots.telegram_bot.adapter import TelegramAdapter
 
+        memory = Memory(shared.store)
         menu = [(row.name, row.summary) for row in COMMANDS if row.listed]
         limit = shared.settings.chat.max_image_bytes
-        return Receiver(TelegramAdapter(settings, api, seen, commands=menu, image_limit=limit))
+        adapter = TelegramAdapter(settings, api, seen, shared.leases, memory, commands=menu, image_limit=limit)
+        return Receiver(adapter)
 
     async def bot() -> str:
         # A token begins with the bot's id.
-        return settings.token.get_secret_value().partition(":")[0].strip()
+        return number
+
+    async def close() -> None:
+        await seen.close()
+        await api.close()
 
     pacer = _pacer(pacing.TELEGRAM, settings.token, shared)
-    return Connection(TelegramOutbound(api, seen), pacer, api.close, bot, receiver)
+    return Connection(TelegramOutbound(api, seen), pacer, close, bot, receiver)
 
 
 def discord(shared: Shared) -> Connection | None:
@@ -100,11 +107,18 @@ def discord(shared: Shared) -> Connection | None:
     def receiver() -> Receiver:
         from bots.discord_bot.adapter import DiscordAdapter
 
-        memory = Memory(shared.store)
-        return Receiver(DiscordAdapter(settings, rest, deferrals, rows=_slash_rows(), memory=memory, recent=recent))
-
-    async def recent() -> list[tuple[ConversationKey, str]]:
-        return await shared.places.recent(Platform.DISCORD)
+        return Receiver(
+            DiscordAdapter(
+                settings,
+                rest,
+                deferrals,
+                rows=_slash_rows(),
+                store=shared.store,
+                leases=shared.leases,
+                memory=Memory(shared.store),
+                recent=partial(shared.places.recent, Platform.DISCORD),
+            )
+        )
 
     pacer = _pacer(pacing.DISCORD, settings.token, shared)
     outbound = DiscordOutbound(settings, rest, deferrals)

@@ -12,12 +12,8 @@ from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import structlog
-from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
-
 from bots.announcing import announce, tell
 from bots.delivery import Delivery
 from bots.platforms import PLATFORMS, Connection, Shared
@@ -31,14 +27,20 @@ from core.inbox import Inbox
 from core.instance import Instance
 from core.jobs import Jobs
 from core.message import Attachment, ConversationKey, Platform
+from core.models.announced import follow
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
+from core.models.local_models import wants_local
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.settings import Settings
+from core.storage import schema
+from core.storage.announcements import Announcements
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
+from core.storage.failed import DeadLetters
 from core.storage.leases import Leases
+from core.storage.reach import reach
 from core.storage.shared import Places, SharedBreakers
 from core.tasks import end
 from core.worker import Worker
@@ -48,8 +50,6 @@ log = structlog.get_logger()
 GRACE_SECONDS = 10.0
 """How long answers in flight may go on after the signal to stop; what is left then is handed over."""
 FLUSH_SECONDS = 2.0
-REACH_SECONDS = 10.0
-"""How long a start waits for the server of REDIS_URL."""
 SWITCHES = {
     Platform.TELEGRAM: "TELEGRAM_TOKEN is not set",
     Platform.DISCORD: "DISCORD_TOKEN is not set",
@@ -73,34 +73,8 @@ async def run(settings: Settings, server: EmbeddedServer | None, role: Role = EV
             url = await server.ready()
         else:
             url = settings.storage.redis_url
-            await _reach(url, stop)
+            await reach(settings.storage, stop, tell)
         await serve(settings, url, stack, stop, role=role)
-
-
-async def _reach(url: str, stop: asyncio.Event) -> None:
-    """Waits for the server of REDIS_URL, which may be starting as well. Raises SettingsError."""
-    # Without user and password.
-    place = urlsplit(url).netloc.rpartition("@")[2] or urlsplit(url).path
-    deadline = asyncio.get_running_loop().time() + REACH_SECONDS
-    waiting = False
-    async with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as redis:  # pyright: ignore[reportUnknownMemberType]
-        while not stop.is_set():
-            try:
-                await redis.ping()  # pyright: ignore[reportUnknownMemberType]
-                return
-            except (AuthenticationError, ResponseError) as error:
-                why = str(error).rstrip(".")
-                raise SettingsError(f"REDIS_URL is wrong: {place} does not let us in ({why}).") from None
-            except (RedisError, OSError, ValueError) as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise SettingsError(
-                        f"REDIS_URL is wrong: no Redis or Valkey answers at {place} ({type(error).__name__})."
-                        " Start it, correct the address, or leave REDIS_URL out to use the embedded server."
-                    ) from None
-            if not waiting:
-                waiting = True
-                tell(f"Waiting for the Redis or Valkey at {place}")
-            await asyncio.sleep(0.3)
 
 
 async def serve(
@@ -115,8 +89,9 @@ async def serve(
 
     Sets ``ready`` when every platform it receives from is connected, and every bot it answers for is known.
     """
-    store = Store(url)
+    store = Store(url, settings.storage.tls)
     stack.push_async_callback(store.close)
+    await schema.check(store)
     instance = Instance.claim(settings.data)
     stack.callback(instance.close)
     catalog = Catalog.of(settings)
@@ -142,8 +117,12 @@ async def serve(
         tasks.start(worker.renew(), "leases")
         tasks.start(worker.measure(), "strain")
         tasks.start(breaker.run(SharedBreakers(store)), "breakers")
+    if settings.storage.redis_url:
+        tasks.start(follow(catalog, Announcements(store)), "model servers")
     tasks.start(_flush(places), "places")
-    local = _start_local(settings, catalog, stack) if role.starts_model else _no_model()
+    tasks.start(schema.run(store, shared.leases), "schema")
+    starts_model = role.starts_model and wants_local(settings)
+    local = _start_local(settings, catalog, stack) if starts_model else asyncio.create_task(_no_model())
     known = [asyncio.create_task(_serve_bot(worker, p, c)) for p, c in connections.items() if worker is not None]
     readying = asyncio.create_task(announce(role, receivers, known, catalog, local, ready or asyncio.Event()))
     listening = [tasks.start(worker.listen(), "wake-ups")] if worker is not None else []
@@ -196,7 +175,18 @@ def _build_worker(
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
 
-    engine = Engine(settings.chat, mailbox, history, shared.catalog, router, fetch, jobs.enqueue)
+    failed = DeadLetters(shared.store, keep_days=storage.keep_days, enqueue=jobs.enqueue)
+    engine = Engine(
+        settings.chat,
+        mailbox,
+        history,
+        shared.catalog,
+        router,
+        fetch,
+        jobs.enqueue,
+        failed,
+        owners=settings.owners,
+    )
     delivery = Delivery(
         {platform: c.outbound for platform, c in connections.items()},
         {platform: c.pacer for platform, c in connections.items()},

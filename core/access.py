@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
+from typing import Protocol
 
-from core.message import AttachmentKind, CommandCall, Message
+from core.message import AttachmentKind, Author, CommandCall, Message, Platform
 from core.parts import Notice
 from core.settings import ChatSettings
+
+
+class Guarded(Protocol):
+    """What a command's row says of who may use it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def for_owner(self) -> bool: ...
 
 
 class Reading(StrEnum):
@@ -34,3 +46,22 @@ def decide_refusal(message: Message, settings: ChatSettings) -> Notice | None:
     if message.unsupported:
         return Notice("unsupported", {"kind": message.unsupported})
     return Notice("file_unsupported")
+
+
+def is_owner(author: Author, platform: Platform, owners: Collection[str]) -> bool:
+    """Whether they run this Parley: named in the setting ``owners``, or known as such by the platform itself."""
+    return author.is_owner or f"{platform}:{author.id}" in owners
+
+
+def decide_command(row: Guarded, call: CommandCall, owners: Collection[str]) -> Notice | None:
+    """The sentence that stands in place of a command's answer, where it may not be used so.
+
+    What is for owners is not shown in groups either, unless the platform can show it to the asker alone.
+    """
+    if not row.for_owner:
+        return None
+    if not is_owner(call.author, call.conversation.platform, owners):
+        return Notice("owner_only", {"name": row.name})
+    if not (call.private or call.reply_token):
+        return Notice("owner_privately", {"name": row.name})
+    return None

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from core import faults
-from core.access import decide_refusal
+from core.access import decide_command, decide_refusal, is_owner
 from core.commands.row import Room
 from core.commands.table import BY_NAME, COMMANDS
 from core.conversation import prompt, summary
@@ -28,6 +28,7 @@ from core.models.chat import ChatRequest
 from core.models.router import Router
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
 from core.settings import ChatSettings
+from core.storage.failed import DeadLetters
 
 log = structlog.get_logger()
 
@@ -59,7 +60,11 @@ class Engine:
         router: Router,
         fetch: Fetch,
         enqueue: summary.Enqueue,
+        failed: DeadLetters,
+        *,
+        owners: Collection[str] = (),
     ) -> None:
+        """``owners`` are those of the settings: ``platform:account id``."""
         self._settings = settings
         self._zone = ZoneInfo(settings.time_zone)
         self._mailbox = mailbox
@@ -68,6 +73,8 @@ class Engine:
         self._router = router
         self._fetch = fetch
         self._enqueue = enqueue
+        self._failed = failed
+        self._owners = frozenset(owners)
         self._asking: set[asyncio.Task[None]] = set()
 
     async def respond(self, turn: Turn) -> AsyncGenerator[Part]:
@@ -78,6 +85,9 @@ class Engine:
         incoming = turn.incoming
         if turn.reason:
             yield Finished(_interruption(turn.reason))
+        elif turn.unreadable:
+            yield Notice("damaged")
+            yield Finished(Ending.FAILED)
         elif turn.takeovers > MAX_TAKEOVERS:
             log.error("turn given up", turn=turn.id, takeovers=turn.takeovers)
             yield Notice("crashed")
@@ -105,10 +115,16 @@ class Engine:
             yield Notice("unknown_command", {"found": call.name[:40]})
             yield Finished(Ending.COMPLETE)
             return
+        if refusal := decide_command(row, call, self._owners):
+            yield refusal
+            yield Finished(Ending.COMPLETE)
+            return
         if row.run is None:
             parts: AsyncIterator[Part] = self._asked_by_command(turn, call)
         else:
-            parts = row.run(Room(call, turn, self._mailbox, self._history, self._catalog, COMMANDS))
+            knows = is_owner(call.author, call.conversation.platform, self._owners)
+            room = Room(call, turn, self._mailbox, self._history, self._catalog, COMMANDS, self._failed, knows)
+            parts = row.run(room)
         async for part in parts:
             yield part
 
@@ -201,6 +217,7 @@ class Engine:
             tuple(messages),
             model=model.name if model else "",
             needs_vision=_has_picture(path.nodes[-1].said, shown),
+            space=turn.share,
             sender=hashlib.sha256(f"{message.conversation.platform}:{message.author.id}".encode()).hexdigest()[:32],
         )
         turn.asked = request

@@ -48,7 +48,7 @@ class Inbox:
         for value, posted in zip(posts, await self._mailbox.post(posts, urgent), strict=True):
             if isinstance(value, Message) and value.conversation.platform is Platform.DISCORD:
                 # Only Discord forgets what was sent while the bot was away.
-                await self._places.saw(value.conversation, value.id)
+                await self._places.saw(value.conversation, value.id, value.space)
             if posted is Posted.REFUSED:
                 log.error("overloaded: not accepted", conversation=str(value.conversation), update=value.update)
             elif posted is Posted.SEEN:

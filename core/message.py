@@ -214,7 +214,7 @@ def stand_in(text: str, conversation: ConversationKey) -> Message:
 def _object(text: str) -> dict[str, Any]:
     try:
         values: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", values) if isinstance(values, dict) else {}
 

@@ -67,6 +67,8 @@ class Finished:
 
     ending: Ending
     usage: Usage = Usage()
+    causes: tuple[str, ...] = field(default=(), compare=False)
+    """For operators: what failed on the way."""
 
 
 Part = TextDelta | Media | Notice | Finished

@@ -7,15 +7,26 @@ own section. The environment variables are the rows of :data:`ENVIRONMENT`, besi
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 
 from core.errors import SettingsError
+from core.storage.address import Address, Tls
 
 
 def _is_http(value: str) -> str:
@@ -31,8 +42,8 @@ def _is_websocket(value: str) -> str:
 
 
 def _is_redis(value: str) -> str:
-    if value and not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must begin with redis://, rediss:// or unix://")
+    if value:
+        Address.parse(value)
     return value
 
 
@@ -48,6 +59,20 @@ HttpUrl = Annotated[str, AfterValidator(_is_http)]
 WebsocketUrl = Annotated[str, AfterValidator(_is_websocket)]
 RedisUrl = Annotated[str, AfterValidator(_is_redis)]
 TimeZone = Annotated[str, AfterValidator(_is_zone)]
+
+
+def _split(value: Any) -> Any:
+    """A list as the environment gives it."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _are_accounts(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(re.fullmatch(r"(telegram|discord):\d{1,20}|web:[\w-]{1,64}", account) for account in value):
+        raise ValueError("must be account ids with their platform, like telegram:123, discord:456")
+    return value
+
+
+Accounts = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_are_accounts)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -85,6 +110,11 @@ class DiscordSettings(Section):
     """Answer after a start what came while the bot was away."""
     catch_up_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """Age of the oldest message that is caught up."""
+    shards: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Connections into which the bot's servers are split, over all processes. 0: as many as Discord recommends. A
+    changed number is taken over once every running process has it."""
+    shards_per_process: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The most connections of one process. 0: a fair share."""
 
 
 class WebSettings(Section):
@@ -100,11 +130,49 @@ class WebSettings(Section):
 
 class StorageSettings(Section):
     redis_url: RedisUrl = ""
-    """Redis or Valkey server. Empty: the embedded one, with its files in the data folder."""
+    """Redis or Valkey server, cluster or Sentinels (docs/operations.md). Empty: the embedded one, with its files in the
+    data folder."""
+    tls_ca: str = ""
+    """PEM file of who may sign the certificate of a rediss server. Empty: whom the system trusts."""
+    tls_certificate: str = ""
+    """PEM file with our own certificate, for a server that asks for one."""
+    tls_key: str = ""
+    """PEM file with its key. Empty: it is in the same file."""
+    tls_check: Literal["full", "chain", "none"] = "full"
+    """What of the server's certificate is checked: signer and host name, the signer only, or nothing."""
+    sentinel_username: str = ""
+    """User at the Sentinels. The user in REDIS_URL is the one of the servers that they watch."""
+    sentinel_password: SecretStr = SecretStr("")
+    """Password at the Sentinels."""
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days after its last message that a conversation is forgotten."""
     max_messages: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
     """Messages kept in one conversation; the oldest go first."""
+
+    def address(self, url: str) -> Address:
+        """Where to connect: ``url`` is ``redis_url`` or the embedded server's."""
+        return replace(
+            Address.parse(url),
+            tls=Tls(self.tls_ca, self.tls_certificate, self.tls_key, self.tls_check),
+            sentinel_username=self.sentinel_username or None,
+            sentinel_password=self.sentinel_password.get_secret_value() or None,
+        )
+
+
+QUEUES: Mapping[str, int] = {"text": 2, "images": 1, "audio": 1, "video": 1, "documents": 2, "training": 1}
+"""Queues of jobs, with how many of each a process does at once unless told otherwise."""
+Queue = Literal["text", "images", "audio", "video", "documents", "training"]
+
+
+class JobsSettings(Section):
+    queues: Annotated[tuple[Queue, ...], BeforeValidator(_split)] = ()
+    """Queues whose jobs this process does, of text, images, audio, video, documents and training. Empty: all."""
+    concurrency: Mapping[Queue, Annotated[int, Field(ge=1, le=1000)]] = {}
+    """Jobs done at once by one process, for each queue: text 2, documents 2, the others 1 unless said here."""
+
+    def worked(self) -> dict[str, int]:
+        """The queues that this process works, with how many jobs of each at once."""
+        return {queue: self.concurrency.get(queue, QUEUES[queue]) for queue in self.queues or get_args(Queue)}
 
 
 class ProviderSettings(Section):
@@ -232,10 +300,14 @@ class Settings(Section):
     """Folder for everything that is kept."""
     log: Literal["auto", "json", "text"] = "auto"
     """Form of the log lines; auto: text on a terminal, else JSON."""
+    owners: Accounts = ()
+    """Who may use /admin, as platform:account id, like telegram:123 or discord:456; in the environment with commas
+    between them. On the web it is who came in by the one-time link."""
     telegram: TelegramSettings = TelegramSettings()
     discord: DiscordSettings = DiscordSettings()
     web: WebSettings = WebSettings()
     storage: StorageSettings = StorageSettings()
+    jobs: JobsSettings = JobsSettings()
     chat: ChatSettings = ChatSettings()
     routing: RoutingSettings = RoutingSettings()
     local: LocalSettings = LocalSettings()
@@ -253,6 +325,7 @@ ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "REDIS_URL": ("storage", "redis_url"),
     "PARLEY_DATA": ("", "data"),
     "PARLEY_LOG": ("", "log"),
+    "PARLEY_OWNERS": ("", "owners"),
     "PARLEY_WEB_PORT": ("web", "port"),
     "PARLEY_LOCAL_MODEL": ("local", "model"),
 }
@@ -341,7 +414,7 @@ def _sentence(error: ValidationError, sources: Mapping[str, str]) -> str:
     if first["type"] == "missing":
         return f"{shown} is missing."
     found = first.get("input")
-    secret = any(word in path for word in ("token", "key", "secret"))
+    secret = any(word in path for word in ("token", "key", "secret", "password", "redis_url"))
     what = "a value that is not shown here" if secret else repr(found)
     message = first["msg"].removeprefix("Value error, ").rstrip(".")
     return f"{shown} is wrong: found {what}. {message[0].upper()}{message[1:]}."
@@ -352,9 +425,13 @@ def _check(settings: Settings) -> None:
     providers = {provider.name for provider in settings.providers} | {"local"}
     names = {model.name for model in settings.models}
     for provider in settings.providers:
+        if provider.name == "local":
+            raise SettingsError("providers.local is wrong: found 'local', which is the name of the built-in models.")
         if bool(provider.base_url) == bool(provider.base_urls):
             found = "both" if provider.base_url else "neither"
-            raise SettingsError(f"providers.{provider.name} is wrong: found {found} of base_url and base_urls. Give one.")
+            raise SettingsError(
+                f"providers.{provider.name} is wrong: found {found} of base_url and base_urls. Give one."
+            )
     for model in settings.models:
         if model.provider not in providers:
             allowed = ", ".join(sorted(providers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 AGAIN_SECONDS = 0.5
@@ -20,3 +20,23 @@ async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
+
+
+async def to_the_end(work: Coroutine[Any, Any, None] | asyncio.Task[None], seconds: float) -> None:
+    """A stopping task's last work: goes on however often the task is cancelled, but for no longer than ``seconds``.
+
+    A cancellation that came meanwhile is raised afterwards.
+    """
+    clock = asyncio.get_running_loop()
+    until = clock.time() + seconds
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done() and (left := until - clock.time()) > 0:
+        try:
+            await asyncio.wait((task,), timeout=left)
+        except asyncio.CancelledError:
+            cancelled = True
+    if not task.cancel() and not task.cancelled():
+        task.result()
+    if cancelled:
+        raise asyncio.CancelledError

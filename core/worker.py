@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -14,12 +15,13 @@ import structlog
 
 from core import faults
 from core.conversation.history import Answer, count_tokens
-from core.conversation.mailbox import LEASE_SECONDS, Bot, Mailbox, Turn, Work
+from core.conversation.mailbox import LEASE_SECONDS, Bot, Mailbox, Turn, Work, share_of
 from core.engine import MAX_TAKEOVERS, Engine
 from core.errors import LeaseLost, StorageError
 from core.fair import FairQueue
 from core.message import ConversationKey
 from core.parts import Ending, Part, Usage
+from core.storage.failed import Failure, Kind, cause_of
 from core.strain import Strain
 from core.tasks import end
 
@@ -43,6 +45,10 @@ class Delivered:
     text: str
     ending: Ending
     usage: Usage
+    causes: tuple[str, ...] = ()
+    """What failed while the answer was made."""
+    undelivered: str = ""
+    """Why the platform did not take all of it."""
 
 
 class Deliver(Protocol):
@@ -88,7 +94,7 @@ class Worker:
         if conversation in self._tasks:
             self._woken.add(conversation)
         elif conversation not in self._queue and len(self._queue) < MOST_QUEUED:
-            self._enqueue(conversation, f"{conversation.platform}:{work.space}" if work.space else str(conversation))
+            self._enqueue(conversation, share_of(work))
             self._fill()
 
     async def run(self) -> None:
@@ -203,12 +209,18 @@ class Worker:
                 log.warning("lease lost", conversation=str(conversation), cause=str(error))
                 turn = None
                 self._turns.pop(conversation, None)
-            except Exception:
+            except Exception as error:
                 # The turn stays open: taking it again counts as a takeover, and too many end it with a notice.
                 log.exception("turn failed", conversation=str(conversation))
+                await self._note_cause(self._turns.get(conversation), error)
                 turn = None
                 self._turns.pop(conversation, None)
                 await asyncio.sleep(RETRY_SECONDS)
+
+    async def _note_cause(self, turn: Turn | None, error: Exception) -> None:
+        if turn is not None and not isinstance(error, StorageError):
+            with contextlib.suppress(LeaseLost, StorageError):
+                await self._mailbox.failed(turn, cause_of(error))
 
     async def _answer(self, turn: Turn) -> Turn | None:
         try:
@@ -221,6 +233,7 @@ class Worker:
                 raise
             log.exception("turn closed without an answer", turn=turn.id)
             delivered = Delivered("", Ending.FAILED, Usage())
+        failure = _failure(turn, delivered)
         turn.check_lease()
         usage = delivered.usage
         if not usage.calls and delivered.text:
@@ -237,4 +250,17 @@ class Worker:
             cost=usage.cost,
         )
         faults.reached("edited")
-        return await self._mailbox.finish(turn, answer.to_payload(), count_tokens(delivered.text), usage)
+        return await self._mailbox.finish(turn, answer.to_payload(), count_tokens(delivered.text), usage, failure)
+
+
+def _failure(turn: Turn, delivered: Delivered) -> Failure | None:
+    """What is kept for the owner about a turn that is closed without its answer."""
+    if turn.unreadable:
+        return Failure(Kind.ENTRY, (turn.unreadable,))
+    if turn.takeovers > MAX_TAKEOVERS:
+        return Failure(Kind.TURN, (*turn.causes, f"given up after {turn.takeovers} takeovers"))
+    if delivered.undelivered:
+        return Failure(Kind.DELIVERY, (delivered.undelivered,))
+    if delivered.ending is Ending.FAILED and delivered.causes:
+        return Failure(Kind.MODEL, delivered.causes)
+    return None

@@ -94,6 +94,8 @@ def commands() -> str:
         if row.option and not row.option.required:
             option += " (optional)"
         seen = "you alone, where the platform can" if row.private else "everyone in the chat"
+        if row.for_owner:
+            seen = "owners only (setting `owners`), and in groups only where the platform can show it to them alone"
         lines.append(f"| `/{row.name}` | {option} | {row.summary} | {row.summary_zh} | {seen} |")
     return "\n".join(lines) + "\n"
 

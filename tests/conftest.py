@@ -45,11 +45,22 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", connect)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--topology", choices=("single", "cluster", "sentinel"), default="single")
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """One real server for the whole run of this test process."""
-    async with EmbeddedServer(Path(tmp_path_factory.mktemp("valkey"))) as url:
-        yield url
+async def valkey_url(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> AsyncIterator[str]:
+    """One real server for the whole run of this test process, or a real cluster, or a master with a Sentinel."""
+    folder, topology = Path(tmp_path_factory.mktemp("valkey")), pytestconfig.getoption("topology")
+    if topology == "single":
+        async with EmbeddedServer(folder) as url:
+            yield url
+    else:
+        from tests.platforms.valkey_servers import cluster, sentinel
+
+        async with cluster(folder) if topology == "cluster" else sentinel(folder) as servers:
+            yield servers.url
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import structlog
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.snowflake import at
 from core.errors import OutboundError, OutboundFault
-from core.message import ConversationKey
+from core.storage.shared import Place
 
 MAX_CHANNELS = 50
 MAX_MESSAGES = 100
@@ -20,40 +20,40 @@ MAX_MESSAGES = 100
 TRIES = 5
 MAX_WAIT = 30.0
 """Longest wait, in seconds, for a rate limit of Discord's."""
-DIRECT = 1
-"""Channel type of direct messages."""
-
-Recent = Callable[[], Awaitable[Sequence[tuple[ConversationKey, str]]]]
-"""Conversations the bot lives in, the newest first, each with the id of the last message seen there."""
+Recent = Callable[[str], Awaitable[Sequence[Place]]]
+"""The places in which the bot of this id lives, the liveliest first."""
 
 log = structlog.get_logger()
 
 
-async def missed(rest: Rest, channel: str, last_seen: str, minutes: int, guild: str) -> list[dict[str, Any]]:
+def of_shard(places: Sequence[Place], shard: int, count: int) -> list[Place]:
+    """The places whose messages come over this shard, as far as they are caught up."""
+    return [place for place in places if shard_of(place.space, count) == shard][:MAX_CHANNELS]
+
+
+def shard_of(guild: str, count: int) -> int:
+    """The shard over which a guild's events come; those of direct messages (no guild) come over the first."""
+    return (int(guild) >> 22) % count if guild else 0
+
+
+async def missed(rest: Rest, place: Place, minutes: int) -> list[dict[str, Any]]:
     """Message payloads after the last one seen, oldest first, in the gateway's form (with ``guild_id``).
 
-    ``guild`` may be empty when the channel is unknown here; it is asked for then. A channel that is gone or
-    closed to the bot has missed nothing.
+    A channel that is gone or closed to the bot has missed nothing.
     """
-    after = max(at(time.time() - minutes * 60), last_seen or "0", key=int)
+    channel = place.conversation.chat
+    after = max(at(time.time() - minutes * 60), place.last_seen or "0", key=int)
     query = {"after": after, "limit": str(MAX_MESSAGES)}
     try:
         found = await _patiently(rest, f"/channels/{channel}/messages", query)
-        if found and not guild:
-            guild = await _guild_of(rest, channel)
     except OutboundError as error:
         log.warning("a channel could not be caught up", channel=channel, error=str(error))
         return []
-    more = {"guild_id": guild} if guild else {}
+    more = {"guild_id": place.space} if place.space else {}
     return [{**payload, **more} for payload in reversed(found or [])]
 
 
-async def _guild_of(rest: Rest, channel: str) -> str:
-    known = await _patiently(rest, f"/channels/{channel}", None)
-    return "" if known["type"] == DIRECT else known.get("guild_id", "")
-
-
-async def _patiently(rest: Rest, path: str, query: Mapping[str, str] | None) -> Any:
+async def _patiently(rest: Rest, path: str, query: Mapping[str, str]) -> Any:
     """A read, tried again after limits and failures of the network."""
     for attempt in range(TRIES):
         try:

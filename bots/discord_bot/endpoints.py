@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
 
+import aiohttp
 import discord
+import structlog
 import yarl
 from discord.asset import Asset
-from discord.gateway import DiscordWebSocket
+from discord.gateway import DiscordWebSocket, ReconnectWebSocket
 from discord.http import Route
 
 from core.settings import DiscordSettings
 
+OPEN_SECONDS = 30.0
+"""From the connection to the first word that is to come from Discord."""
+GOOD_SECONDS = 10.0
+"""A connection that lasted so long is made anew at once; after shorter ones there is a pause."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 60.0
+GONE = (aiohttp.ClientError, OSError, TimeoutError, discord.HTTPException, discord.GatewayNotFound)
+DONE = 1000
+"""A close code that Discord also gives without a reason."""
+
 Hook = Callable[[dict[str, Any]], None]
+
+log = structlog.get_logger()
 
 
 def point(settings: DiscordSettings) -> None:
@@ -40,3 +55,44 @@ def hook(client: discord.Client, hooks: Mapping[str, Hook]) -> None:
 def parser(client: discord.Client, event: str) -> Hook:
     """What discord.py itself does with an event, for a hook that wants to go on with it."""
     return client._connection.parsers[event]  # pyright: ignore[reportPrivateUsage]
+
+
+async def converse(client: discord.Client, may_begin: Callable[[], Awaitable[None]]) -> None:
+    """Keeps the connection of a client that is logged in, for ever: its events go to the hooks.
+
+    A broken connection is resumed; before each new session ``may_begin`` is awaited, without any connection open.
+    (discord.py's own loop waits for that inside the opening, which it gives a minute, and then goes on with a session
+    that does not exist.) Raises ``discord.ConnectionClosed`` for a close code that forbids another try.
+    """
+    session: dict[str, Any] = {}
+    pause = 0.0
+    while True:
+        if not session:
+            await may_begin()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                # "initial": discord.py's own pause before a session would come on top of ours.
+                ws = await DiscordWebSocket.from_client(client, initial=True, shard_id=client.shard_id, **session)
+            client.ws = ws
+            while True:
+                await ws.poll_event()
+        except ReconnectWebSocket as ended:
+            session = _resumption(client) if ended.resume else {}
+        except discord.ConnectionClosed as closed:
+            if closed.code != DONE:
+                raise
+            session = _resumption(client)
+        except GONE as error:
+            log.info("the connection to Discord broke", shard=client.shard_id, error=type(error).__name__)
+            session = _resumption(client)
+        pause = 0.0 if time.monotonic() - began > GOOD_SECONDS else min(LONGEST_PAUSE, pause * 2 or FIRST_PAUSE)
+        await asyncio.sleep(pause)
+
+
+def _resumption(client: discord.Client) -> dict[str, Any]:
+    """How to go on with the session; nothing where there is none."""
+    ws = cast("DiscordWebSocket | None", client.ws)
+    if ws is None or ws.session_id is None:
+        return {}
+    return {"resume": True, "gateway": ws.gateway, "session": ws.session_id, "sequence": ws.sequence}

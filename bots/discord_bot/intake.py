@@ -19,8 +19,6 @@ from bots.adapter import Inbox
 from core.errors import StorageError
 from core.message import CommandCall, Incoming
 
-MAX_WAITING = 10_000
-"""Events held while Redis does not answer: about 20 MB of ordinary messages."""
 MAX_BATCH = 100
 MAX_PAUSE = 5.0
 """Longest pause, in seconds, between two tries to reach Redis."""
@@ -43,8 +41,9 @@ class Received:
 class Intake:
     """A queue with one consumer. Conversations that are being caught up are held back, the others are not."""
 
-    def __init__(self, on_overflow: Callable[[], None]) -> None:
+    def __init__(self, on_overflow: Callable[[], None], most: int) -> None:
         self._on_overflow = on_overflow
+        self._most = most
         self._waiting: deque[Received] = deque()
         self._held: dict[str, list[Received]] = {}
         self._news = asyncio.Event()
@@ -54,7 +53,7 @@ class Intake:
 
     def put(self, incoming: Incoming, then: Callable[[], None] | None = None) -> None:
         """Takes an event in. Never blocks."""
-        if len(self._waiting) + sum(map(len, self._held.values())) >= MAX_WAITING:
+        if len(self._waiting) + sum(map(len, self._held.values())) >= self._most:
             self._lost += 1
             return
         received = Received(incoming, then, time.monotonic())

@@ -2,37 +2,36 @@
 
 python-telegram-bot's own Updater confirms a batch while its handlers still run, and its webhook answers before
 anything is kept; so the loop here is Parley's own: getUpdates, inbox, and only then the next offset.
+
+Any number of processes may receive for one bot. Of those that poll one does at a time (``polling``); webhooks are
+received by all of them (``webhook``).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, NoReturn
 
 import structlog
-from telegram.error import Conflict, InvalidToken, RetryAfter, TelegramError
+from telegram.error import TelegramError
 
 from bots.adapter import Inbox
 from bots.telegram_bot.api import Api
-from bots.telegram_bot.faults import seconds_of
+from bots.telegram_bot.insisting import insist
+from bots.telegram_bot.polling import Accept, Poller
 from bots.telegram_bot.seen import Seen
-from bots.telegram_bot.translate import UPDATES, Me, Raw, message_ids, to_incoming
-from core.errors import SettingsError, StorageError
+from bots.telegram_bot.translate import Me, Raw, message_ids, to_incoming
+from core.errors import StorageError
 from core.message import Incoming, Platform
 from core.settings import TelegramSettings
+from core.storage.leases import RETRY_SECONDS, Leases
+from core.storage.shared import Memory
+from core.tasks import end, to_the_end
 
 log = structlog.get_logger()
 
-POLL_SECONDS = 25
-"""How long the server may hold a getUpdates without updates."""
-SILENCE_SECONDS = POLL_SECONDS + 10.0
-"""A getUpdates that says nothing for so long is dead: a proxy or a router dropped the connection."""
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-BATCH = 100
-REFUSALS = 6
-"""401s in a row believed only then, once the token has worked: an outage at Telegram can look like one."""
+FAREWELL_SECONDS = 2.0
+"""A receiver that stops still answers the buttons pressed, for so long."""
 
 
 class TelegramAdapter:
@@ -45,6 +44,8 @@ class TelegramAdapter:
         settings: TelegramSettings,
         api: Api,
         seen: Seen,
+        leases: Leases,
+        memory: Memory,
         *,
         commands: Sequence[tuple[str, str]] = (),
         image_limit: int = 10_000_000,
@@ -52,6 +53,8 @@ class TelegramAdapter:
         self._settings = settings
         self._api = api
         self._seen = seen
+        self._leases = leases
+        self._memory = memory
         self._menu = [{"command": name, "description": summary} for name, summary in commands]
         self._image_limit = image_limit
         self._connected = asyncio.Event()
@@ -59,65 +62,58 @@ class TelegramAdapter:
 
     async def run(self, inbox: Inbox) -> None:
         me = await self._who_am_i()
-        menu = asyncio.create_task(self._set_menu())
+
+        async def accept(updates: Sequence[Raw]) -> None:
+            await self._accept(inbox, me, updates)
+
         try:
             if self._settings.webhook_url:
-                await self._serve(inbox, me)
+                await self._serve(me, accept)
             else:
-                await self._poll(inbox, me)
+                lease = f"telegram:{me.id}:poller"
+                poller = Poller(
+                    self._api, self._leases, lease, accept, connected=self._connected.set, elected=self._set_menu
+                )
+                await poller.run()
         finally:
-            for task in (menu, *self._answering):
-                task.cancel()
+            await to_the_end(self._finish_answering(), FAREWELL_SECONDS + 1)
 
     async def ready(self) -> None:
+        """Returns once updates come in here, or would if the process that polls now ended."""
         await self._connected.wait()
 
     async def _who_am_i(self) -> Me:
-        raw = await self._insist("getme", {})
+        # A refusal is believed at once: the token has never worked.
+        raw = await insist(self._api, "getme", {}, refusals=1)
         log.info("telegram: logged in", username=raw["username"])
         return Me(str(raw["id"]), raw["username"])
 
-    async def _poll(self, inbox: Inbox, me: Me) -> NoReturn:
-        hook = await self._insist("getwebhookinfo", {})
-        if hook.get("url"):
-            log.warning("telegram: removing the webhook that is set, because this bot polls")
-            await self._insist("deletewebhook", {"drop_pending_updates": False})
-        offset = 0
-        while True:
-            # The first call returns at once: its answer shows that this bot is the one that polls.
-            waits = POLL_SECONDS if self._connected.is_set() else 0
-            fields = {"offset": offset, "limit": BATCH, "timeout": waits, "allowed_updates": list(UPDATES)}
-            updates = await self._insist("getupdates", fields, SILENCE_SECONDS)
-            self._connected.set()
-            if updates:
-                await self._accept_for_sure(inbox, me, updates)
-                offset = int(updates[-1]["update_id"]) + 1
-
-    async def _serve(self, inbox: Inbox, me: Me) -> None:
+    async def _serve(self, me: Me, accept: Accept) -> None:
         from bots.telegram_bot import webhook
-
-        async def take(update: Raw) -> None:
-            await self._accept(inbox, me, [update])
 
         settings = self._settings
         secret = settings.webhook_secret.get_secret_value()
-        async with webhook.serving(settings.webhook_port, secret, take, host=settings.webhook_host):
-            fields = {"url": settings.webhook_url, "secret_token": secret, "allowed_updates": list(UPDATES)}
-            await self._insist("setwebhook", fields)
+        async with webhook.serving(settings.webhook_port, secret, accept, host=settings.webhook_host):
+            await self._set_up_webhook(me)
             self._connected.set()
             await asyncio.Event().wait()
 
-    async def _accept_for_sure(self, inbox: Inbox, me: Me, updates: Sequence[Raw]) -> None:
-        """Until it is in storage; meanwhile Telegram keeps what comes after."""
-        pause = FIRST_PAUSE
+    async def _set_up_webhook(self, me: Me) -> None:
+        """By one process after another: the first one does it, the rest find it done."""
+        from bots.telegram_bot.webhook import set_up
+
+        name = f"telegram:{me.id}:webhook"
         while True:
+            held = await self._leases.wait(name)
             try:
-                await self._accept(inbox, me, updates)
+                await set_up(self._api, self._settings, self._memory, name)
+                await self._set_menu()
                 return
             except StorageError as error:
-                log.error("telegram: storage does not take what came in", cause=str(error), again_in=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+                log.warning("telegram: the webhook is not set up yet", cause=str(error))
+            finally:
+                await to_the_end(held.release(), FAREWELL_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _accept(self, inbox: Inbox, me: Me, updates: Sequence[Raw]) -> None:
         incoming = self._translated(updates, me)
@@ -131,7 +127,7 @@ class TelegramAdapter:
         """The batch; where that fails, each update alone, so that one odd update costs no other."""
         for update in updates:
             for chat, message_id in message_ids(update):
-                self._seen.add(chat, message_id)
+                self._seen.came(chat, message_id)
         try:
             return to_incoming(updates, me, self._image_limit)
         except Exception:  # a form of update that nobody has seen yet must not stop the bot
@@ -152,6 +148,11 @@ class TelegramAdapter:
         except TelegramError as error:
             log.debug("telegram: a pressed button was not answered", cause=str(error))
 
+    async def _finish_answering(self) -> None:
+        if self._answering:
+            await asyncio.wait(self._answering, timeout=FAREWELL_SECONDS)
+        await end(self._answering)
+
     async def _set_menu(self) -> None:
         """The command menu, written only when it changed: Telegram limits how often."""
         try:
@@ -159,30 +160,3 @@ class TelegramAdapter:
                 await self._api.call("setmycommands", {"commands": self._menu})
         except TelegramError as error:
             log.warning("telegram: the command menu could not be set", cause=str(error))
-
-    async def _insist(self, method: str, fields: dict[str, Any], seconds: float = 20.0) -> Any:
-        """A call that is tried until it succeeds. Raises SettingsError for a token that Telegram refuses."""
-        pause, refusals = FIRST_PAUSE, 0
-        while True:
-            try:
-                return await self._api.call(method, fields, seconds)
-            except InvalidToken:
-                refusals += 1
-                if not self._connected.is_set() or refusals >= REFUSALS:
-                    raise SettingsError(
-                        "TELEGRAM_TOKEN is wrong: Telegram does not know this bot. Copy the token again from "
-                        "@BotFather, and check TELEGRAM_API_BASE if that is set."
-                    ) from None
-                log.warning("telegram: the token was refused", method=method, again_in=pause)
-            except RetryAfter as error:
-                pause = seconds_of(error)
-                log.warning("telegram: asked to wait", method=method, again_in=pause)
-            except Conflict:
-                log.error(
-                    "telegram: another program receives this bot's messages. Stop it, or give this one its own token",
-                    again_in=pause,
-                )
-            except TelegramError as error:
-                log.warning("telegram: no connection", method=method, cause=str(error), again_in=pause)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)

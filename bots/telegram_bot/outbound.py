@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from telegram import InputFile
 from telegram.error import BadRequest, ChatMigrated, InvalidToken, TelegramError
 
@@ -15,8 +16,11 @@ from bots.telegram_bot.api import Api
 from bots.telegram_bot.faults import is_about_formatting, is_not_modified, translated
 from bots.telegram_bot.format import plain, to_page
 from bots.telegram_bot.seen import Seen
-from core.errors import OutboundError, OutboundFault
+from bots.telegram_bot.translate import GENERAL
+from core.errors import OutboundError, OutboundFault, StorageError
 from core.message import Attachment, ConversationKey, Platform
+
+log = structlog.get_logger()
 
 MAX_CAPTION = 1024
 MAX_PHOTO_BYTES = 10_000_000
@@ -52,30 +56,40 @@ class TelegramOutbound:
 
     def mark(self, target: Target) -> str:
         """The highest message id known for the chat's counter; the question's own where nothing else was seen."""
-        highest = max(self._seen.highest(target.conversation.chat), _message_id(target.question))
+        chat = target.conversation.chat
+        self._seen.reached(chat, _message_id(target.question) or _message_id(target.asked))
+        highest = self._seen.highest(chat)
         return str(highest) if highest else ""
 
     async def send(self, target: Target, page: Page, slot: Slot) -> str:
         fields = _place(target) | _reply(target)
-        return await self._create("sendmessage", target, fields, page)
+        return await self._created(target, slot, await self._shown("sendmessage", fields, page))
 
     async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
-        """See ``finding``: looks at the ids after the slot's mark, and changes no message."""
-        after = int(slot.after) if slot.after.isdecimal() else _message_id(target.question)
+        """See ``finding``. ``known`` ones are older than the message looked for, like the slot's mark.
+
+        Where several answers of a dead worker cannot be told apart, their messages are deleted: all are sent anew.
+        """
+        after = max(_message_id(text) for text in (slot.after, target.question, target.asked, *known))
         if not after:
             return None
+        search = finding.Search(self._api, self._seen, target.conversation, slot.turn, after, frozenset(known))
         try:
-            found = await finding.find(self._api, self._seen, target.conversation, after, frozenset(known))
+            found = await search.run()
         except TelegramError as error:
             raise translated(error) from None
-        if found is None:
+        except StorageError as error:
+            raise OutboundError(OutboundFault.TRANSIENT, str(error)) from None
+        for stray in found.strays:
+            log.info("telegram: deleting a message whose answer is not known", chat=target.conversation.chat)
+            await self.delete(target, str(stray))
+        if found.message is None:
             return None
-        self._seen.add(target.conversation.chat, found)
-        return str(found)
+        self._seen.sent(target.conversation.chat, found.message, slot.turn)
+        return str(found.message)
 
     async def edit(self, target: Target, message_id: str, page: Page) -> None:
         fields = {"chat_id": int(target.conversation.chat), "message_id": int(message_id)}
-        self._seen.add(target.conversation.chat, int(message_id))
         await self._shown("editmessagetext", fields, page)
 
     async def draft(self, target: Target, slot: Slot, page: Page) -> None:
@@ -105,11 +119,11 @@ class TelegramOutbound:
         file = InputFile(data, filename=name)
         if mime in _PHOTOS and len(data) <= MAX_PHOTO_BYTES:
             try:
-                return self._created(target, await self._call("sendphoto", fields | {"photo": file}))
+                return await self._created(target, slot, await self._call("sendphoto", fields | {"photo": file}))
             except OutboundError as error:
                 if error.fault is not OutboundFault.REFUSED:
                     raise
-        return self._created(target, await self._call("senddocument", fields | {"document": file}))
+        return await self._created(target, slot, await self._call("senddocument", fields | {"document": file}))
 
     async def delete(self, target: Target, message_id: str) -> None:
         try:
@@ -134,12 +148,12 @@ class TelegramOutbound:
         except TelegramError as error:
             raise translated(error) from None
 
-    async def _create(self, method: str, target: Target, fields: dict[str, Any], page: Page) -> str:
-        return self._created(target, await self._shown(method, fields, page))
-
-    def _created(self, target: Target, message: Any) -> str:
+    async def _created(self, target: Target, slot: Slot, message: Any) -> str:
         message_id = int(message["message_id"])
-        self._seen.add(target.conversation.chat, message_id)
+        self._seen.sent(target.conversation.chat, message_id, slot.turn)
+        if target.conversation.thread:
+            # Topics share a chat: before it is recorded here, who looks for another topic's message has to know.
+            await self._seen.tell()
         return str(message_id)
 
     async def _shown(self, method: str, fields: dict[str, Any], page: Page) -> Any:
@@ -177,8 +191,9 @@ def _message_id(text: str) -> int:
 
 def _place(target: Target) -> dict[str, Any]:
     place: dict[str, Any] = {"chat_id": int(target.conversation.chat)}
-    if target.conversation.thread:
-        place["message_thread_id"] = int(target.conversation.thread)
+    thread = target.conversation.thread
+    if thread and (thread != GENERAL or target.private):
+        place["message_thread_id"] = int(thread)
     return place
 
 

@@ -21,6 +21,8 @@ from core.message import (
 
 UPDATES = ("message", "edited_message", "callback_query")
 """The kinds of updates asked for."""
+GENERAL = "1"
+"""The topic of a group with topics whose messages name none."""
 MAX_NAME = 128
 Raw = Mapping[str, Any]
 
@@ -163,7 +165,8 @@ class _Place:
         chat = raw["chat"]
         private = chat.get("type") == "private"
         # Ordinary groups number the threads of replies too; those are no topics.
-        thread = str(raw["message_thread_id"]) if raw.get("is_topic_message") and "message_thread_id" in raw else ""
+        is_topic = raw.get("is_topic_message") and "message_thread_id" in raw
+        thread = str(raw["message_thread_id"]) if is_topic else GENERAL if chat.get("is_forum") else ""
         words = "a private chat" if private else _name(chat.get("title") or "") or "a group"
         topic = _part(_part(raw, "reply_to_message"), "forum_topic_created").get("name")
         if topic and not private:

@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from functools import cache
 from typing import Any, cast
 
 import structlog
@@ -18,8 +17,8 @@ from redis.exceptions import RedisError
 
 from bots.web_chat import ids
 from bots.web_chat.store import Change, Changes, Conversation, File, StoredMessage, User
-from core.storage import client
 from core.storage import web_keys as keys
+from core.storage.client import Store
 
 log = structlog.get_logger()
 
@@ -32,11 +31,6 @@ PATIENCE_SECONDS = 4.0
 """How long a browser's request waits for a server that is away."""
 LISTEN_SECONDS = 3.0
 """One blocking read; less than the connection's own timeout of 5 seconds."""
-
-
-@cache
-def _script(name: str) -> str:
-    return (client.SCRIPTS / f"{name}.lua").read_text("utf-8")
 
 
 class _Watch:
@@ -58,7 +52,7 @@ class _Watch:
 class RedisWebStore:
     """Implements WebStore. ``listen`` has to run for ``watch`` to hear anything."""
 
-    def __init__(self, store: client.Store, *, keep_days: int, max_messages: int) -> None:
+    def __init__(self, store: Store, *, keep_days: int, max_messages: int) -> None:
         self._store = store
         self._redis = store.redis
         self._keep_seconds = keep_days * 86400
@@ -291,12 +285,7 @@ class RedisWebStore:
         return [(row[0], row[1]) for row in reply]
 
     async def _run(self, name: str, names: Sequence[str], arguments: Sequence[str | int | float]) -> Any:
-        script = self._redis.register_script(_script(name))
-
-        async def work() -> Any:
-            return await script(keys=list(names), args=list(arguments))
-
-        return await self._store.attempt(work, PATIENCE_SECONDS)
+        return await self._store.run(name, names, arguments, patience=PATIENCE_SECONDS)
 
 
 def _conversation(name: str, used_at: float, row: str) -> Conversation:

@@ -128,4 +128,4 @@ def title_of(text: str, fallback: str) -> str:
 
 
 def _author(user: User, language: str) -> Author:
-    return Author(user.id, user.name, language=language)
+    return Author(user.id, user.name, language=language, is_owner=user.is_owner)

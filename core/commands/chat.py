@@ -61,7 +61,9 @@ async def start(room: Room) -> AsyncIterator[Part]:
 async def help(room: Room) -> AsyncIterator[Part]:
     chinese = room.language.lower().startswith("zh")
     lines: Sequence[str] = [
-        f"- `/{row.name}` {row.summary_zh if chinese else row.summary}" for row in room.rows if row.listed
+        f"- `/{row.name}` {row.summary_zh if chinese else row.summary}"
+        for row in room.rows
+        if row.listed and (room.is_owner or not row.for_owner)
     ]
     yield TextDelta("\n".join((say("help_head", room.language), "", *lines)))
     yield DONE

@@ -10,6 +10,7 @@ from core.conversation.mailbox import Mailbox, Turn
 from core.message import CommandCall
 from core.models.catalog import Catalog
 from core.parts import Part
+from core.storage.failed import DeadLetters
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Command:
     """Shown in menus; buttons and platform habits (/start) are not."""
     urgent: bool = False
     """Acts at once, without waiting for the turns before it."""
+    for_owner: bool = False
+    """Only for those who run this Parley (``core.access.decide_command``); others do not see it listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,9 @@ class Room:
     catalog: Catalog
     rows: Sequence[Command]
     """All commands there are."""
+    failed: DeadLetters
+    is_owner: bool
+    """The asker runs this Parley."""
 
     @property
     def language(self) -> str:

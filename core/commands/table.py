@@ -3,7 +3,7 @@ all made from these rows."""
 
 from __future__ import annotations
 
-from core.commands import chat
+from core.commands import admin, chat
 from core.commands.row import Command, Option
 
 COMMANDS: tuple[Command, ...] = (
@@ -45,6 +45,20 @@ COMMANDS: tuple[Command, ...] = (
         private=True,
     ),
     Command("help", "chat", "What I can do", "我能做什么", chat.help, private=True),
+    Command(
+        "admin",
+        "admin",
+        "What could not be answered: see it, ask again, drop it",
+        "查看、重试或删除未能回答的消息",
+        admin.admin,
+        option=Option(
+            "text",
+            "failed, retry ID, retry all, drop ID or drop all",
+            "failed、retry 编号、retry all、drop 编号或 drop all",
+        ),
+        private=True,
+        for_owner=True,
+    ),
     Command("start", "chat", "Say hello", "打个招呼", chat.start, listed=False),
 )
 

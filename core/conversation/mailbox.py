@@ -17,18 +17,22 @@ from enum import StrEnum
 from typing import Any
 
 from core import clock, faults
-from core.errors import LeaseLost
-from core.message import CommandCall, ConversationKey, Deletion, Message, Platform, from_json, to_json
+from core.errors import EntryError, LeaseLost
+from core.message import CommandCall, ConversationKey, Deletion, Message, Platform, from_json, stand_in, to_json
 from core.models.chat import ChatRequest
 from core.parts import Ending, Finished, Usage
+from core.storage import failed as dead_letters
 from core.storage import keys as storage_keys
 from core.storage.client import Store, conversation_keys
+from core.storage.failed import Failure
 from core.storage.keys import ConversationKeys
 
 LEASE_SECONDS = 6.0
 """A dead worker's conversations are taken over within this time, and one sweep. Renewed every third of it."""
 HEARD_SECONDS = 0.5
 """A wake-up is heard within this time; a conversation whose work waits for longer is found by sweeps."""
+RECENT = 100
+"""Ids that :meth:`Mailbox.recent` gives."""
 LISTEN_SECONDS = 2.0
 """One wait for wake-ups: less than a command may take."""
 
@@ -92,6 +96,10 @@ class Turn:
     fence: str
     incoming: Message | CommandCall
     takeovers: int = 0
+    causes: tuple[str, ...] = ()
+    """Why earlier tries failed, as far as they could tell."""
+    unreadable: str = ""
+    """Why the entry cannot be read; ``incoming`` then stands in for it, to tell its author."""
     overflow: int = 0
     """Over 0: this value was one too many, and stands for so many that were not read."""
     busy: bool = False
@@ -121,6 +129,11 @@ class Turn:
         """Unique among all turns, the same after a takeover."""
         return f"{self.conversation}/{self.number}"
 
+    @property
+    def share(self) -> str:
+        """Who stands in line with it where there is not enough for all: its space, else the chat itself."""
+        return share_of(Work(self.conversation, self.incoming.space))
+
     def interrupt(self, reason: str) -> None:
         """Ends the answer that is being made."""
         self.reason = self.reason or reason
@@ -130,6 +143,11 @@ class Turn:
         """Raises LeaseLost when another worker may have taken over."""
         if clock.seconds() > self.lease_ends:
             raise LeaseLost(f"the lease of {self.id} has run out")
+
+
+def share_of(work: Work) -> str:
+    """The name of the share that a conversation belongs to."""
+    return f"{work.conversation.platform}:{work.space}" if work.space else str(work.conversation)
 
 
 class _Sent:
@@ -249,11 +267,25 @@ class Mailbox:
         await self._note(turn, [f"m{page}", message_id, "slot", ""])
         faults.reached("noted")
 
+    async def recent(self, conversation: ConversationKey) -> list[str]:
+        """Ids of the newest messages in the tree, questions and answers with all their pages, newest first."""
+        key = ConversationKeys.of(conversation).order
+        return await self._store.attempt(lambda: self._store.redis.zrevrange(key, 0, RECENT - 1))
+
     async def _note(self, turn: Turn, fields: list[str]) -> None:
         await self._store.run("note", conversation_keys(ConversationKeys.of(turn.conversation)), (turn.fence, *fields))
 
-    async def finish(self, turn: Turn, answer: str, tokens: int, usage: Usage) -> Turn | None:
+    async def failed(self, turn: Turn, cause: str) -> None:
+        """Notes why a try at the turn failed, for the letter that is kept should it be given up. Raises LeaseLost."""
+        turn.causes = (*turn.causes, cause)
+        await self._note(turn, ["causes", "\n".join(turn.causes[-dead_letters.MAX_CAUSES :])])
+
+    async def finish(
+        self, turn: Turn, answer: str, tokens: int, usage: Usage, failure: Failure | None = None
+    ) -> Turn | None:
         """Closes the turn; the conversation's next turn, or None. ``answer`` is the payload for the tree.
+
+        With a ``failure`` it is kept as a dead letter.
 
         Raises LeaseLost when another worker has taken over.
         """
@@ -280,10 +312,13 @@ class Mailbox:
                 usage.cost,
                 usage.calls,
                 storage_keys.USAGE_SECONDS,
+                *dead_letters.arguments(failure, self._keep_seconds // 86400),
                 *pages,
             ),
             sent,
         )
+        if failure is not None:
+            dead_letters.tell(failure, turn.id)
         faults.reached("finished")
         return _turn(turn.conversation, reply, sent.at)
 
@@ -313,15 +348,22 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
         return None
     _, fence, model, flat = reply
     record: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
-    incoming = from_json(record["entry"].removeprefix("!"))
-    if isinstance(incoming, Deletion):
-        raise TypeError("a deletion is never a turn")
+    causes = tuple(filter(None, record.get("causes", "").split("\n")))
+    entry, unreadable = record["entry"].removeprefix("!"), ""
+    try:
+        incoming = from_json(entry)
+        if isinstance(incoming, Deletion):
+            raise EntryError("A deletion is never a turn.")
+    except EntryError as error:
+        incoming, unreadable = stand_in(entry, conversation), str(error)
     turn = Turn(
         conversation,
         record["number"],
         str(fence),
         incoming,
         takeovers=int(record["takeovers"]),
+        causes=causes,
+        unreadable=unreadable,
         overflow=int(record.get("overflow", 0)),
         busy=record.get("busy") == "1",
         model=model,

@@ -1,5 +1,6 @@
 """The circuit breaker: a provider that keeps failing is left alone for a while, then tried by one call.
 
+Where a provider is a pool of servers, each has a circuit of its own; to the breaker they are providers.
 Every decision is local and costs no round trip. A provider that opens here is published, and what other
 processes published is taken over, in the background by :meth:`Breaker.run`.
 """
@@ -23,11 +24,11 @@ class BreakerStore(Protocol):
     """Where processes tell each other which providers are out of service. Both methods raise StorageError."""
 
     async def load(self) -> Mapping[str, float]:
-        """Provider -> Unix time until which it is out of service. Times gone by may be left out."""
+        """Provider -> Unix time until which it is out of service, 0 when it is back. Times gone by may be left out."""
         ...
 
     async def store(self, provider: str, open_until: float) -> None:
-        """Publishes one provider's time."""
+        """Publishes one provider's time, or 0: it is back."""
         ...
 
 
@@ -49,7 +50,7 @@ class Breaker:
         self._open_seconds = open_seconds
         self._clock = clock
         self._circuits: dict[str, _Circuit] = {}
-        self._opened: dict[str, float] = {}
+        self._unpublished: dict[str, float] = {}
         self._changed = asyncio.Event()
 
     def admits(self, provider: str) -> bool:
@@ -57,36 +58,55 @@ class Breaker:
 
         Every call admitted ends in exactly one of :meth:`succeeded`, :meth:`failed`, :meth:`withdrawn`.
         """
-        circuit = self._circuit(provider)
-        now = self._clock()
-        if not circuit.open_until:
-            return True
-        if now < max(circuit.open_until, circuit.trial_until):
+        if not self.would_admit(provider):
             return False
-        # A trial that never reports, because its process hangs, must not keep the provider out for ever.
-        circuit.trial_until = now + self._open_seconds
+        circuit = self._circuit(provider)
+        if circuit.open_until:
+            # A trial that never reports, because its process hangs, must not keep the provider out for ever.
+            circuit.trial_until = self._clock() + self._open_seconds
         return True
+
+    def would_admit(self, provider: str) -> bool:
+        """Whether :meth:`admits` would say yes now, without asking for the trial."""
+        circuit = self._circuit(provider)
+        return not circuit.open_until or self._clock() >= max(circuit.open_until, circuit.trial_until)
+
+    def is_closed(self, provider: str) -> bool:
+        """Whether the provider is in service: not out of it, and not on trial either."""
+        return not self._circuit(provider).open_until
 
     def succeeded(self, provider: str) -> None:
         """The call gave a whole answer: the circuit closes."""
         self._circuits[provider] = _Circuit()
 
-    def failed(self, provider: str) -> None:
-        """The call failed by the provider's fault."""
+    def failed(self, provider: str, *, at_once: bool = False) -> None:
+        """The call failed by the provider's fault; ``at_once``: so badly that the circuit opens without counting."""
         circuit = self._circuit(provider)
         circuit.failures += 1
         now = self._clock()
         on_trial = circuit.open_until > 0 and now >= circuit.open_until
-        if on_trial or (not circuit.open_until and circuit.failures >= self._limit):
-            circuit.open_until = now + self._open_seconds
-            circuit.trial_until = 0.0
-            self._opened[provider] = circuit.open_until
-            self._changed.set()
+        if on_trial or (not circuit.open_until and (at_once or circuit.failures >= self._limit)):
+            self._open(provider)
             log.warning("provider_out_of_service", provider=provider, seconds=self._open_seconds)
 
     def withdrawn(self, provider: str) -> None:
         """The call ended without telling anything about the provider, e.g. because its user stopped it."""
         self._circuit(provider).trial_until = 0.0
+
+    def prolong(self, provider: str) -> None:
+        """It was looked at apart from any call, and cannot be reached: if it is out of service, it stays so."""
+        if not self.is_closed(provider):
+            self._open(provider)
+
+    def recovered(self, provider: str) -> None:
+        """It was looked at apart from any call, and is there again: the circuit closes, here and everywhere.
+
+        On parole: the next failure opens it at once.
+        """
+        if not self.is_closed(provider):
+            self._close(provider)
+            self._publish(provider, 0.0)
+            log.info("provider_back_in_service", provider=provider)
 
     def is_open(self, provider: str) -> bool:
         """Whether the provider is out of service, for status pages."""
@@ -108,17 +128,34 @@ class Breaker:
     async def synchronise(self, store: BreakerStore) -> None:
         """One round: publishes what opened here, takes over what opened elsewhere. Raises StorageError."""
         self._changed.clear()
-        for provider, open_until in list(self._opened.items()):
+        for provider, open_until in list(self._unpublished.items()):
             await store.store(provider, open_until)
-            if self._opened.get(provider) == open_until:
-                del self._opened[provider]
+            if self._unpublished.get(provider) == open_until:
+                del self._unpublished[provider]
         now = self._clock()
         for provider, open_until in (await store.load()).items():
+            if provider in self._unpublished:
+                continue
             circuit = self._circuit(provider)
+            if not open_until and circuit.open_until:
+                self._close(provider)
             # A time further off than a circuit ever opens for comes from a machine whose clock is wrong.
             if max(now, circuit.open_until) < open_until <= now + self._open_seconds:
                 circuit.open_until = open_until
                 circuit.trial_until = 0.0
+
+    def _open(self, provider: str) -> None:
+        circuit = self._circuit(provider)
+        circuit.open_until = self._clock() + self._open_seconds
+        circuit.trial_until = 0.0
+        self._publish(provider, circuit.open_until)
+
+    def _close(self, provider: str) -> None:
+        self._circuits[provider] = _Circuit(failures=self._limit - 1)
+
+    def _publish(self, provider: str, open_until: float) -> None:
+        self._unpublished[provider] = open_until
+        self._changed.set()
 
     def _circuit(self, provider: str) -> _Circuit:
         return self._circuits.setdefault(provider, _Circuit())

@@ -12,6 +12,8 @@ from core.settings import ModelSettings, ProviderSettings, Settings
 
 LOCAL = "local"
 """The provider of the model servers that Parley starts itself, here or by ``parley models serve`` elsewhere."""
+MAX_WAITING = 200
+"""Calls that may wait for a free place at a provider, unless settings say otherwise."""
 SMALL_ANSWER = 512
 """Tokens in one answer of a small model: it easily repeats itself without end, for over a minute on two cores."""
 
@@ -44,7 +46,7 @@ class Provider:
     """Calls to one server at once; more wait."""
     more_urls: tuple[str, ...] = ()
     """Base URLs of further servers."""
-    max_waiting: int = 200
+    max_waiting: int = MAX_WAITING
     """Calls that may wait for a free place."""
 
     @property
@@ -160,7 +162,7 @@ class Catalog:
     @property
     def models(self) -> tuple[Model, ...]:
         """All that can be chosen now."""
-        return tuple(model for model in self._models.values() if self.endpoints(model))
+        return tuple(model for model in self._models.values() if self._runs(model))
 
     @property
     def default(self) -> Model | None:
@@ -175,7 +177,7 @@ class Catalog:
     def find(self, name: str) -> Model | None:
         """The row of that name, if it can be chosen now."""
         model = self._models.get(name)
-        return model if model is not None and self.endpoints(model) else None
+        return model if model is not None and self._runs(model) else None
 
     def choose(self, name: str) -> Model | None:
         """The row of that name, else the default: a choice may outlive its model."""
@@ -185,11 +187,11 @@ class Catalog:
         """A provider of the settings."""
         return self._providers.get(name)
 
-    def endpoints(self, model: Model) -> tuple[Endpoint, ...]:
-        """The servers that have the model; none while it does not run."""
-        endpoints = self._endpoints.get(model.provider, ())
-        if model.provider == LOCAL:
-            return tuple(endpoint for endpoint in endpoints if endpoint.model == model.name)
+    def endpoints(self, provider: str, model: str) -> tuple[Endpoint, ...]:
+        """The servers that have a provider's model of that name; none while it does not run."""
+        endpoints = self._endpoints.get(provider, ())
+        if provider == LOCAL:
+            return tuple(endpoint for endpoint in endpoints if endpoint.model == model)
         return endpoints
 
     def watch(self, listener: Callable[[], None]) -> None:
@@ -255,6 +257,9 @@ class Catalog:
         self._announced, self._expects_announced = tuple(servers), expected
         self._refresh()
 
+    def _runs(self, model: Model) -> bool:
+        return bool(self.endpoints(model.provider, model.name))
+
     def _refresh(self) -> None:
         own = () if self._own is None else (self._own,)
         servers = {server.base_url: server for server in (*self._announced, *own)}
@@ -288,7 +293,9 @@ def _fitted(row: Model, served: Model) -> Model:
     if row.provider != LOCAL or row is served:
         return row
     window = min(row.window, served.window)
-    return replace(row, window=window, max_answer=min(row.max_answer, max(window // 2, 16)), small=served.small)
+    return replace(
+        row, window=window, max_answer=min(row.max_answer, max(window // 2, 16)), small=row.small or served.small
+    )
 
 
 def is_loopback(base_url: str) -> bool:

@@ -33,6 +33,11 @@ def answer(fields: dict[str, Any]) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
+def address(host: str, port: int | str) -> str:
+    """Where the parent, on the same machine, reaches a server that listens there."""
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+
+
 def _end_with_parent() -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass

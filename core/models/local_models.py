@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from core.errors import SettingsError
+from core.models.catalog import LOCAL
 from core.models.download import DownloadError, client, fetch, look_up, megabytes, sha256_of
-from core.settings import LocalSettings
+from core.settings import LocalSettings, Settings
 
 log = structlog.get_logger()
 
@@ -62,6 +63,17 @@ class ModelRow:
     name: str
     state: str
     note: str
+
+
+def wants_local(settings: Settings) -> bool:
+    """Whether Parley starts a model server of its own.
+
+    With ``auto`` not where hosted models are set up: they answer, and it would only take memory. A model named in
+    ``local.model``, or a row of the catalog with the provider ``local``, is wanted whatever else there is.
+    """
+    if settings.local.model != "auto":
+        return settings.local.model != "none"
+    return not settings.models or any(row.provider == LOCAL for row in settings.models)
 
 
 async def choices(settings: LocalSettings, data: Path, progress: Progress) -> list[Choice]:

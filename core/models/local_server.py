@@ -1,4 +1,4 @@
-"""Local model servers: started, watched and stopped as child processes on 127.0.0.1.
+"""Local model servers: started, watched and stopped as child processes, on 127.0.0.1 unless asked otherwise.
 
 They speak the same wire as any other provider, so nothing else knows that they are ours, and no gateway
 imports a model library.
@@ -12,13 +12,11 @@ import json
 import os
 import re
 import secrets
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,12 +26,14 @@ import structlog
 
 from core.errors import ParleyError, SettingsError
 from core.models import local_orphans
+from core.models.catalog import LocalModel
 from core.models.local_models import Choice, choices
 from core.settings import LocalSettings
 from core.tasks import end
 
 log = structlog.get_logger()
 
+LOOPBACK = "127.0.0.1"
 CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 900.0
 """From the start to the first token; loading a large GGUF file with transformers takes minutes."""
@@ -53,31 +53,12 @@ SMALL_WINDOW = 2048
 SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|REDIS_URL|^PARLEY_")
 
 
-@dataclass(frozen=True, slots=True)
-class LocalModel:
-    """A served model, as the catalog needs it."""
-
-    base_url: str
-    api_key: str
-    name: str
-    """What people choose by."""
-    id: str
-    """What the server calls it."""
-    window: int
-    """Context window of one conversation in tokens."""
-    small: bool
-    """Too weak for extra instructions."""
-    slots: int
-    """Answers made at the same time; more wait in the server."""
-    source: str
-    """One sentence for the start."""
-
-
 class LocalServer:
     """One model server and its watch.
 
     ``on_change`` is called, in the event loop, with None when the server is lost and with the new address
-    when it is back. ``progress`` gets a line for whatever takes longer than two seconds.
+    when it is back. ``progress`` gets a line for whatever takes longer than two seconds. ``listen`` is the
+    host and port of the server, which asks every caller for its key.
     """
 
     def __init__(
@@ -86,11 +67,13 @@ class LocalServer:
         data: Path,
         progress: Callable[[str], None],
         on_change: Callable[[LocalModel | None], None] = lambda _: None,
+        listen: tuple[str, int] = (LOOPBACK, 0),
     ) -> None:
         self._settings = settings
         self._data = data.absolute()
         self._progress = progress
         self._on_change = on_change
+        self._host, self._port = listen
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -154,6 +137,8 @@ class LocalServer:
             "window": self._settings.window,
             "slots": self._settings.slots,
             "api_key": key,
+            "host": self._host,
+            "port": self._port,
         }
         self._process = process = await self._spawn(choice.engine)
         local_orphans.note(self._data, process.pid)
@@ -294,33 +279,6 @@ class LocalServer:
             yield
         finally:
             timer.cancel()
-
-
-async def serve(settings: LocalSettings, data: Path, progress: Callable[[str], None]) -> None:
-    """``parley models serve``: only the model's server, in the foreground, until SIGINT or SIGTERM."""
-
-    def tell(model: LocalModel | None) -> None:
-        if model is not None:
-            progress(model.source)
-            progress(f"OPENAI_BASE_URL={model.base_url}")
-            progress(f"OPENAI_API_KEY={model.api_key}")
-            progress(f"OPENAI_MODEL={model.id}")
-
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    server = LocalServer(settings, data, progress, tell)
-    starting = asyncio.create_task(server.start())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, starting.cancel)
-    try:
-        tell(await starting)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, ended.set)
-        await ended.wait()
-    except asyncio.CancelledError:
-        pass
-    finally:
-        await server.stop()
 
 
 class LocalServerError(ParleyError):

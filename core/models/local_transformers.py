@@ -31,8 +31,8 @@ def main() -> None:
     order = local_child.begin()
     # Without it /v1/models answers 500; set before the first import of the library, which reads it once.
     Path(os.environ["HF_HUB_CACHE"]).mkdir(parents=True, exist_ok=True)
-    port = _free_port()
-    local_child.answer({"address": f"http://127.0.0.1:{port}", "window": window(order["model"])})
+    port = order["port"] or _free_port(order["host"])
+    local_child.answer({"address": local_child.address(order["host"], port), "window": window(order["model"])})
     serve(order, port)
 
 
@@ -69,7 +69,7 @@ def serve(order: dict[str, Any], port: int) -> None:
         force_model=order["model"],
         continuous_batching=True,
         reasoning="off",
-        host="127.0.0.1",
+        host=order["host"],
         port=port,
         enable_cors=False,
         log_level="error",
@@ -105,9 +105,9 @@ def _library(name: str) -> Any:
     return importlib.import_module(name)
 
 
-def _free_port() -> int:
+def _free_port(host: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 

@@ -14,20 +14,21 @@ CACHE_MIB = 256
 def main() -> None:
     order = local_child.begin()
     server = serve(order)
-    local_child.answer({"address": server.listening_address})
+    port = server.listening_address.rpartition(":")[2]
+    local_child.answer({"address": local_child.address(order["host"], port)})
     threading.Event().wait()
 
 
 def serve(order: dict[str, Any]) -> Any:
-    """A running server on a free port of 127.0.0.1; it listens when this returns."""
+    """A running server; it listens when this returns. Only its health is told to who has no key."""
     import xllamacpp
 
     library: Any = xllamacpp
     params = library.CommonParams()
     params.model.path = order["model"]
     params.model_alias = {order["name"]}
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
+    params.hostnames = [order["host"]]
+    params.port = order["port"]
     params.api_keys = [order["api_key"]]
     params.n_parallel = order["slots"]
     params.n_ctx = order["window"] * order["slots"]

@@ -19,7 +19,7 @@ import httpx2
 import openai
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Model, Provider
+from core.models.catalog import Endpoint, Model
 from core.models.chat import ChatMessage
 from core.models.completion_events import CompletionEvents
 from core.models.wire import Done, ModelCall
@@ -34,30 +34,30 @@ END_SECONDS = 0.1
 
 
 class OpenAIApi:
-    """One client for one provider, kept for the process's life: making one costs 30 ms and its connections.
+    """One client for one server, kept for the process's life: making one costs 30 ms and its connections.
 
     Deadlines are the caller's: it bounds each step of :meth:`stream`, and cancelling a step, or closing the
     generator, closes the HTTP stream, so that the server frees its slot.
     """
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, endpoint: Endpoint) -> None:
         timeout = httpx2.Timeout(connect=CONNECT_SECONDS, read=None, write=WRITE_SECONDS, pool=None)
         limits = httpx2.Limits(
-            max_connections=provider.max_concurrent,
-            max_keepalive_connections=provider.max_concurrent,
+            max_connections=endpoint.max_concurrent,
+            max_keepalive_connections=endpoint.max_concurrent,
             keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
-        self._secret = provider.api_key
+        self._secret = endpoint.api_key
         # OpenAI's own models refuse max_tokens; most other servers know nothing else, and some refuse fields
         # that they do not know.
-        self._hosted_by_openai = (urlsplit(provider.base_url).hostname or "").endswith(".openai.com")
+        self._hosted_by_openai = (urlsplit(endpoint.base_url).hostname or "").endswith(".openai.com")
         # Measured for 40 single-token chunks, processor time: 12.3 ms with create(stream=True) and httpcore,
         # 10.1 ms with the SDK's aiohttp transport, 4.1 ms reading the bytes of with_streaming_response,
         # 2.3 ms posting a plain body (no walk over the messages' types) and reading the bytes.
         self._client = openai.AsyncOpenAI(
-            base_url=provider.base_url,
-            api_key=provider.api_key or "none",
-            default_headers=cast("dict[str, str]", _headers(provider.base_url)),
+            base_url=endpoint.base_url,
+            api_key=endpoint.api_key or "none",
+            default_headers=cast("dict[str, str]", _headers(endpoint.base_url)),
             max_retries=0,
             timeout=timeout,
             http_client=openai.DefaultAioHttpClient(timeout=timeout, limits=limits),

@@ -8,13 +8,15 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import structlog
 
 from core.errors import ModelError, ModelFault
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import LOCAL, MAX_WAITING, Catalog, Endpoint, Model
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
+from core.models.pool import Busy, Pool
 from core.models.wire import Done, ModelCall, Wire
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
 from core.settings import RoutingSettings
@@ -57,15 +59,6 @@ def choose(catalog: Catalog, request: ChatRequest) -> tuple[Model, ...]:
 
 
 @dataclass(slots=True)
-class _Line:
-    """An open client of one provider and its free places."""
-
-    provider: Provider
-    wire: Wire
-    places: asyncio.Semaphore
-
-
-@dataclass(slots=True)
 class _Answer:
     """One turn's answer as it grows over its calls."""
 
@@ -77,8 +70,14 @@ class _Answer:
     model: str = ""
     """Who wrote last; empty before any text."""
     usage: Usage = field(default_factory=Usage)
+    causes: list[str] = field(default_factory=list[str])
+    """What failed on the way."""
     has_noticed: bool = False
     was_empty: bool = False
+    tried: set[str] = field(default_factory=set[str])
+    """Servers asked, by their names in the breaker."""
+    busy_seconds: float | None = None
+    """When to try again where the line was too long; None where none was."""
 
     def messages(self, model: Model) -> tuple[ChatMessage, ...]:
         """The prompt for the next call, with the text so far to go on from."""
@@ -104,19 +103,20 @@ class Router:
         catalog: Catalog,
         settings: RoutingSettings,
         breaker: Breaker,
-        open_wire: Callable[[Provider], Wire],
+        open_wire: Callable[[Endpoint], Wire],
     ) -> None:
         self._catalog = catalog
         self._settings = settings
         self._breaker = breaker
         self._open_wire = open_wire
-        self._lines: dict[str, _Line] = {}
+        self._pools: dict[tuple[str, str], Pool] = {}
+        catalog.watch(self._update)
 
     async def aclose(self) -> None:
-        """Closes every provider's connections."""
-        for line in self._lines.values():
-            await line.wire.aclose()
-        self._lines.clear()
+        """Closes every provider's connections, and looks at none any more."""
+        for pool in self._pools.values():
+            await pool.aclose()
+        self._pools.clear()
 
     def estimate(self, request: ChatRequest, text: str) -> Usage:
         """What an answer that was stopped at ``text`` took, roughly: a closed generator cannot report it."""
@@ -152,7 +152,7 @@ class Router:
             # The last line of defence: whatever is wrong in here, the person gets an ending.
             log.exception("router failed")
             ending = answer.broken_ending()
-        yield Finished(ending, answer.usage)
+        yield Finished(ending, answer.usage, tuple(answer.causes))
 
     async def _ask_in_turn(self, answer: _Answer, candidates: tuple[Model, ...]) -> AsyncGenerator[Part | Ending, None]:
         loop = asyncio.get_running_loop()
@@ -169,14 +169,26 @@ class Router:
                         if isinstance(piece, Ending):
                             return
                 answer.was_empty = True
+            except Busy as busy:
+                log.info("provider_busy", model=model.name, seconds=round(busy.seconds))
+                answer.busy_seconds = min(busy.seconds, answer.busy_seconds or busy.seconds)
             except ModelError as error:
+                answer.causes.append(f"{model.name}: {error}")
+                if error.fault is not ModelFault.REFUSED and self._pool(model).has_other(answer.tried):
+                    # Another server of the same pool, at once; but the last call is for another model, if there is one.
+                    (queue.append if answer.usage.calls == MAX_CALLS - 1 else queue.appendleft)(model)
+                    last = ""
+                    continue
                 if model.name != last and 0 <= (error.retry_after or -1) <= PATIENCE_SECONDS:
                     pause = max(RETRY_SECONDS, error.retry_after or 0)
                     queue.appendleft(model)
                 elif error.retryable:
                     queue.append(model)
             last = model.name
-        yield answer.broken_ending()
+        ending = answer.broken_ending()
+        if ending is Ending.FAILED and answer.busy_seconds is not None:
+            yield _busy(answer.busy_seconds)
+        yield ending
 
     async def _ask(self, answer: _Answer, model: Model) -> AsyncGenerator[Part | Ending, None]:
         """One call: its text, and its ending unless the model had nothing to say. Raises ModelError."""
@@ -242,42 +254,34 @@ class Router:
     async def _call(
         self, answer: _Answer, model: Model, messages: tuple[ChatMessage, ...]
     ) -> AsyncGenerator[str | Done, None]:
-        """One call within its place, deadlines and breaker. Raises ModelError."""
+        """One call within its place, deadlines and breaker. Raises ModelError, Busy."""
         if self._catalog.find(model.name) is None:
             await self._wait_for_local()
+        pool = self._pool(model)
+        place = await pool.take(answer.request.space, answer.tried, answer.deadline)
+        report = pool.withdrawn
+        endpoint, wire = place.line.endpoint, place.line.wire
         try:
-            line = await self._line(self._catalog.provider(model.provider))
-        except KeyError:
-            raise ModelError(ModelFault.UNREACHABLE, "its server does not run") from None
-        try:
-            async with asyncio.timeout_at(answer.deadline):
-                await line.places.acquire()
-        except TimeoutError:
-            raise ModelError(ModelFault.TIMEOUT, "no free place at the provider") from None
-        if not self._breaker.admits(model.provider):
-            line.places.release()
-            raise ModelError(ModelFault.UNREACHABLE, "out of service")
-        answer.usage = replace(answer.usage, calls=answer.usage.calls + 1)
-        report = self._breaker.withdrawn
-        limit = _answer_limit(model, answer.request, messages)
-        call = ModelCall(model, messages, limit, answer.request.sender)
-        try:
-            async with aclosing(line.wire.stream(call)) as stream:
+            answer.tried.add(endpoint.circuit)
+            answer.usage = replace(answer.usage, calls=answer.usage.calls + 1)
+            limit = _answer_limit(model, answer.request, messages)
+            named = replace(model, id=endpoint.id) if endpoint.id else model
+            async with aclosing(wire.stream(ModelCall(named, messages, limit, answer.request.sender))) as stream:
                 piece: str | Done | None = None
                 while not isinstance(piece, Done):
                     piece = await self._next(stream, answer.deadline, is_first=piece is None)
+                    place.is_alive = True
                     if isinstance(piece, Done):
-                        report = self._breaker.succeeded
+                        report = pool.succeeded
                     yield piece
         except ModelError as error:
-            log.warning("model_failed", model=model.name, provider=model.provider, error=str(error))
+            log.warning("model_failed", model=model.name, server=endpoint.circuit, error=str(error))
             # A refusal is the request's fault, and running out of time may be the calls' before this one.
             if error.fault is not ModelFault.REFUSED and asyncio.get_running_loop().time() < answer.deadline:
-                report = self._breaker.failed
+                report = partial(pool.failed, fault=error.fault)
             raise
         finally:
-            report(model.provider)
-            line.places.release()
+            report(place)
 
     async def _next(self, stream: AsyncGenerator[str | Done, None], deadline: float, *, is_first: bool) -> str | Done:
         """The next piece in time. A model that thinks is alive: its thoughts count as a first token."""
@@ -289,17 +293,33 @@ class Router:
             what = "no first token in time" if is_first else "the stream stalled"
             raise ModelError(ModelFault.TIMEOUT, what, retryable=not is_first) from None
 
-    async def _line(self, provider: Provider) -> _Line:
-        line = self._lines.get(provider.name)
-        if line is not None and line.provider == provider:
-            return line
-        fresh = _Line(provider, self._open_wire(provider), asyncio.Semaphore(provider.max_concurrent))
-        self._lines[provider.name] = fresh
-        if line is not None:
-            # A server that was started anew has a clean record.
-            self._breaker.succeeded(provider.name)
-            await line.wire.aclose()
-        return fresh
+    def _pool(self, model: Model) -> Pool:
+        """The servers of a model: all models of a provider share its servers, but each local model has its own."""
+        key = (model.provider, model.name if model.provider == LOCAL else "")
+        pool = self._pools.get(key)
+        if pool is None:
+            provider = self._catalog.provider(model.provider)
+            most = MAX_WAITING if provider is None else provider.max_waiting
+            pool = Pool(
+                self._breaker,
+                self._open_wire,
+                max_waiting=most,
+                max_wait_seconds=self._settings.max_wait_seconds,
+            )
+            pool.update(self._catalog.endpoints(*key))
+            self._pools[key] = pool
+        return pool
+
+    def _update(self) -> None:
+        for key, pool in self._pools.items():
+            pool.update(self._catalog.endpoints(*key))
+
+
+def _busy(seconds: float) -> Notice:
+    """When to try again, in round figures."""
+    if seconds <= 90:
+        return Notice("busy", {"seconds": str(max(10, -(-round(seconds) // 10) * 10))})
+    return Notice("busy_minutes", {"minutes": str(-(-round(seconds) // 60))})
 
 
 class _Fresh:

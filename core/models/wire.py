@@ -32,13 +32,17 @@ class Done:
 
 
 class Wire(Protocol):
-    """A provider's client."""
+    """A client of one of a provider's servers."""
 
     def stream(self, call: ModelCall) -> AsyncGenerator[str | Done, None]:
         """Pieces of visible text, then one Done. An empty piece is a sign of life: the model thinks.
 
         Raises ModelError. Has no deadlines of its own; closing it, or cancelling a step, ends the call.
         """
+        ...
+
+    async def model_ids(self) -> tuple[str, ...]:
+        """The server's own names of its models. Raises ModelError; has no deadline of its own."""
         ...
 
     async def aclose(self) -> None:

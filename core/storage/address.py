@@ -76,6 +76,9 @@ class Address:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     is_encrypted: bool = False
+    tls: Tls = Tls()
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
 
     @property
     def place(self) -> str:

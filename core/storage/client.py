@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
     BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
     NoScriptError,
     ReadOnlyError,
     RedisError,
     ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -32,24 +34,39 @@ from redis.exceptions import (
 )
 
 from core.errors import LeaseLost, StorageError
-from core.storage.keys import ConversationKeys
+from core.storage.address import Address
+from core.storage.cluster import by_slot
+from core.storage.connections import connect
+from core.storage.keys import ConversationKeys, load, ready
 from core.storage.waits import Waits
 
 log = structlog.get_logger()
 Value = TypeVar("Value")
 
 SCRIPTS = Path(__file__).parent / "scripts"
-AWAY = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, ReadOnlyError, OSError)
-"""What a restarting or failing-over server answers."""
+AWAY = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    BusyLoadingError,
+    ReadOnlyError,
+    MasterDownError,
+    MovedError,
+    AskError,
+    TryAgainError,
+    ClusterDownError,
+    OSError,
+)
+"""What servers answer that restart, fail over or hand slots on."""
+AWAY_WORDS = ("NOREPLICAS", "UNBLOCKED", "BUSY ")
+"""The same, where the client has no class for it: too few replicas, a replica by now, a script that takes long."""
 PATIENCE_SECONDS = 30.0
 """How long one call waits for a server that is away."""
-COMMAND_SECONDS = 5.0
 WAIT_SECONDS = 4.0
 """The longest that a call may block in the server: less than a connection waits for its reply."""
-CONNECTIONS = 32
 
-
-ALONE = frozenset(("sweep", "permits", "hold", "schema_raise"))
+ALONE = frozenset(
+    ("sweep", "permits", "hold", "fleet", "places", "schema_raise", "web_save", "web_page", "web_changes")
+)
 """Scripts about something else than one conversation: they have no prelude."""
 
 
@@ -63,32 +80,22 @@ def _script(name: str) -> tuple[str, str]:
 
 
 class Store:
-    """One server for the whole process."""
+    """What REDIS_URL names, one server or many, for the whole process."""
 
-    def __init__(self, url: str) -> None:
-        options: dict[str, Any] = {
-            "decode_responses": True,
-            "retry": Retry(NoBackoff(), 0),
-            "socket_timeout": COMMAND_SECONDS,
-            "socket_connect_timeout": COMMAND_SECONDS,
-            "max_connections": CONNECTIONS,
-            "timeout": PATIENCE_SECONDS,
-        }
-        if url.startswith("unix://"):
-            options["connection_class"] = UnixDomainSocketConnection
-            pool = BlockingConnectionPool(path=url.removeprefix("unix://"), **options)
-        else:
-            pool = BlockingConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
+    def __init__(self, address: Address | str) -> None:
+        """Connects with the first call. Raises SettingsError for a certificate that is no use."""
+        self.address = address if isinstance(address, Address) else Address.parse(address)
         # The client's own types know neither decoded replies nor scripts: what leaves core/storage is typed there.
-        self.redis: Any = Redis(connection_pool=pool)
+        self.redis: Any = connect(self.address)
         self.calls = 0
         """Round trips so far, for the benchmark."""
-        self._waits = Waits(self._pop, lambda keys: [tuple(keys)])
+        self._waits = Waits(self._pop, by_slot if self.address.topology == "cluster" else lambda keys: [tuple(keys)])
 
     async def close(self) -> None:
         await self._waits.close()
         await self.redis.aclose()
-        await self.redis.connection_pool.disconnect()
+        if self.address.topology != "cluster":
+            await self.redis.connection_pool.disconnect()
 
     async def attempt(self, work: Callable[[], Awaitable[Value]], patience: float = PATIENCE_SECONDS) -> Value:
         """Does an idempotent piece of work, again while the server is away for up to ``patience`` seconds.
@@ -101,19 +108,18 @@ class Store:
             self.calls += 1
             try:
                 return await work()
-            except AWAY as error:
+            except (RedisError, OSError) as error:
+                if not is_away(error):
+                    raise _refused(error) from error
                 if asyncio.get_running_loop().time() + pause > deadline:
                     raise StorageError(f"Redis has been away for {patience:.0f} s: {type(error).__name__}") from error
                 if pause > 0.5:
                     log.warning("redis is away", cause=type(error).__name__)
-                await asyncio.sleep(pause)
-                pause = min(2.0, pause * 2)
-            except ResponseError as error:
-                if _is_stale(error):
-                    raise LeaseLost(str(error)) from None
-                raise StorageError(f"Redis refused: {error}") from error
-            except RedisError as error:
-                raise StorageError(f"Redis: {error}") from error
+                if isinstance(error, ReadOnlyError) and self.address.topology == "single":
+                    # The name or the proxy that we connected by may lead to another server by now.
+                    await self.redis.connection_pool.disconnect(inuse_connections=False)
+            await asyncio.sleep(pause)
+            pause = min(2.0, pause * 2)
 
     async def run(
         self,
@@ -183,9 +189,20 @@ class Store:
         self.calls += 1
         try:
             reply = await self.redis.execute_command("BLMPOP", seconds, len(keys), *keys, "LEFT", "COUNT", count)
-        except (*AWAY, RedisError) as error:
+        except (RedisError, OSError) as error:
             raise StorageError(f"Redis: {type(error).__name__}") from error
         return list(reply[1]) if reply else []
+
+
+def is_away(error: Exception) -> bool:
+    """Whether a server may do later what it did not do now."""
+    return isinstance(error, AWAY) or (isinstance(error, ResponseError) and str(error).startswith(AWAY_WORDS))
+
+
+def _refused(error: Exception) -> StorageError | LeaseLost:
+    if _is_stale(error):
+        return LeaseLost(str(error))
+    return StorageError(f"Redis refused: {error}" if isinstance(error, ResponseError) else f"Redis: {error}")
 
 
 def _is_stale(error: Exception) -> bool:
@@ -206,3 +223,8 @@ def conversation_keys(keys: ConversationKeys, seen: str = "", usage: str = "") -
         seen or keys.box,
         usage or keys.box,
     ]
+
+
+def partition_keys(partition: int) -> list[str]:
+    """The key list of scripts with the prelude that are about a whole partition: the first five are stand-ins."""
+    return [ready(partition)] * 6 + [load(partition)]

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.commands import AsyncCoreCommands
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
-from redis.exceptions import AskError, ClusterDownError, MovedError, RedisError
+from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, RedisError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 MAP_SECONDS = 2.0
 """How long one node may take to say who serves what, before the next is asked."""
-MAP_CHANGED = (MovedError, ClusterDownError, RedisConnectionError, RedisTimeoutError, OSError)
+MAP_CHANGED = (MovedError, ClusterDownError, ReadOnlyError, RedisConnectionError, RedisTimeoutError, OSError)
 """After these the map of the slots is read anew."""
 
 Command = tuple[tuple[Any, ...], dict[str, Any]]

@@ -5,10 +5,18 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, Sentinel, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    ConnectionPool,
+    Redis,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
+from redis.asyncio.sentinel import MasterNotFoundError, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 from core.storage.address import Address, Node
 from core.storage.cluster import Cluster
@@ -21,29 +29,31 @@ SENTINEL_SECONDS = 1.0
 """How long one Sentinel may take to answer, before the next is asked."""
 
 
-def connect(address: Address, context: ssl.SSLContext | None) -> Redis | Cluster:
-    """A client for the address; nothing is connected yet. ``context`` only where the address is encrypted."""
+def connect(address: Address) -> Redis | Cluster:
+    """A client for the address; nothing is connected yet. Raises SettingsError for a certificate that is no use."""
+    context = address.tls.context() if address.is_encrypted else None
     if address.topology == "cluster":
-        # Callers that wait for wake-ups hold a connection for each slot.
-        return Cluster(address.nodes, lambda node: _client(address, context, *_to(node, context), 2 * CONNECTIONS))
+        # Who waits for wake-ups holds a connection for each slot.
+        return Cluster(address.nodes, lambda node: _client(address, _to(node, context), 2 * CONNECTIONS))
     if address.topology == "sentinel":
-        return _Masters(address, context).client
+        return _client(address, _to_master(_Masters(address, context), context))
     if address.path:
-        return _client(address, None, UnixDomainSocketConnection, {"path": address.path})
-    return _client(address, context, *_to(address.nodes[0], context))
+        return _client(address, {"connection_class": UnixDomainSocketConnection, "path": address.path})
+    return _client(address, _to(address.nodes[0], context))
 
 
-def _to(node: Node, context: ssl.SSLContext | None) -> tuple[type, dict[str, Any]]:
-    return (_Encrypted if context else Connection), {"host": node[0], "port": node[1]}
+def _to(node: Node, context: ssl.SSLContext | None) -> dict[str, Any]:
+    kind = {"connection_class": _Encrypted, "context": context} if context else {"connection_class": Connection}
+    return {**kind, "host": node[0], "port": node[1]}
 
 
-def _client(
-    address: Address,
-    context: ssl.SSLContext | None,
-    kind: type,
-    place: dict[str, Any],
-    connections: int = CONNECTIONS,
-) -> Redis:
+def _to_master(masters: _Masters, context: ssl.SSLContext | None) -> dict[str, Any]:
+    if context is None:
+        return {"connection_class": SentinelManagedConnection, "connection_pool": masters}
+    return {"connection_class": _EncryptedMaster, "connection_pool": masters, "context": context}
+
+
+def _client(address: Address, to: dict[str, Any], connections: int = CONNECTIONS) -> Redis:
     options: dict[str, Any] = {
         "decode_responses": True,
         "retry": Retry(NoBackoff(), 0),
@@ -55,9 +65,7 @@ def _client(
         "password": address.password,
         "db": address.database,
     }
-    if context is not None:
-        options["context"] = context
-    return Redis(connection_pool=BlockingConnectionPool(connection_class=kind, **options, **place))
+    return Redis(connection_pool=BlockingConnectionPool(**options, **to))
 
 
 class _Encrypted(SSLConnection):
@@ -75,11 +83,38 @@ class _EncryptedMaster(SentinelManagedSSLConnection):
 
 
 class _Masters:
-    """Asks the Sentinels which server is the master, for each new connection."""
+    """Asks the Sentinels which server is the master, for each new connection. One that became a replica refuses to
+    write, and the connection that heard it is then made anew."""
 
     is_master = True
     check_connection = False
 
     def __init__(self, address: Address, context: ssl.SSLContext | None) -> None:
-        self._name = address.master
-        ...
+        self._nodes, self._name = address.nodes, address.master
+        self._options: dict[str, Any] = {
+            "decode_responses": True,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": SENTINEL_SECONDS,
+            "socket_connect_timeout": SENTINEL_SECONDS,
+            "username": address.sentinel_username,
+            "password": address.sentinel_password,
+        }
+        self._context = context
+
+    async def get_master_address(self) -> Node:
+        """Where the first Sentinel that knows says. Raises MasterNotFoundError or what the last Sentinel answered."""
+        failure: Exception = MasterNotFoundError(f"no Sentinel knows a master named {self._name}")
+        for node in self._nodes:
+            pool = ConnectionPool(**self._options, **_to(node, self._context))
+            try:
+                found = await Redis(connection_pool=pool).execute_command(
+                    "SENTINEL GET-MASTER-ADDR-BY-NAME", self._name
+                )
+            except (RedisError, OSError) as error:
+                failure = error
+            else:
+                if found:
+                    return str(found[0]), int(found[1])
+            finally:
+                await pool.disconnect()
+        raise failure

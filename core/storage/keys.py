@@ -101,7 +101,7 @@ class ConversationKeys:
         """hash, the record of the open turn; lives until the turn is finished.
 
         number, entry, overflow, busy, takeovers, released, question (id in the tree), m<page> (message id), slot
-        (``number|mark``), text with ending and usage, interrupt.
+        (``number|mark``), text with ending and usage, causes (of failed tries), interrupt.
         """
         return f"{self.prefix}turn:{self.name}"
 
@@ -130,13 +130,29 @@ class ConversationKeys:
 
 
 def schema() -> str:
-    """hash: version of the keys and records, program that raised it to that, at (unix seconds); kept for good."""
+    """hash: version of the keys and records, program that raised it to that, at (unix seconds), and ``reached:N``, the
+    next partition of a migration to version N under way; kept for good."""
     return "parley:schema"
 
 
 def breaker() -> str:
     """hash: provider -> unix seconds until which it is out of service; 1 hour."""
     return "parley:breaker"
+
+
+def model_servers() -> str:
+    """set of ids: the model servers that announced themselves in the last hour."""
+    return "parley:{models}:servers"
+
+
+def model_server(id: str) -> str:
+    """string, what a model server says of itself, its key included; 10 seconds unless renewed."""
+    return f"parley:{{models}}:server:{id}"
+
+
+def models_expected() -> str:
+    """string, there while a model server is to be waited for; 10 minutes after the last sign of any."""
+    return "parley:{models}:expected"
 
 
 def memory(name: str) -> str:
@@ -154,14 +170,29 @@ def lease(name: str) -> str:
     return f"parley:lease:{name}"
 
 
-def places(platform: str) -> str:
-    """zset: conversation -> time of its last message, to catch up after being away; 90 days."""
-    return f"parley:places:{{{platform}}}"
+def sightings(name: str) -> str:
+    """stream ``said`` -> message ids that the processes of a bot tell each other; the newest, 1 hour."""
+    return f"parley:sightings:{name}"
 
 
-def last_seen(platform: str) -> str:
-    """hash: conversation -> id of its last message; 90 days."""
-    return f"parley:places:{{{platform}}}:last"
+def fleet(name: str) -> str:
+    """hash: number (of parts), @process -> ``end of its time in ms|wanted|running|parts``; a minute after the last."""
+    return f"parley:fleet:{name}"
+
+
+def turn_of(what: str) -> str:
+    """string: the process that did this last; as long as nobody may do it again."""
+    return f"parley:turn:{what}"
+
+
+def places(platform: str, bot: str) -> str:
+    """zset: conversation -> time of its last message, to catch up after being away; the newest, 90 days."""
+    return f"parley:places:{{{platform}:{bot}}}"
+
+
+def last_seen(platform: str, bot: str) -> str:
+    """hash: conversation -> ``id of its last message SPACE space``; as long as its place."""
+    return f"parley:places:{{{platform}:{bot}}}:last"
 
 
 def job_queue(queue: str) -> tuple[str, str]:

@@ -69,7 +69,7 @@ class Leases:
 
     def __init__(self, store: Store, owner: str, *, seconds: float = SECONDS) -> None:
         self._store = store
-        self._owner = owner
+        self.owner = owner
         self.seconds = seconds
 
     async def take(self, name: str) -> Held | None:
@@ -89,5 +89,5 @@ class Leases:
 
     async def set(self, name: str, mode: str) -> bool:
         """One step of the script ``hold``: take, keep or free. Raises StorageError."""
-        arguments = (self._owner, int(self.seconds * 1000), mode)
+        arguments = (self.owner, int(self.seconds * 1000), mode)
         return bool(await self._store.run("hold", [keys.lease(name)], arguments, patience=self.seconds / 2))

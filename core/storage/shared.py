@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from core.errors import StorageError
 from core.message import ConversationKey, Platform
@@ -14,7 +15,13 @@ from core.storage.client import Store
 BREAKER_SECONDS = 3600
 MEMORY_SECONDS = 90 * 86400
 PLACES = 1000
+"""The most that are looked at after being away."""
+MOST_PLACES = 5000
+"""The most that are kept for a bot; the ones that were quiet longest go first."""
 MOST_KNOWN = 10_000
+SIGHTINGS = 2000
+"""Tellings kept: of ten busy processes, those of the last minutes."""
+SIGHTING_SECONDS = 3600
 
 
 class SharedBreakers:
@@ -45,16 +52,17 @@ class SharedPermits:
         self._store = store
 
     async def take(
-        self, bucket: str, most: int, seconds: float, needed: int, spare: int, late: int
-    ) -> tuple[int, float]:
-        """Permits, and seconds until they hold: at most ``most`` in any ``seconds`` over all processes.
+        self, bucket: str, most: int, seconds: float, needed: int, spare: int, to_come: int, late: int
+    ) -> tuple[float, Sequence[float]]:
+        """Permits: at most ``most`` in any ``seconds`` over all processes. Raises StorageError.
 
-        Of the ``needed`` at least one is granted, however long that takes; ``spare`` ones beyond are granted only when
-        they are free now. ``late`` ones of an earlier time were used just now.
+        Seconds until one more is free, and for each permit granted those until it holds. Of what is ``needed`` up to
+        ``to_come`` are granted for a time to come; ``spare`` ones beyond only when they are free now. ``late`` ones
+        of an earlier time were used just now.
         """
-        arguments = (most, math.ceil(seconds * 1000), needed, spare, late)
-        granted, wait = await self._store.run("permits", [keys.permits(bucket)], arguments)
-        return int(granted), int(wait) / 1000
+        arguments = (most, math.ceil(seconds * 1000), needed, spare, to_come, late)
+        following, *waits = await self._store.run("permits", [keys.permits(bucket)], arguments)
+        return int(following) / 1000, [int(wait) / 1000 for wait in waits]
 
 
 class Memory:
@@ -71,6 +79,46 @@ class Memory:
         await self._store.attempt(lambda: self._store.redis.set(keys.memory(key), value, ex=MEMORY_SECONDS))
 
 
+class Sightings:
+    """What the processes of one bot tell each other of what they see, for a while. Each hears all, its own too."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._key = keys.sightings(name)
+        self._heard = "-"
+
+    async def tell(self, text: str) -> None:
+        """Raises StorageError. What is told twice does no harm."""
+
+        async def work() -> None:
+            pipe = self._store.redis.pipeline(transaction=False)
+            pipe.xadd(self._key, {"said": text}, maxlen=SIGHTINGS, approximate=True)
+            pipe.expire(self._key, SIGHTING_SECONDS)
+            await pipe.execute()
+
+        await self._store.attempt(work, 2.0)
+
+    async def hear(self) -> list[str]:
+        """What was told since the last time. Raises StorageError."""
+        read: list[tuple[str, dict[str, str]]] = await self._store.attempt(
+            lambda: self._store.redis.xrange(self._key, self._heard)
+        )
+        if read:
+            self._heard = f"({read[-1][0]}"
+        return [fields["said"] for _, fields in read]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A conversation that a bot lives in."""
+
+    conversation: ConversationKey
+    last_seen: str
+    """Id of the last message seen there."""
+    space: str
+    """Empty for a private chat."""
+
+
 class Places:
     """The conversations a bot lives in, with the last message seen in each: where to look after being away."""
 
@@ -79,9 +127,9 @@ class Places:
         self._fresh: dict[ConversationKey, str] = {}
         self._known: set[ConversationKey] = set()
 
-    async def saw(self, conversation: ConversationKey, message_id: str) -> None:
+    async def saw(self, conversation: ConversationKey, message_id: str, space: str) -> None:
         """Notes a message. Only a new place costs a round trip; ``flush`` writes the rest now and then."""
-        self._fresh[conversation] = message_id
+        self._fresh[conversation] = f"{message_id} {space}"
         if conversation not in self._known:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
@@ -94,29 +142,27 @@ class Places:
         Raises StorageError: the next time then writes it.
         """
         fresh, self._fresh = self._fresh, {}
+        bots: dict[tuple[Platform, str], list[str]] = {}
+        for conversation, record in fresh.items():
+            bots.setdefault((conversation.platform, conversation.bot), []).extend((str(conversation), record))
         try:
-            for platform in {conversation.platform for conversation in fresh}:
-                await self._write(platform, {str(c): id for c, id in fresh.items() if c.platform is platform})
+            for (platform, bot), records in bots.items():
+                names = [keys.places(platform, bot), keys.last_seen(platform, bot)]
+                await self._store.run("places", names, (int(time.time()), MOST_PLACES, MEMORY_SECONDS, *records))
         except StorageError:
             self._fresh = {**fresh, **self._fresh}
             raise
 
-    async def _write(self, platform: Platform, last: dict[str, str]) -> None:
-        async def work() -> None:
-            pipe = self._store.redis.pipeline(transaction=False)
-            pipe.hset(keys.last_seen(platform), mapping=last)
-            pipe.zadd(keys.places(platform), dict.fromkeys(last, time.time()))
-            pipe.expire(keys.last_seen(platform), MEMORY_SECONDS)
-            pipe.expire(keys.places(platform), MEMORY_SECONDS)
-            await pipe.execute()
-
-        await self._store.attempt(work)
-
-    async def recent(self, platform: Platform) -> list[tuple[ConversationKey, str]]:
-        """Conversations and their last message ids, the liveliest first."""
-        key, last = keys.places(platform), keys.last_seen(platform)
+    async def recent(self, platform: Platform, bot: str) -> list[Place]:
+        """The bot's places, the liveliest first."""
+        key, last = keys.places(platform, bot), keys.last_seen(platform, bot)
         names: list[str] = await self._store.attempt(lambda: self._store.redis.zrevrange(key, 0, PLACES - 1))
         if not names:
             return []
-        ids: list[str | None] = await self._store.attempt(lambda: self._store.redis.hmget(last, names))
-        return [(ConversationKey.parse(name), id) for name, id in zip(names, ids, strict=True) if id]
+        records: list[str | None] = await self._store.attempt(lambda: self._store.redis.hmget(last, names))
+        return [_place(name, record) for name, record in zip(names, records, strict=True) if record]
+
+
+def _place(name: str, record: str) -> Place:
+    last_seen, _, space = record.partition(" ")
+    return Place(ConversationKey.parse(name), last_seen, space)

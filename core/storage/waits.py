@@ -40,18 +40,23 @@ class Waits:
         return [self._taken.popleft() for _ in range(min(count, len(self._taken)))]
 
     async def _wait(self, groups: list[tuple[str, ...]], count: int, seconds: float) -> None:
-        for group in groups:
-            if group not in self._waiting:
-                self._waiting[group] = asyncio.create_task(self._one(group, count, seconds), name="pop")
-        await asyncio.wait(self._waiting.values(), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        """Waits until something was taken, or all of ``seconds``."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not self._taken and (left := deadline - loop.time()) > 0:
+            for group in groups:
+                if group not in self._waiting:
+                    self._waiting[group] = asyncio.create_task(self._one(group, count, seconds), name="pop")
+            await asyncio.wait(self._waiting.values(), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            self._collect()
+
+    def _collect(self) -> None:
         failure: BaseException | None = None
         for group, task in list(self._waiting.items()):
             if task.done():
                 del self._waiting[group]
-                if task.exception() is None:
-                    self._taken.extend(task.result())
-                else:
-                    failure = task.exception()
+                failure = task.exception() or failure
+                self._taken.extend(() if task.exception() else task.result())
         if failure is not None and not self._taken:
             raise StorageError(str(failure)) from failure
 

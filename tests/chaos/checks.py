@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.texts import ENGLISH
-from tests.chaos.speech import TAG, WORD
+from tests.chaos.speech import TAG, WORD, ended
 
 INSTEAD = frozenset(
     ("failed", "broken", "empty", "stopped", "crashed", "overflow", "length", "filtered", "busy", "overloaded")
@@ -53,6 +53,8 @@ class Violation:
     room: str
     tag: str
     what: str
+    message: str = ""
+    """Id of the message that is too many, where it belongs to no question."""
 
 
 @dataclass(slots=True)
@@ -135,8 +137,8 @@ class _Room:
         self._without_words(bare)
         self._order()
 
-    def _tell(self, kind: str, tag: str, what: str) -> None:
-        self._verdict.violations.append(Violation(kind, self._name, tag, what))
+    def _tell(self, kind: str, tag: str, what: str, message: str = "") -> None:
+        self._verdict.violations.append(Violation(kind, self._name, tag, what, message))
 
     def _leaks(self) -> None:
         for message in self._shown:
@@ -166,7 +168,7 @@ class _Room:
         self._resolved[question.tags[-1]] = places[0]
         numbers = [number for _, number in found]
         text = "\n".join(self._shown[place].text for place in places)
-        whole = numbers == list(range(words + 1)) and f"end {tag}" in text + self._last_words(tag, places[-1] + 1)
+        whole = numbers == list(range(words + 1)) and ended(text + self._last_words(tag, places[-1] + 1), tag)
         notices = notices_in(text)
         apart = self._notices_apart(question, None if whole else places[-1] + 1)
         if whole and apart:
@@ -197,7 +199,7 @@ class _Room:
 
     def _last_words(self, tag: str, behind: int) -> str:
         """The page behind the last one with words, when nothing but the end stands there."""
-        if behind < len(self._shown) and behind not in self._used and f"end {tag}" in self._shown[behind].text:
+        if behind < len(self._shown) and behind not in self._used and ended(self._shown[behind].text, tag):
             self._used.add(behind)
             return self._shown[behind].text
         return ""
@@ -221,7 +223,8 @@ class _Room:
         left: list[tuple[int, str]] = []
         for place, keys in free:
             if not keys:
-                self._tell("unknown", "", f"nobody asked for message {self._shown[place].id}")
+                id = self._shown[place].id
+                self._tell("unknown", "", f"nobody asked for message {id}: {self._shown[place].text[:80]!r}", id)
             else:
                 left.append((place, keys[0]))
         unread = 0
@@ -239,7 +242,8 @@ class _Room:
         for place, key in pool:
             question = self._nearest(open_, place) if key in INSTEAD else None
             if question is None:
-                self._tell("doubled", "", f"message {self._shown[place].id} ({key}) answers nothing that is open")
+                id = self._shown[place].id
+                self._tell("doubled", "", f"message {id} ({key}) answers nothing that is open", id)
                 continue
             open_.remove(question)
             self._alone(question, place, key)

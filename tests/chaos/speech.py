@@ -36,6 +36,11 @@ def answer(tag: str, size: int, seen: list[str], *, code: bool = False) -> str:
     return "\n\n".join((head, *lines, f"end {tag}"))
 
 
+def ended(text: str, tag: str) -> bool:
+    """Whether the end of this answer stands in a text."""
+    return re.search(rf"\bend {tag}\b", text) is not None
+
+
 def reply(body: dict[str, Any]) -> str:
     """What the stub model says to a chat request; after a break it goes on where the text so far stops."""
     texts = [(message["role"], _text(message["content"])) for message in body["messages"]]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import EntryError
 from core.message import (
+    VERSION,
     Attachment,
     AttachmentKind,
     Author,
@@ -19,6 +23,7 @@ from core.message import (
     Quote,
     clean_text,
     from_json,
+    stand_in,
     to_json,
 )
 
@@ -63,3 +68,48 @@ def test_clean_text_can_be_sent_anywhere(text: str) -> None:
 
 def test_clean_text_joins_surrogate_pairs_and_replaces_lone_ones() -> None:
     assert clean_text(" \ud83d\ude00 \udc00 ") == "\U0001f600 \ufffd"
+
+
+def test_the_version_before_can_be_read() -> None:
+    values = json.loads(to_json(FULL))
+    assert values.pop("v") == VERSION
+    del values["author"]["is_owner"]  # which came with version 2
+    assert from_json(json.dumps(values)) == FULL
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        '{"type": "message"}',
+        '{"type": "poll", "v": 2}',
+        "[" * 100_000,
+        *[
+            json.dumps({**json.loads(to_json(FULL)), **change})
+            for change in (
+                {"v": VERSION + 1},
+                {"v": "2"},
+                {"conversation": "discord:1"},
+                {"author": "Ada"},
+                {"attachments": ["a"]},
+                {"new": 1},
+            )
+        ],
+    ],
+)
+def test_what_cannot_be_read_is_an_error_and_its_author_can_be_told(text: str) -> None:
+    with pytest.raises(EntryError):
+        from_json(text)
+    told = stand_in(text, KEY)
+    assert told.conversation == KEY
+    assert told.text == ""
+    assert told.id in ("", FULL.id)
+
+
+def test_a_stand_in_knows_whom_to_tell() -> None:
+    told = stand_in(json.dumps({**json.loads(to_json(FULL)), "v": 99}), KEY)
+    assert (told.id, told.author.id, told.author.language, told.space) == ("10", "7", "zh-CN", "5")

@@ -31,9 +31,17 @@ def test_openai_variables_make_a_provider_and_a_model(tmp_path: Path) -> None:
     assert settings.models[0].name == "m"
 
 
+def test_owners_are_a_list(tmp_path: Path) -> None:
+    (tmp_path / "parley.toml").write_text('owners = ["telegram:1"]\n')
+    assert load(tmp_path, {}).owners == ("telegram:1",)
+    assert load(tmp_path, {"PARLEY_OWNERS": "telegram:123, discord:456,"}).owners == ("telegram:123", "discord:456")
+
+
 @pytest.mark.parametrize(
     ("environ", "says"),
     [
+        ({"PARLEY_OWNERS": "@ada"}, "PARLEY_OWNERS is wrong: found '@ada'. Must be account ids"),
+        ({"PARLEY_OWNERS": "telegram:1;discord:2"}, "like telegram:123, discord:456"),
         ({"PARLEY_WEB_PORT": "x"}, "PARLEY_WEB_PORT is wrong: found 'x'. "),
         ({"PARLEY_WEB_PORT": "70000"}, "65535"),
         ({"TELEGRAM_API_BASE": "api"}, "TELEGRAM_API_BASE is wrong: found 'api'. Must begin with http"),

@@ -23,6 +23,7 @@ from core.models.router import Router
 from core.parts import Ending, Finished, Notice, Part, Usage
 from core.settings import Settings
 from core.storage.client import Store
+from core.storage.failed import DeadLetters
 from core.storage.keys import ConversationKeys
 from core.storage.shared import Places
 from core.tasks import end
@@ -71,7 +72,7 @@ async def working(store: Store, deliver: Deliver, *, waiting: int = 20) -> Async
         return None
 
     history = History(store, keep_days=1, max_messages=100)
-    engine = Engine(SETTINGS.chat, mailbox, history, catalog, router, fetch, enqueue)
+    engine = Engine(SETTINGS.chat, mailbox, history, catalog, router, fetch, enqueue, DeadLetters(store, keep_days=1))
     worker = Worker(mailbox, engine, deliver, max_concurrent=5)
     for platform in Platform:
         worker.serve(Bot(platform, conversation().bot))

@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from tests.platforms.discord_world import Json, World
+from tests.platforms.discord_world import Json, World, shard_of
 
 GUILDS, GUILD_MESSAGES, DIRECT_MESSAGES, MESSAGE_CONTENT = (
     1 << 0,
@@ -54,6 +54,8 @@ class Session:
 
     id: str
     intents: int
+    shard: int = 0
+    count: int = 1
     sequence: int = 0
     events: deque[Json] = field(default_factory=lambda: deque[Json](maxlen=5000))
     connection: Connection | None = None
@@ -94,7 +96,9 @@ class Gateway:
     sessions: dict[str, Session] = field(default_factory=dict[str, Session])
     connections: set[Connection] = field(default_factory=set[Connection])
     log: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
-    """Time and what: connect, identify, ready, resume, resumed, refused, close."""
+    """Time and what: connect, identify, too early, ready, resume, resumed, refused, close."""
+    identified: dict[int, float] = field(default_factory=dict[int, float])
+    """When the last identify of each bucket came."""
 
     def note(self, what: str) -> None:
         self.log.append((time.time(), what))
@@ -106,6 +110,8 @@ class Gateway:
         """Sends an event to every session that wants it; a session without a connection keeps it for RESUME."""
         needed = INTENTS.get(event)
         for session in self.sessions.values():
+            if shard_of(guild, session.count) != session.shard:
+                continue
             if needed is None or session.intents & needed[0 if guild else 1]:
                 session.push(event, self._as_seen(session, event, data, guild))
 
@@ -140,6 +146,10 @@ class Gateway:
         if not resumable:
             self.sessions.clear()
         self._all({"op": INVALID_SESSION, "d": resumable, "s": None, "t": None})
+
+    def serving(self, shard: int, count: int) -> list[Session]:
+        """The connected sessions of a shard; more than one each get every event."""
+        return [s for s in self.sessions.values() if (s.shard, s.count) == (shard, count) and s.connection]
 
     def forget_sessions(self) -> None:
         """Like a crash of the bot: connections are cut and nothing can be resumed."""
@@ -220,25 +230,47 @@ class Gateway:
         if intents & PRIVILEGED & ~self.allowed_intents:
             connection.out.put_nowait(4014)
             return
-        session = Session(secrets.token_hex(16), intents, connection=connection)
+        shard, count = asked.get("shard", (0, 1))
+        refusal = self._refusal(shard, count)
+        if refusal:
+            connection.out.put_nowait(refusal)
+            return
+        session = Session(secrets.token_hex(16), intents, shard, count, connection=connection)
         connection.session = self.sessions[session.id] = session
         world = self.world
+        guilds = [guild for guild in world.guilds if shard_of(guild, count) == shard]
         ready: dict[str, Any] = {
             "v": 10,
             "user": world.users[world.bot],
-            "guilds": [{"id": guild, "unavailable": True} for guild in world.guilds],
+            "guilds": [{"id": guild, "unavailable": True} for guild in guilds],
             "session_id": session.id,
             "resume_gateway_url": self.url,
-            "shard": [0, 1],
+            "shard": [shard, count],
             "application": {"id": world.application_id, "flags": 1 << 19},
             "private_channels": [],
             "_trace": [],
         }
         session.push("READY", ready)
-        for guild in world.guilds:
+        for guild in guilds:
             if intents & GUILDS:
                 session.push("GUILD_CREATE", world.guild_create(guild))
         self.note("ready")
+
+    def _refusal(self, shard: int, count: int) -> Json | int:
+        """A close code or an invalid session for an identify that is not allowed; 0 for one that is."""
+        rules, now = self.world.sharding, time.monotonic()
+        rules.left -= 1
+        if not 0 <= shard < count:
+            return 4010
+        if count < rules.required:
+            return 4011
+        bucket = shard % rules.side_by_side
+        early = now - self.identified.get(bucket, -1e9) < rules.identify_seconds
+        self.identified[bucket] = now
+        if early or rules.left < 0:
+            self.note("too early")
+            return {"op": INVALID_SESSION, "d": False, "s": None, "t": None}
+        return 0
 
     def _resume(self, connection: Connection, asked: Json) -> None:
         self.note("resume")

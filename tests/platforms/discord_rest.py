@@ -69,8 +69,14 @@ class Rest:
             case ("GET", ["gateway"]):
                 return 200, {"url": self.gateway_url}
             case ("GET", ["gateway", "bot"]):
-                start = {"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1}
-                return 200, {"url": self.gateway_url, "shards": 1, "session_start_limit": start}
+                now = world.sharding
+                start = {
+                    "total": now.total,
+                    "remaining": now.left,
+                    "reset_after": int(now.reset_seconds * 1000),
+                    "max_concurrency": now.side_by_side,
+                }
+                return 200, {"url": self.gateway_url, "shards": now.recommended, "session_start_limit": start}
             case ("PUT", ["applications", application, "commands"]):
                 return 200, self._register(application, call.body)
             case ("GET", ["applications", _, "commands"]):

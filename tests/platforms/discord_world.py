@@ -41,6 +41,11 @@ def stamp(seconds: float | None = None) -> str:
     return datetime.fromtimestamp(time.time() if seconds is None else seconds, UTC).isoformat()
 
 
+def shard_of(guild: str, count: int) -> int:
+    """Direct messages (no guild) come over the first."""
+    return (int(guild) >> 22) % count if guild else 0
+
+
 @dataclass(slots=True)
 class Posted:
     """A message as the API gives it, and what happened to it."""
@@ -102,10 +107,27 @@ class Interaction:
     followups: list[str] = field(default_factory=list[str])
 
 
+@dataclass(slots=True)
+class Sharding:
+    """What Discord says of connections (GET /gateway/bot), and what it insists on."""
+
+    recommended: int = 1
+    required: int = 1
+    """Identifies for fewer shards are closed with 4011."""
+    side_by_side: int = 1
+    """``max_concurrency``."""
+    identify_seconds: float = 0.0
+    """Time between two identifies of a bucket; an earlier one gets an invalid session. Discord's is 5."""
+    total: int = 1000
+    left: int = 1000
+    reset_seconds: float = 14_400.0
+
+
 class World:
     """One Discord with one bot in it."""
 
     def __init__(self) -> None:
+        self.sharding = Sharding()
         self._counter = itertools.count(1)
         self.users: dict[str, Json] = {}
         self.guilds: dict[str, Json] = {}
@@ -144,8 +166,11 @@ class World:
         }
         return user_id
 
-    def add_guild(self, name: str) -> Json:
+    def add_guild(self, name: str, *, shard: int = 0, of: int = 1) -> Json:
+        """A guild that lies on shard ``shard`` where there are ``of``."""
         guild_id = self.snowflake()
+        while shard_of(guild_id, of) != shard:
+            guild_id = str(int(guild_id) + (1 << 22))
         role = {
             "name": "parley",
             "id": self.snowflake(),

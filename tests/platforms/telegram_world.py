@@ -139,6 +139,9 @@ class World:
     def group(self, chat: int, title: str = "Chess Club", *, forum: bool = False) -> Chat:
         kind = "supergroup" if str(chat).startswith("-100") else "group"
         self.chats[chat] = Chat(chat, kind, title, forum)
+        if forum:
+            # The general topic has the number of the group's first message.
+            self.next_id(self.chats[chat])
         return self.chats[chat]
 
     def topic(self, chat: int, name: str, user: int = 1) -> int:

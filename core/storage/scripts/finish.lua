@@ -1,6 +1,7 @@
 -- Closes the turn: answer into the tree, usage counted, the next turn opened in the same breath.
 -- ARGV: conversation, worker, fence, lease in ms, turn number, question id or '', answer payload, tokens,
---       seconds to keep, usage prefix or '', prompt tokens, answer tokens, cost, calls, seconds to keep usage, then the pages' message ids
+--       seconds to keep, usage prefix or '', prompt tokens, answer tokens, cost, calls, seconds to keep usage,
+--       of a dead letter: kind or '', causes, seconds to keep, version; then the pages' message ids
 local conversation, worker, fence, lease_ms, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local question_id, payload, tokens, seconds = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local stale = check_fence(fence)
@@ -12,7 +13,7 @@ if redis.call('HGET', TURN, 'number') ~= number then
 end
 
 local pages = {}
-for i = 16, #ARGV do table.insert(pages, ARGV[i]) end
+for i = 20, #ARGV do table.insert(pages, ARGV[i]) end
 local question = question_id ~= '' and read_node(question_id)
 if question and question.kind == 'q' and #pages > 0 then
   write_node(pages[1], question_id, question.before + question.tokens, tokens, 'a', payload)
@@ -30,6 +31,9 @@ if ARGV[10] ~= '' then
     redis.call('HINCRBY', USAGE, ARGV[10] .. ':' .. what, ARGV[10 + i])
   end
   redis.call('EXPIRE', USAGE, ARGV[15])
+end
+if ARGV[16] ~= '' then
+  keep_failed(conversation .. '/' .. number, conversation, redis.call('HGET', TURN, 'entry'), ARGV[16], ARGV[17], ARGV[18], ARGV[19])
 end
 redis.call('DEL', TURN)
 redis.call('EXPIRE', STATE, seconds)

@@ -50,23 +50,18 @@ if known > 0 then
     end
   end
 end
+local function is_meant(id) return wanted[id] end
 for _, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do
-  if string.sub(waiting, 1, 1) ~= '!' then
-    local value = cjson.decode(waiting)
-    if value['type'] == 'message' and wanted[value['id']] then
-      redis.call('LREM', BOX, 1, waiting)
-      count(value['space'] or '', -1)
-      known = known + 1
-    end
-  end
-end
-local open = redis.call('HGET', TURN, 'entry')
-if open and string.sub(open, 1, 1) ~= '!' then
-  local value = cjson.decode(open)
-  if value['type'] == 'message' and wanted[value['id']] then
-    redis.call('HSET', TURN, 'interrupt', 'forgotten')
-    call_holder(conversation)
+  if is_message(waiting, is_meant) then
+    redis.call('LREM', BOX, 1, waiting)
+    count(read_entry(waiting)['space'] or '', -1)
     known = known + 1
   end
 end
+if is_message(redis.call('HGET', TURN, 'entry'), is_meant) then
+  redis.call('HSET', TURN, 'interrupt', 'forgotten')
+  call_holder(conversation)
+  known = known + 1
+end
+known = known + forget_failed(conversation, wanted)
 return { known, unpack(pictures) }

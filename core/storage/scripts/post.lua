@@ -7,26 +7,23 @@ local is_told, urgent = ARGV[9] == '1', ARGV[10]
 if not redis.call('SET', SEEN, '1', 'NX', 'EX', seconds) then return 'seen' end
 
 local open = redis.call('HGET', TURN, 'entry')
-if open and string.sub(open, 1, 1) == '!' then open = nil end
-if urgent ~= '' and open and cjson.decode(open)['id'] ~= urgent then
+if urgent ~= '' and open and string.sub(open, 1, 1) ~= '!' and read_entry(open)['id'] ~= urgent then
   redis.call('HSET', TURN, 'interrupt', 'stopped')
   redis.call('HSET', STATE, 'stopped', urgent)
   call_holder(conversation)
 end
 
 if edited ~= '' then
+  local function is_meant(id) return id == edited end
   -- Still waiting: it is read in its new form, at its old place.
   for index, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do
-    if string.sub(waiting, 1, 1) ~= '!' then
-      local value = cjson.decode(waiting)
-      if value['type'] == 'message' and value['id'] == edited then
-        redis.call('LSET', BOX, index - 1, entry)
-        return 'accepted'
-      end
+    if is_message(waiting, is_meant) then
+      redis.call('LSET', BOX, index - 1, entry)
+      return 'accepted'
     end
   end
   -- Being answered: that answer is given up, and the edit comes next, however many wait.
-  if open and cjson.decode(open)['id'] == edited then
+  if is_message(open, is_meant) then
     redis.call('HSET', TURN, 'interrupt', 'superseded')
     call_holder(conversation)
     redis.call('LPUSH', BOX, entry)

@@ -38,9 +38,17 @@ local function count(space, step)
   end
 end
 
-local function space_of(entry)
-  local known, value = pcall(cjson.decode, (string.gsub(entry, '^!', '')))
-  return known and type(value) == 'table' and value['space'] or ''
+-- What an entry says; an empty table for one that cannot be read.
+local function read_entry(entry)
+  local known, value = pcall(cjson.decode, (string.gsub(entry or '', '^!', '')))
+  return known and type(value) == 'table' and value or {}
+end
+
+-- Whether it is that message, waiting or being answered, and stands for itself alone.
+local function is_message(entry, is_meant)
+  if not entry or string.sub(entry, 1, 1) == '!' then return false end
+  local value = read_entry(entry)
+  return value['type'] == 'message' and is_meant(value['id'])
 end
 
 -- Tells some worker that the conversation has work. What no worker hears soon is found by sweeps.
@@ -73,7 +81,7 @@ local function open_next(conversation, worker, lease_ms)
     redis.call('HDEL', STATE, 'holder')
     return { 'idle' }
   end
-  count(space_of(entry), -1)
+  count(read_entry(entry)['space'] or '', -1)
   local number = redis.call('HINCRBY', STATE, 'turns', 1)
   redis.call('HSET', TURN, 'number', number, 'entry', entry, 'takeovers', 0)
   redis.call('HSET', STATE, 'holder', worker)
@@ -105,12 +113,14 @@ local function keep_failed(subject, conversation, entry, kind, causes, seconds, 
   end
   for i = 1, #kept - 199 do drop_failed(kept[i]) end
   -- Short and easily said: the partition's digit and a number.
-  local id = string.match(READY, '(%x)}') .. redis.call('INCR', index .. ':count')
+  local number = redis.call('INCR', index .. ':count')
+  local id = string.match(READY, '(%x)}') .. number
   local letter = index .. ':' .. id
   redis.call('HSET', letter, 'kind', kind, 'conversation', conversation, 'entry', entry, 'causes', causes, 'at', now,
              'v', version)
   redis.call('EXPIRE', letter, seconds)
-  redis.call('ZADD', index, now, id .. tail)
+  -- Those of one millisecond keep their order.
+  redis.call('ZADD', index, string.format('%.3f', now + number % 1000 / 1000), id .. tail)
   redis.call('EXPIRE', index, seconds)
   -- For longer than any letter: a number that was said means one letter only.
   redis.call('EXPIRE', index .. ':count', 8640000)

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from core.storage.client import Store
 from tests.bots.discord_bot.running import Running, connected
 from tests.platforms.discord_server import FakeDiscord
 
@@ -17,6 +18,6 @@ async def discord() -> AsyncGenerator[FakeDiscord]:
 
 
 @pytest.fixture
-async def bot(discord: FakeDiscord) -> AsyncGenerator[Running]:
-    async with connected(discord) as running:
+async def bot(discord: FakeDiscord, store: Store) -> AsyncGenerator[Running]:
+    async with connected(discord, store) as running:
         yield running

@@ -1,4 +1,4 @@
-"""The real adapter against the fake Discord, with an inbox and a memory that are plain lists."""
+"""The real adapter against the fake Discord and a real store, with an inbox and a memory that are plain lists."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from bots.discord_bot.rest import Rest
 from core.errors import StorageError
 from core.message import ConversationKey, Incoming, Message, Platform
 from core.settings import DiscordSettings
+from core.storage.client import Store
+from core.storage.leases import SECONDS, Leases
+from core.storage.shared import Place
 from tests.platforms.discord_server import TOKEN, FakeDiscord
 
 ROWS = (
@@ -30,9 +33,12 @@ PATIENCE = 8.0
 
 @dataclass(slots=True)
 class ListInbox:
-    """Keeps what it accepts, refusing what it has seen, as the mailbox does."""
+    """Keeps what it accepts, refusing what it has seen, as the mailbox does. Several may share their lists."""
 
     accepted: list[Incoming] = field(default_factory=list[Incoming])
+    owner: str = ""
+    brought: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """Owner and text of every message, also of what was refused."""
     batches: list[int] = field(default_factory=list[int])
     refused: int = 0
     """Second deliveries of the same update."""
@@ -51,6 +57,7 @@ class ListInbox:
             else:
                 seen.add(value.update)
                 self.accepted.append(value)
+        self.brought += [(self.owner, value.text) for value in incoming if isinstance(value, Message)]
         self.batches.append(len(incoming))
 
     @property
@@ -113,10 +120,14 @@ def settings_for(discord: FakeDiscord, **more: object) -> DiscordSettings:
 @asynccontextmanager
 async def connected(
     discord: FakeDiscord,
+    store: Store,
     *,
     inbox: ListInbox | None = None,
-    recent: Sequence[tuple[ConversationKey, str]] = (),
+    recent: Sequence[Place] = (),
     notebook: Notebook | None = None,
+    owner: str = "one",
+    lease_seconds: float = SECONDS,
+    identify_pause: float = 0.001,
     rows: Sequence[SlashCommand] = ROWS,
     silence: float = 60.0,
     **settings: object,
@@ -126,7 +137,7 @@ async def connected(
     rest = Rest(chosen.api_base, chosen.token.get_secret_value())
     deferrals = Deferrals(rest)
 
-    async def recall_recent() -> Sequence[tuple[ConversationKey, str]]:
+    async def recall_recent(_bot: str) -> Sequence[Place]:
         return recent
 
     adapter = DiscordAdapter(
@@ -134,9 +145,11 @@ async def connected(
         rest,
         deferrals,
         rows=rows,
+        store=store,
+        leases=Leases(store, owner, seconds=lease_seconds),
         memory=notebook or Notebook(),
         recent=recall_recent,
-        identify_pause=0.0,
+        identify_pause=identify_pause,
         silence=silence,
     )
     kept = inbox or ListInbox()

@@ -11,6 +11,8 @@ from pydantic import SecretStr
 
 from core.errors import SettingsError
 from core.message import AttachmentKind, CommandCall, ConversationKey, Deletion, Message, Platform
+from core.storage.client import Store
+from core.storage.shared import Place
 from tests.bots.discord_bot.running import ROWS, ListInbox, Notebook, Running, connected, until
 from tests.platforms.discord_server import FakeDiscord, File
 from tests.platforms.discord_world import EPHEMERAL
@@ -139,9 +141,9 @@ async def test_a_private_command_is_deferred_for_the_asker_alone(bot: Running) -
     assert made.callback == {"type": 5, "data": {"flags": EPHEMERAL}}
 
 
-async def test_a_command_that_is_not_accepted_is_not_deferred(discord: FakeDiscord) -> None:
+async def test_a_command_that_is_not_accepted_is_not_deferred(discord: FakeDiscord, store: Store) -> None:
     inbox = ListInbox(failures=2)
-    async with connected(discord, inbox=inbox) as bot:
+    async with connected(discord, store, inbox=inbox) as bot:
         made = discord.slash("help")
         await until(lambda: inbox.failures < 2)
         assert not made.answered
@@ -161,22 +163,22 @@ async def test_a_button(bot: Running) -> None:
     assert made.callback == {"type": 6}
 
 
-async def test_commands_are_registered_only_when_they_changed(discord: FakeDiscord) -> None:
+async def test_commands_are_registered_only_when_they_changed(discord: FakeDiscord, store: Store) -> None:
     notebook = Notebook()
     for _ in range(2):
-        async with connected(discord, notebook=notebook):
+        async with connected(discord, store, notebook=notebook):
             await until(lambda: bool(discord.world.commands))
             await asyncio.sleep(0.05)
     assert len(discord.wire.made("PUT /applications")) == 1
     assert [c["name"] for c in discord.world.commands] == ["chat", "help"]
     renamed = (dataclasses.replace(ROWS[0], name="ask"),)
-    async with connected(discord, notebook=notebook, rows=renamed):
+    async with connected(discord, store, notebook=notebook, rows=renamed):
         await until(lambda: [c["name"] for c in discord.world.commands] == ["ask"])
 
 
-async def test_storage_that_fails_for_a_while_loses_nothing(discord: FakeDiscord) -> None:
+async def test_storage_that_fails_for_a_while_loses_nothing(discord: FakeDiscord, store: Store) -> None:
     inbox = ListInbox(failures=3)
-    async with connected(discord, inbox=inbox) as bot:
+    async with connected(discord, store, inbox=inbox) as bot:
         for number in range(20):
             discord.say(str(number))
         await bot.accepted(20)
@@ -191,9 +193,9 @@ async def test_events_that_come_together_are_accepted_together(bot: Running) -> 
     assert len(bot.inbox.batches) < 50
 
 
-async def test_a_stop_stores_what_was_received(discord: FakeDiscord) -> None:
+async def test_a_stop_stores_what_was_received(discord: FakeDiscord, store: Store) -> None:
     inbox = ListInbox(failures=1)
-    async with connected(discord, inbox=inbox) as bot:
+    async with connected(discord, store, inbox=inbox) as bot:
         discord.say("the last")
         await until(lambda: inbox.failures == 0)
         bot.task.cancel()
@@ -224,23 +226,25 @@ async def test_a_resumed_session_brings_what_was_missed(bot: Running, how: str) 
     assert gateway.count("identify") == 1
 
 
-async def test_a_zombie_connection_is_left(discord: FakeDiscord) -> None:
+async def test_a_zombie_connection_is_left(discord: FakeDiscord, store: Store) -> None:
     discord.gateway.heartbeat_seconds = 0.1
     discord.gateway.zombie = True
-    async with connected(discord, silence=0.5) as bot:
+    async with connected(discord, store, silence=0.5) as bot:
         await until(lambda: discord.gateway.count("connect") > 1)
         discord.gateway.zombie = False
         discord.say("hello")
         await bot.accepted(1)
 
 
-async def test_after_an_invalid_session_the_history_is_caught_up_exactly_once(discord: FakeDiscord) -> None:
+async def test_after_an_invalid_session_the_history_is_caught_up_exactly_once(
+    discord: FakeDiscord, store: Store
+) -> None:
     world = discord.world
     room, direct = world.general, world.direct(world.alice)
     seen = world.post(room, world.alice, "long ago")
     hello = world.post(direct, world.alice, "long ago")
     recent = [_recent(discord, room, seen.id), _recent(discord, direct, hello.id)]
-    async with connected(discord, recent=recent) as bot:
+    async with connected(discord, store, recent=recent) as bot:
         discord.say("live", room, mention=True)
         await bot.accepted(1)
         discord.gateway.invalidate()
@@ -259,7 +263,7 @@ async def test_after_an_invalid_session_the_history_is_caught_up_exactly_once(di
     assert bot.inbox.refused >= 1
 
 
-async def test_a_start_catches_up_within_bounds(discord: FakeDiscord) -> None:
+async def test_a_start_catches_up_within_bounds(discord: FakeDiscord, store: Store) -> None:
     world = discord.world
     room = world.general
     old = world.post(room, world.alice, f"<@{world.bot}> seen before")
@@ -269,22 +273,22 @@ async def test_a_start_catches_up_within_bounds(discord: FakeDiscord) -> None:
         world.post(room, world.alice, f"<@{world.bot}> {number}")
     gone = "123456789"
     recent = [_recent(discord, gone, "1"), _recent(discord, room, old.id)]
-    async with connected(discord, recent=recent) as bot:
+    async with connected(discord, store, recent=recent) as bot:
         await bot.accepted(99)
         discord.say("live", room, mention=True)
         await bot.accepted(100)
     assert bot.inbox.texts == [*(str(number) for number in range(99)), "live"]
 
 
-async def test_a_catch_up_that_breaks_off_holds_nobody_back(discord: FakeDiscord) -> None:
-    recent = [_recent(discord, "no id", "0"), _recent(discord, discord.world.general, "0")]
-    async with connected(discord, recent=recent) as bot:
+async def test_a_catch_up_that_breaks_off_holds_nobody_back(discord: FakeDiscord, store: Store) -> None:
+    recent = [_recent(discord, "1", "no id"), _recent(discord, discord.world.general, "0")]
+    async with connected(discord, store, recent=recent) as bot:
         discord.say("live", discord.world.general, mention=True)
         await bot.accepted(1)
 
 
-async def test_catch_up_leaves_out_what_is_older_than_the_setting(discord: FakeDiscord) -> None:
-    async with connected(discord, recent=[_recent(discord, discord.world.general, "0")], catch_up_minutes=7):
+async def test_catch_up_leaves_out_what_is_older_than_the_setting(discord: FakeDiscord, store: Store) -> None:
+    async with connected(discord, store, recent=[_recent(discord, discord.world.general, "0")], catch_up_minutes=7):
         await until(lambda: bool(discord.wire.made("GET /channels")))
     asked = discord.wire.made("GET /channels")[0]
     moment = ((int(asked.query["after"]) >> 22) + 1_420_070_400_000) / 1000
@@ -292,58 +296,59 @@ async def test_catch_up_leaves_out_what_is_older_than_the_setting(discord: FakeD
     assert asked.query["limit"] == "100"
 
 
-async def test_catch_up_can_be_switched_off(discord: FakeDiscord) -> None:
+async def test_catch_up_can_be_switched_off(discord: FakeDiscord, store: Store) -> None:
     recent = [_recent(discord, discord.world.general, "0")]
-    async with connected(discord, recent=recent, catch_up=False) as bot:
+    async with connected(discord, store, recent=recent, catch_up=False) as bot:
         discord.say("hello")
         await bot.accepted(1)
     assert discord.wire.made("GET /channels") == []
 
 
-async def test_catch_up_waits_for_rate_limits(discord: FakeDiscord) -> None:
+async def test_catch_up_waits_for_rate_limits(discord: FakeDiscord, store: Store) -> None:
     world = discord.world
     world.post(world.general, world.alice, f"<@{world.bot}> missed")
     discord.fail("429", "GET /channels", times=2)
     discord.fail("502", "GET /channels")
-    async with connected(discord, recent=[_recent(discord, world.general, "0")]) as bot:
+    async with connected(discord, store, recent=[_recent(discord, world.general, "0")]) as bot:
         await bot.accepted(1)
     assert bot.inbox.texts == ["missed"]
 
 
-def _recent(discord: FakeDiscord, channel: str, last_seen: str) -> tuple[ConversationKey, str]:
-    return ConversationKey(Platform.DISCORD, discord.world.bot, channel), last_seen
+def _recent(discord: FakeDiscord, channel: str, last_seen: str) -> Place:
+    key = ConversationKey(Platform.DISCORD, discord.world.bot, channel)
+    return Place(key, last_seen, discord.world.channels.get(channel, {}).get("guild_id", ""))
 
 
 # ---------------------------------------------------------------------- what ends a start
-async def test_a_wrong_token_is_named(discord: FakeDiscord) -> None:
+async def test_a_wrong_token_is_named(discord: FakeDiscord, store: Store) -> None:
     with pytest.raises(SettingsError, match="DISCORD_TOKEN is wrong"):
-        async with connected(discord, token=SecretStr("another.token")):
+        async with connected(discord, store, token=SecretStr("another.token")):
             pass
 
 
-async def test_a_token_that_cannot_be_one(discord: FakeDiscord) -> None:
+async def test_a_token_that_cannot_be_one(discord: FakeDiscord, store: Store) -> None:
     with pytest.raises(SettingsError, match="DISCORD_TOKEN is wrong"):
-        async with connected(discord, token=SecretStr("TEST\u200bTOKEN")):
+        async with connected(discord, store, token=SecretStr("TEST\u200bTOKEN")):
             pass
     assert discord.calls == []
 
 
-async def test_a_token_that_the_gateway_refuses(discord: FakeDiscord) -> None:
+async def test_a_token_that_the_gateway_refuses(discord: FakeDiscord, store: Store) -> None:
     discord.gateway.token = "changed"
     with pytest.raises(SettingsError, match="DISCORD_TOKEN is wrong"):
-        async with connected(discord):
+        async with connected(discord, store):
             pass
 
 
-async def test_a_missing_intent_names_its_switch(discord: FakeDiscord) -> None:
+async def test_a_missing_intent_names_its_switch(discord: FakeDiscord, store: Store) -> None:
     discord.gateway.allowed_intents = 0
     with pytest.raises(SettingsError, match="Message Content Intent"):
-        async with connected(discord):
+        async with connected(discord, store):
             pass
 
 
-async def test_a_start_waits_for_discord(discord: FakeDiscord) -> None:
+async def test_a_start_waits_for_discord(discord: FakeDiscord, store: Store) -> None:
     discord.fail("reset before", "GET /users/@me")
-    async with connected(discord) as bot:
+    async with connected(discord, store) as bot:
         discord.say("hello")
         await bot.accepted(1)

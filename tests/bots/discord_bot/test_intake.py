@@ -22,13 +22,16 @@ def call(name: str) -> CommandCall:
     return CommandCall(ConversationKey(Platform.DISCORD, "9", "1"), name, name, Author("5", "Alice"), name)
 
 
+MOST = 300
+
+
 class Line:
     """A queue that is being drained."""
 
     def __init__(self) -> None:
         self.inbox = ListInbox()
         self.overflows = 0
-        self.queue = Intake(self.overflow)
+        self.queue = Intake(self.overflow, MOST)
 
     def overflow(self) -> None:
         self.overflows += 1
@@ -72,16 +75,13 @@ async def test_a_command_is_given_up_when_discord_has(line: Line, monkeypatch: p
     assert line.updates() == ["kept"]
 
 
-async def test_over_the_bound_the_newest_is_dropped_and_looked_up_again(
-    line: Line, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(intake, "MAX_WAITING", 5)
-    for number in range(8):
+async def test_over_the_bound_the_newest_is_dropped_and_looked_up_again(line: Line) -> None:
+    for number in range(MOST + 3):
         line.queue.put(message(str(number)))
     await until(lambda: line.overflows == 1)
-    assert line.updates() == ["0", "1", "2", "3", "4"]
-    line.queue.put(message("9"))
-    await until(lambda: len(line.inbox.accepted) == 6)
+    assert line.updates() == [str(number) for number in range(MOST)]
+    line.queue.put(message("late"))
+    await until(lambda: len(line.inbox.accepted) == MOST + 1)
     assert line.overflows == 1
 
 

@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from bots.telegram_bot.adapter import TelegramAdapter
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.outbound import TelegramOutbound
 from bots.telegram_bot.seen import Seen
 from core.settings import TelegramSettings
+from core.storage.client import Store
+from core.storage.leases import Leases
+from core.storage.shared import Memory
+from tests.bots.telegram_bot.receiving import COMMANDS, Receivers
 from tests.platforms.telegram_server import TelegramServer
 
 
@@ -39,3 +44,16 @@ def seen() -> Seen:
 @pytest.fixture
 def outbound(api: Api, seen: Seen) -> TelegramOutbound:
     return TelegramOutbound(api, seen)
+
+
+@pytest.fixture
+def receiver(store: Store, settings: TelegramSettings, api: Api) -> Receivers:
+    ours, line = settings, api
+
+    def make(
+        owner: str = "one", *, settings: TelegramSettings | None = None, api: Api | None = None
+    ) -> TelegramAdapter:
+        leases, memory = Leases(store, owner), Memory(store)
+        return TelegramAdapter(settings or ours, api or line, Seen(), leases, memory, commands=COMMANDS)
+
+    return make

@@ -6,49 +6,24 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 from structlog.testing import capture_logs
+from telegram.error import Conflict
 
 from bots.telegram_bot.adapter import TelegramAdapter
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.seen import Seen
 from bots.telegram_bot.webhook import MAX_BODY, SECRET_HEADER
-from core.errors import SettingsError, StorageError
-from core.message import CommandCall, Incoming, Message
+from core.errors import SettingsError
+from core.message import CommandCall
 from core.settings import TelegramSettings
+from core.storage.client import Store
+from core.storage.leases import Leases
+from core.storage.shared import Memory
+from tests.bots.telegram_bot.receiving import COMMANDS, Kept, Receivers, running, until
 from tests.platforms.telegram_server import TOKEN, Fault, TelegramServer
-
-COMMANDS = (("new", "Start afresh"), ("help", "What I can do"))
-
-
-class Kept:
-    """An inbox that keeps what it gets. ``closed``: storage is away; ``gate``: it takes its time."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[Incoming]] = []
-        self.closed = False
-        self.refused = 0
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def accept(self, incoming: Sequence[Incoming]) -> None:
-        await self.gate.wait()
-        if self.closed:
-            self.refused += 1
-            raise StorageError("no connection")
-        self.batches.append(list(incoming))
-
-    @property
-    def all(self) -> list[Incoming]:
-        return [value for batch in self.batches for value in batch]
-
-    @property
-    def texts(self) -> list[str]:
-        return [value.text for value in self.all if isinstance(value, Message)]
 
 
 @pytest.fixture
@@ -57,35 +32,13 @@ def inbox() -> Kept:
 
 
 @pytest.fixture
-def adapter(settings: TelegramSettings, api: Api, seen: Seen) -> TelegramAdapter:
-    return TelegramAdapter(settings, api, seen, commands=COMMANDS)
+def adapter(settings: TelegramSettings, api: Api, seen: Seen, store: Store) -> TelegramAdapter:
+    return TelegramAdapter(settings, api, seen, Leases(store, "one"), Memory(store), commands=COMMANDS)
 
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bots.telegram_bot.adapter.FIRST_PAUSE", 0.02)
-
-
-@asynccontextmanager
-async def running(adapter: TelegramAdapter, inbox: Kept) -> AsyncGenerator[asyncio.Task[None]]:
-    task = asyncio.create_task(adapter.run(inbox))
-    ready = asyncio.create_task(adapter.ready())
-    try:
-        await asyncio.wait((task, ready), timeout=10, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        yield task
-    finally:
-        ready.cancel()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, SettingsError):
-            await task
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
+    monkeypatch.setattr("bots.telegram_bot.insisting.FIRST_PAUSE", 0.02)
 
 
 async def test_messages_come_in(server: TelegramServer, adapter: TelegramAdapter, inbox: Kept, seen: Seen) -> None:
@@ -122,15 +75,16 @@ async def test_a_batch_is_handed_over_whole(server: TelegramServer, adapter: Tel
     assert inbox.texts == [f"m{number}" for number in range(150)]
 
 
-async def test_killed_before_the_confirmation_it_comes_again(
-    server: TelegramServer, settings: TelegramSettings, api: Api, inbox: Kept
+async def test_stopped_before_it_was_accepted_it_comes_again(
+    server: TelegramServer, receiver: Receivers, inbox: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running(TelegramAdapter(settings, api, Seen()), inbox):
+    monkeypatch.setattr("bots.telegram_bot.polling.STOP_SECONDS", 0.1)
+    async with running(receiver(), inbox):
         inbox.gate.clear()
         server.world.text(7, "one")
         await asyncio.sleep(0.05)
     inbox.gate.set()
-    async with running(TelegramAdapter(settings, api, Seen()), inbox):
+    async with running(receiver(), inbox):
         await until(lambda: inbox.texts)
     assert inbox.texts == ["one"]
 
@@ -171,8 +125,8 @@ async def test_an_answer_lost_on_the_way_is_fetched_again(
 async def test_a_dead_poll_is_noticed(
     server: TelegramServer, adapter: TelegramAdapter, inbox: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bots.telegram_bot.adapter.SILENCE_SECONDS", 0.2)
-    monkeypatch.setattr("bots.telegram_bot.adapter.POLL_SECONDS", 0)
+    monkeypatch.setattr("bots.telegram_bot.polling.SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("bots.telegram_bot.polling.POLL_SECONDS", 0)
     server.fail("getUpdates", Fault.STALL)
     server.world.text(7, "hello")
     async with running(adapter, inbox):
@@ -187,21 +141,28 @@ async def test_flood_is_obeyed(server: TelegramServer, adapter: TelegramAdapter,
 
 
 async def test_another_poller_is_told_in_words(
-    server: TelegramServer, settings: TelegramSettings, api: Api, inbox: Kept
+    server: TelegramServer, adapter: TelegramAdapter, api: Api, inbox: Kept
 ) -> None:
+    async def another() -> None:
+        while True:
+            with contextlib.suppress(Conflict):
+                await api.call("getupdates", {"timeout": 5})
+
     with capture_logs() as logs:
-        async with running(TelegramAdapter(settings, api, Seen()), inbox):
-            await asyncio.sleep(0.05)
-            async with running(TelegramAdapter(settings, api, Seen()), Kept()):
-                await until(lambda: any("another program" in row["event"] for row in logs))
+        async with running(adapter, inbox):
+            polling = asyncio.create_task(another())
+            await until(lambda: any("another program" in row["event"] for row in logs))
+            polling.cancel()
+            server.world.text(7, "hello")
+            await until(lambda: inbox.texts)
 
 
-async def test_wrong_token(server: TelegramServer, inbox: Kept) -> None:
+async def test_wrong_token(server: TelegramServer, receiver: Receivers, inbox: Kept) -> None:
     wrong = TelegramSettings.model_validate({"token": "4242:wrong", "api_base": server.url})
     api = Api(wrong)
     try:
         with pytest.raises(SettingsError, match="TELEGRAM_TOKEN is wrong") as caught:
-            await TelegramAdapter(wrong, api, Seen()).run(inbox)
+            await receiver(settings=wrong, api=api).run(inbox)
         assert "4242:wrong" not in str(caught.value)
     finally:
         await api.close()
@@ -210,7 +171,7 @@ async def test_wrong_token(server: TelegramServer, inbox: Kept) -> None:
 async def test_a_token_refused_for_a_moment_and_for_good(
     server: TelegramServer, adapter: TelegramAdapter, inbox: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bots.telegram_bot.adapter.POLL_SECONDS", 0)
+    monkeypatch.setattr("bots.telegram_bot.polling.POLL_SECONDS", 0)
     async with running(adapter, inbox) as task:
         server.token = "4242:revoked"
         await asyncio.sleep(0.05)
@@ -236,11 +197,9 @@ async def test_a_webhook_left_behind_is_removed(server: TelegramServer, adapter:
     assert server.named("deleteWebhook")[0].fields == {"drop_pending_updates": False}
 
 
-async def test_the_menu_is_set_only_when_it_changed(
-    server: TelegramServer, settings: TelegramSettings, api: Api, inbox: Kept
-) -> None:
+async def test_the_menu_is_set_only_when_it_changed(server: TelegramServer, receiver: Receivers, inbox: Kept) -> None:
     for _ in range(2):
-        async with running(TelegramAdapter(settings, api, Seen(), commands=COMMANDS), inbox):
+        async with running(receiver(), inbox):
             await until(lambda: server.methods.commands)
             await asyncio.sleep(0.05)
     assert len(server.named("setMyCommands")) == 1
@@ -280,11 +239,15 @@ async def test_an_odd_update_costs_no_other(server: TelegramServer, adapter: Tel
 
 
 async def test_the_token_is_in_no_log(
-    server: TelegramServer, settings: TelegramSettings, inbox: Kept, caplog: pytest.LogCaptureFixture
+    server: TelegramServer,
+    settings: TelegramSettings,
+    receiver: Receivers,
+    inbox: Kept,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         api = Api(settings)
-        async with running(TelegramAdapter(settings, api, Seen()), inbox):
+        async with running(receiver(api=api), inbox):
             server.world.text(7, "hello")
             await until(lambda: inbox.texts)
         await api.close()
@@ -316,8 +279,8 @@ def unused_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def test_webhook(server: TelegramServer, hooked: TelegramSettings, api: Api, inbox: Kept) -> None:
-    async with running(TelegramAdapter(hooked, api, Seen()), inbox):
+async def test_webhook(server: TelegramServer, hooked: TelegramSettings, receiver: Receivers, inbox: Kept) -> None:
+    async with running(receiver(settings=hooked), inbox):
         server.world.text(7, "one")
         query = server.world.press(7, 1, "continue")
         await until(lambda: server.world.queries[query] and not server.world.pending)
@@ -332,10 +295,12 @@ async def test_webhook(server: TelegramServer, hooked: TelegramSettings, api: Ap
     assert server.named("setWebhook")[0].fields["secret_token"] == "s3cret-part"
 
 
-async def test_webhook_refuses(server: TelegramServer, hooked: TelegramSettings, api: Api, inbox: Kept) -> None:
+async def test_webhook_refuses(
+    server: TelegramServer, hooked: TelegramSettings, receiver: Receivers, inbox: Kept
+) -> None:
     good = {SECRET_HEADER: "s3cret-part"}
     update = b'{"update_id": 1, "message": {"message_id": 1, "chat": {"id": 7, "type": "private"}, "from": {"id": 7}}}'
-    async with running(TelegramAdapter(hooked, api, Seen()), inbox), aiohttp.ClientSession() as session:
+    async with running(receiver(settings=hooked), inbox), aiohttp.ClientSession() as session:
 
         async def status(headers: dict[str, str], body: bytes, method: str = "POST") -> int:
             async with session.request(method, hooked.webhook_url, headers=headers, data=body) as answer:

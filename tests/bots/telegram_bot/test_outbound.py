@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from bots.adapter import Button, Page, Slot, Target
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.outbound import TelegramOutbound
-from bots.telegram_bot.seen import Seen
+from bots.telegram_bot.translate import GENERAL
 from core.errors import OutboundError, OutboundFault, SettingsError
 from core.message import Attachment, AttachmentKind, ConversationKey, Platform
 from core.settings import TelegramSettings
@@ -90,6 +88,14 @@ async def test_topics(server: TelegramServer, outbound: TelegramOutbound) -> Non
     assert server.world.shown(-100600)[0].thread == thread
     assert server.calls[-1].fields["message_thread_id"] == thread
     assert (await faulty(outbound, target(-100600, thread=99), outbound.format("x"))).fault is OutboundFault.GONE
+
+
+async def test_the_general_topic_has_no_number(server: TelegramServer, outbound: TelegramOutbound) -> None:
+    server.world.group(-100600, forum=True)
+    at = target(-100600, server.world.text(-100600, "@parley_bot hi"), thread=GENERAL)
+    await outbound.send(at, outbound.format("answer"), SLOT)
+    await outbound.typing(at)
+    assert server.world.shown(-100600)[0].thread == 0
 
 
 async def test_drafts(server: TelegramServer, outbound: TelegramOutbound, private: Target) -> None:
@@ -294,130 +300,6 @@ async def test_a_file_larger_than_it_was_said_to_be(api: Api, server: TelegramSe
     server.world.files["x"] = ("x", bytes(1000))
     with pytest.raises(TooLarge):
         await api.download("x", 999)
-
-
-# ---- finding a message again
-
-
-async def lose(server: TelegramServer, outbound: TelegramOutbound, at: Target, text: str = "answer") -> Slot:
-    """Sends a message whose answer never comes; the slot as it was recorded."""
-    slot = Slot("turn-1", 0, outbound.mark(at))
-    server.fail("sendMessage", Fault.RESET_AFTER)
-    assert (await faulty(outbound, at, outbound.format(text))).fault is OutboundFault.TRANSIENT
-    return slot
-
-
-def after_a_crash(api: Api) -> TelegramOutbound:
-    return TelegramOutbound(api, Seen())
-
-
-async def test_mark_is_the_highest_of_the_chats_counter(outbound: TelegramOutbound, seen: Seen) -> None:
-    assert outbound.mark(target(7)) == ""
-    assert outbound.mark(target(7, 40)) == "40"
-    seen.add("8", 52)
-    seen.add("8", 50)
-    seen.add("-55", 60)
-    seen.add("-100500", 9000)
-    assert outbound.mark(target(7, 40)) == "60", "private chats and basic groups share a counter"
-    assert outbound.mark(target(-100500, 40)) == "9000"
-    assert outbound.mark(target(-100501, 40)) == "40"
-
-
-async def test_found_after_a_crash(server: TelegramServer, api: Api, outbound: TelegramOutbound) -> None:
-    server.world.text(8, "someone else")
-    at = target(7, server.world.text(7, "hello"))
-    server.world.text(8, "someone else")
-    slot = await lose(server, outbound, at)
-    for _ in range(20):
-        server.world.text(8, "someone else again")
-    (post,) = server.world.shown(7)
-    before = [list(p.history) for c in server.world.chats.values() for p in c.posts.values()]
-    again = after_a_crash(api)
-    assert await again.find(at, again.format("answer"), slot, ()) == str(post.id)
-    assert before == [list(p.history) for c in server.world.chats.values() for p in c.posts.values()]
-    assert again.mark(at) == str(post.id)
-
-
-async def test_not_found_when_it_was_not_sent(
-    server: TelegramServer, api: Api, outbound: TelegramOutbound, private: Target
-) -> None:
-    slot = Slot("turn-1", 0, outbound.mark(private))
-    server.fail("sendMessage", Fault.RESET_BEFORE)
-    await faulty(outbound, private, outbound.format("answer"))
-    server.world.text(7, "are you there?")
-    assert await after_a_crash(api).find(private, outbound.format("answer"), slot, ()) is None
-
-
-async def test_other_messages_of_ours_are_not_taken(
-    server: TelegramServer, api: Api, outbound: TelegramOutbound, private: Target
-) -> None:
-    slot = Slot("turn-1", 1, outbound.mark(private))
-    first = await outbound.send(private, outbound.format("page one"), SLOT)
-    again = after_a_crash(api)
-    assert await again.find(private, again.format("page two"), slot, (first,)) is None
-    assert await outbound.find(private, again.format("page two"), slot, ()) is None, "this process has sent it"
-    await lose(server, outbound, private, "page two")
-    found = await again.find(private, again.format("page two"), slot, (first,))
-    assert found == str(server.world.shown(7)[1].id)
-
-
-async def test_a_file_is_found_and_left_as_it_is(
-    server: TelegramServer, api: Api, outbound: TelegramOutbound, private: Target
-) -> None:
-    slot = Slot("turn-1", 0, outbound.mark(private))
-    server.fail("sendDocument", Fault.RESET_AFTER)
-    with pytest.raises(OutboundError):
-        await outbound.send_file(private, "a.md", "text/markdown", b"x", outbound.format("caption"), slot)
-    (post,) = server.world.shown(7)
-    assert await after_a_crash(api).find(private, outbound.format("…"), slot, ()) == str(post.id)
-    assert (post.text, len(post.history)) == ("caption", 1)
-
-
-async def test_found_in_a_group_with_its_own_counter(
-    server: TelegramServer, api: Api, outbound: TelegramOutbound, group: Target
-) -> None:
-    slot = await lose(server, outbound, group)
-    (post,) = server.world.shown(-100500)
-    assert await after_a_crash(api).find(group, outbound.format("answer"), slot, ()) == str(post.id)
-
-
-async def test_topics_take_only_what_is_certain(server: TelegramServer, api: Api, outbound: TelegramOutbound) -> None:
-    server.world.group(-100600, forum=True)
-    one, two = (target(-100600, thread=server.world.topic(-100600, name)) for name in ("A", "B"))
-    slot = Slot("turn-1", 0, "2")
-    await lose(server, outbound, one)
-    (post,) = server.world.shown(-100600)
-    again = after_a_crash(api)
-    assert await again.find(one, again.format("answer"), slot, ()) == str(post.id)
-    await lose(server, outbound, two)
-    assert await after_a_crash(api).find(one, outbound.format("answer"), slot, ()) is None
-
-
-async def test_the_search_obeys_429_and_gives_up_in_time(
-    server: TelegramServer, api: Api, outbound: TelegramOutbound, private: Target
-) -> None:
-    slot = await lose(server, outbound, private)
-    server.fail("editMessageCaption", Fault.FLOOD, retry_after=1)
-    started = time.monotonic()
-    assert await after_a_crash(api).find(private, outbound.format("answer"), slot, ())
-    assert time.monotonic() - started >= 1
-    server.fail("editMessageCaption", Fault.SERVER_ERROR)
-    with pytest.raises(OutboundError) as caught:
-        await after_a_crash(api).find(private, outbound.format("answer"), slot, ())
-    assert caught.value.fault is OutboundFault.TRANSIENT
-
-
-async def test_a_server_that_does_not_tell(
-    server: TelegramServer, api: Api, outbound: TelegramOutbound, private: Target
-) -> None:
-    slot = await lose(server, outbound, private)
-    server.fail("editMessageCaption", Fault.REFUSE, times=100, description="MEDIA_CAPTION_TOO_LONG")
-    assert await after_a_crash(api).find(private, outbound.format("answer"), slot, ()) is None
-
-
-async def test_nothing_to_go_by(outbound: TelegramOutbound, server: TelegramServer) -> None:
-    assert await outbound.find(target(7), outbound.format("x"), Slot("t", 0), ()) is None
-    assert server.calls == []
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "12:ab cd", "12:../x"])

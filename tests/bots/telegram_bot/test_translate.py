@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bots.telegram_bot.translate import Me, to_incoming, to_value
+from bots.telegram_bot.translate import GENERAL, Me, to_incoming, to_value
 from core.message import AttachmentKind, CommandCall, Message, Quote, from_json, to_json
 from tests.platforms.telegram_world import World
 
@@ -186,6 +186,15 @@ def test_topics(world: World) -> None:
     assert found.conversation.thread == str(topic)
     assert found.place == "Openings in Forum"
     assert (found.reply_to, found.quote) == ("", None), "the topic's beginning is not a message replied to"
+
+
+def test_the_general_topic(world: World) -> None:
+    world.group(-100600, "Forum", forum=True)
+    question = world.text(-100600, "@parley_bot hi")
+    assert message(world).conversation.thread == GENERAL
+    ours = bot_says(world, -100600, "x")
+    world.text(-100600, "hi", reply_to=ours, message_thread_id=question)
+    assert message(world).conversation.thread == GENERAL
 
 
 def test_threads_of_replies_are_no_topics(world: World) -> None:

@@ -56,13 +56,13 @@ def test_a_local_model_comes_goes_and_comes_back_elsewhere() -> None:
     catalog.add_local("http://127.0.0.1:1/v1", "k", "tiny", 2048, max_concurrent=4)
     tiny = catalog.find("tiny")
     assert tiny == Model("tiny", LOCAL, "tiny", 2048, 512, small=True)
-    assert catalog.provider(LOCAL).max_concurrent == 4
+    assert [(e.base_url, e.max_concurrent) for e in catalog.endpoints(LOCAL, "tiny")] == [("http://127.0.0.1:1/v1", 4)]
     assert names(catalog) == ["a", "tiny"]
     catalog.remove_local()
     assert names(catalog) == ["a"]
     assert catalog.find("tiny") is None
     catalog.add_local("http://127.0.0.1:2/v1", "k", "tiny", 2048)
-    assert catalog.provider(LOCAL).base_url == "http://127.0.0.1:2/v1"
+    assert [e.base_url for e in catalog.endpoints(LOCAL, "tiny")] == ["http://127.0.0.1:2/v1"]
     assert names(catalog) == ["a", "tiny"]
     catalog.add_local("http://127.0.0.1:2/v1", "k", "big", 8192, small=False)
     big = catalog.find("big")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Model, Provider
+from core.models.catalog import Endpoint, Model
 from core.models.chat import ChatMessage
 from core.models.openai_api import OpenAIApi
 from core.models.wire import Done, ModelCall
@@ -22,7 +22,7 @@ HELLO = (ChatMessage("user", "hello world"),)
 @asynccontextmanager
 async def connected(**options: Any) -> AsyncGenerator[tuple[OpenAIServer, OpenAIApi]]:
     async with OpenAIServer(**options) as server:
-        api = OpenAIApi(Provider("p", server.url, "sk-secret"))
+        api = OpenAIApi(Endpoint("p", server.url, "sk-secret"))
         try:
             yield server, api
         finally:
@@ -95,7 +95,7 @@ async def test_the_environment_is_not_told_to_providers(monkeypatch: pytest.Monk
     monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-private")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-private")
     async with OpenAIServer() as server:
-        api = OpenAIApi(Provider("p", server.url))
+        api = OpenAIApi(Endpoint("p", server.url))
         await collect(api.stream(call()))
         await api.aclose()
     assert "private" not in str(server.requests[0].headers)
@@ -139,7 +139,7 @@ async def test_a_model_that_is_gone_is_a_refusal() -> None:
 async def test_nobody_listening_is_unreachable() -> None:
     async with connected() as (server, _):
         url = server.url
-    api = OpenAIApi(Provider("p", url))
+    api = OpenAIApi(Endpoint("p", url))
     with pytest.raises(ModelError) as raised:
         await collect(api.stream(call()))
     assert raised.value.fault is ModelFault.UNREACHABLE

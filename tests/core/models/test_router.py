@@ -17,14 +17,13 @@ from core.models.router import MAX_CALLS, Router, choose
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
 from core.settings import RoutingSettings
 from tests.core.models.pictures import PNG
+from tests.core.models.routing import ANSWER, HELLO, answer, finished, notices, text
 from tests.platforms.openai_server import Fault, OpenAIServer, Strike
 
 CALM = RoutingSettings(total_seconds=60)
 QUICK = CALM.model_copy(update={"first_token_seconds": 0.5, "stall_seconds": 0.5})
 """For faults that are only told by waiting."""
 SILENT = (Fault.SLOW, Fault.STALL, Fault.PINGS)
-HELLO = ChatRequest((ChatMessage("user", "hello wide world"),))
-ANSWER = "[1] hello wide world"
 ONE, TWO = Model("one", "p", "one"), Model("two", "q", "two")
 
 
@@ -48,29 +47,8 @@ async def routed(
             await router.aclose()
 
 
-async def answer(router: Router, request: ChatRequest = HELLO) -> list[Part]:
-    async with aclosing(router.answer(request)) as parts:
-        return [part async for part in parts]
-
-
 def patience(fault: Fault) -> RoutingSettings:
     return QUICK if fault in SILENT else CALM
-
-
-def text(parts: list[Part]) -> str:
-    return "".join(part.text for part in parts if isinstance(part, TextDelta))
-
-
-def notices(parts: list[Part]) -> list[Notice]:
-    return [part for part in parts if isinstance(part, Notice)]
-
-
-def finished(parts: list[Part]) -> Finished:
-    """The one Finished, which is the last part."""
-    assert [isinstance(part, Finished) for part in parts].count(True) == 1
-    last = parts[-1]
-    assert isinstance(last, Finished)
-    return last
 
 
 def asked(server: OpenAIServer) -> list[str]:

@@ -1,0 +1,337 @@
+"""One shard: a connection to Discord's gateway, and the way of what comes over it into the inbox.
+
+discord.py keeps the guilds; messages and interactions come as raw payloads. A resumed session brings what was missed
+by itself; after a new session the history is asked. All of it happens under the shard's lease: what comes when the
+lease may be another's is not accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import discord
+import structlog
+
+from bots.adapter import Inbox
+from bots.discord_bot import catch_up, translate
+from bots.discord_bot.endpoints import Hook, converse, hook, parser
+from bots.discord_bot.intake import Intake
+from bots.discord_bot.interactions import DEFERRED_MESSAGE, DEFERRED_UPDATE, Deferrals
+from bots.discord_bot.rest import Rest
+from bots.discord_bot.rooms import Rooms
+from bots.discord_bot.starts import NOT_KNOWN, Starts
+from core.errors import ParleyError, SettingsError, StorageError
+from core.message import Incoming, Message
+from core.settings import DiscordSettings
+from core.storage.leases import Held, Leases
+from core.storage.shared import Place
+from core.tasks import end
+
+MAX_WAITING = 10_000
+"""Events held while Redis does not answer, by all shards together: about 20 MB of ordinary messages."""
+LEAST_WAITING = 500
+"""A shard's part of them, however many shards there are."""
+LAST_WORDS = 5.0
+"""Seconds that an end may take to store what has been received."""
+CLOSE_SECONDS = 3.0
+MAX_LOGIN_PAUSE = 60.0
+LEASE_PAUSE = 0.05
+"""Seconds between two looks whether a doubtful lease is ours again."""
+SHARDS_TOO_FEW = 4011
+NO_CONTENT_INTENT = (
+    "DISCORD_TOKEN: this bot may not read messages yet. Open discord.com/developers/applications, choose the "
+    "application, then Bot, and switch on “Message Content Intent”."
+)
+TOO_FEW = (
+    "discord.shards is wrong: found {count}. Discord wants more connections for a bot in so many servers. "
+    "Set it to 0 to use the number that Discord recommends."
+)
+CLOSED_FOR_GOOD = {4004: NOT_KNOWN, SHARDS_TOO_FEW: TOO_FEW, 4014: NO_CONTENT_INTENT}
+
+log = structlog.get_logger()
+
+
+class OutgrownError(ParleyError):
+    """Discord wants more shards than there are, and the number is ours to choose."""
+
+
+class _Client(discord.Client):
+    """discord.py's client with the least of everything: no message cache, no member cache, four intents."""
+
+    def __init__(self, shard: int, count: int, silence: float) -> None:
+        intents = discord.Intents.none()
+        intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
+        super().__init__(
+            shard_id=shard,
+            shard_count=count,
+            intents=intents,
+            max_messages=None,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            chunk_guilds_at_startup=False,
+            guild_ready_timeout=0.0,
+            heartbeat_timeout=silence,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What all shards of a process use."""
+
+    settings: DiscordSettings
+    bot: str
+    """The bot's account id."""
+    rest: Rest
+    deferrals: Deferrals
+    starts: Starts
+    leases: Leases
+    private: frozenset[str]
+    """Commands whose answers are for the asker alone."""
+    recent: catch_up.Recent
+    silence: float
+    """Seconds without a sign of life from Discord after which a connection is made anew."""
+    began: Callable[[str], None]
+    """Told the application's id when a session has begun."""
+
+
+class Shard:
+    """Shard ``id`` of ``count`` while ``held`` is ours. :meth:`run` it once."""
+
+    def __init__(self, id: int, count: int, held: Held, equipment: Equipment, connected: Callable[[], None]) -> None:
+        """``connected`` is told of every new session."""
+        self.id = id
+        self.count = count
+        self.is_connected = False
+        self.is_leaving = False
+        self._held = held
+        self._with = equipment
+        self._connected = connected
+        self._intake = Intake(self._start_catch_up, max(LEAST_WAITING, MAX_WAITING // count))
+        self._leave = asyncio.Event()
+        self._catching_up: asyncio.Task[None] | None = None
+
+    def leave(self) -> None:
+        """Ends :meth:`run` in good order: what was received is stored, then the lease is given back."""
+        self.is_leaving = True
+        self._leave.set()
+
+    async def run(self, inbox: Inbox) -> None:
+        """Receives until told to leave, or until another process has the lease.
+
+        Raises SettingsError for a wrong token and the like, OutgrownError.
+        """
+        fenced = _Fenced(inbox, self)
+        work = [asyncio.create_task(w) for w in (self._intake.drain(fenced), self._connect(), self._keep_lease())]
+        leave = asyncio.create_task(self._leave.wait())
+        try:
+            await asyncio.wait((*work, leave), return_when=asyncio.FIRST_COMPLETED)
+            self.is_leaving = True
+            for task in work:
+                if task.done():
+                    task.result()
+        finally:
+            await end((*work, leave, *([self._catching_up] if self._catching_up else ())))
+            await self._intake.finish(fenced, LAST_WORDS if self.is_ours else 0.0)
+            await self._held.release()
+
+    # ------------------------------------------------------------------ the lease
+    @property
+    def is_ours(self) -> bool:
+        """Whether what comes over this connection may be accepted."""
+        return self._held.is_ours
+
+    async def _keep_lease(self) -> None:
+        """Returns when another process has the shard.
+
+        A lease also runs out while the storage is away, for everybody: then it is taken again with the same
+        connection, which has missed nothing.
+        """
+        while True:
+            await self._held.lost.wait()
+            again = None
+            with contextlib.suppress(StorageError):
+                if (again := await self._with.leases.take(self._held.name)) is None:
+                    log.warning("another process has the shard", shard=self.id)
+                    return
+            if again is None:
+                await asyncio.sleep(LEASE_PAUSE)
+            else:
+                self._held = again
+
+    # ------------------------------------------------------------------ the connection
+    async def _connect(self) -> None:
+        client = await self._log_in()
+        try:
+            await converse(client, functools.partial(self._with.starts.wait, self.id))
+        except discord.ConnectionClosed as error:
+            code, fixed = error.code, self._with.settings.shards
+            if code == SHARDS_TOO_FEW and not fixed:
+                raise OutgrownError from None
+            sentence = CLOSED_FOR_GOOD.get(code, f"Discord closed the connection for good: code {code}.")
+            raise SettingsError(sentence.format(count=fixed)) from None
+        finally:
+            await _close(client)
+
+    async def _log_in(self) -> discord.Client:
+        """A client that is logged in. Tries as long as Discord cannot be reached."""
+        token = self._with.settings.token.get_secret_value().strip()
+        pause = 1.0
+        while True:
+            client = self._new_client()
+            try:
+                await client.login(token)
+                return client
+            except discord.LoginFailure:
+                await _close(client)
+                raise SettingsError(NOT_KNOWN) from None
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                await _close(client)
+                log.warning("Discord cannot be reached", error=type(error).__name__, next_try_seconds=pause)
+            except BaseException:
+                await _close(client)
+                raise
+            await asyncio.sleep(pause)
+            pause = min(MAX_LOGIN_PAUSE, pause * 2)
+
+    def _new_client(self) -> discord.Client:
+        client = _Client(self.id, self.count, self._with.silence)
+        self._rooms = Rooms(client)
+        build_up = parser(client, "READY")
+
+        def ready(payload: dict[str, Any]) -> None:
+            build_up(payload)
+            self._begin(payload)
+
+        hooks = {
+            "MESSAGE_CREATE": self._on_message,
+            "MESSAGE_UPDATE": self._on_edit,
+            "MESSAGE_DELETE": self._on_deletion,
+            "MESSAGE_DELETE_BULK": self._on_deletion,
+            "INTERACTION_CREATE": self._on_interaction,
+        }
+        hook(client, {"READY": ready, **{event: _guarded(event, take) for event, take in hooks.items()}})
+        return client
+
+    def _begin(self, ready: dict[str, Any]) -> None:
+        """A new session: nothing of what happened before it will come by itself."""
+        log.info("connected to Discord", shard=self.id, of=self.count, guilds=len(ready["guilds"]))
+        self.is_connected = True
+        self._connected()
+        self._start_catch_up()
+        self._with.began(ready["application"]["id"])
+
+    # ------------------------------------------------------------------ events
+    def _on_message(self, payload: dict[str, Any]) -> None:
+        self._take(translate.to_message(payload, self._with.bot, self._rooms))
+
+    def _on_edit(self, payload: dict[str, Any]) -> None:
+        self._take(translate.to_edit(payload, self._with.bot, self._rooms))
+
+    def _on_deletion(self, payload: dict[str, Any]) -> None:
+        self._take(translate.to_deletion(payload, self._with.bot))
+
+    def _on_interaction(self, payload: dict[str, Any]) -> None:
+        call = translate.to_call(payload, self._with.bot, self._rooms)
+        if call is None:
+            return
+        kind = DEFERRED_MESSAGE if payload["type"] == translate.COMMAND else DEFERRED_UPDATE
+        ephemeral = kind == DEFERRED_MESSAGE and call.name in self._with.private
+        defer = functools.partial(
+            self._with.deferrals.start, payload["id"], payload["token"], kind, ephemeral=ephemeral
+        )
+        self._intake.put(call, defer)
+
+    def _take(self, incoming: Incoming | None) -> None:
+        if incoming is not None:
+            self._intake.put(incoming)
+
+    # ------------------------------------------------------------------ after a new session
+    def _start_catch_up(self) -> None:
+        """An earlier one that still runs gives way."""
+        if not self._with.settings.catch_up:
+            return
+        if self._catching_up:
+            self._catching_up.cancel()
+        self._intake.pause()
+        self._catching_up = asyncio.create_task(self._catch_up())
+
+    async def _catch_up(self) -> None:
+        """Looks up what was missed, channel by channel; only channels that are still to be looked at wait for it."""
+        recent = await self._recent()
+        places, count = list[Place](), 0
+        try:
+            places = catch_up.of_shard(recent, self.id, self.count)
+            self._intake.hold([place.conversation.chat for place in places])
+            for place in places:
+                messages = await self._missed(place)
+                self._intake.release(place.conversation.chat, messages)
+                count += len(messages)
+        except Exception:
+            # Whatever it is, live messages may not wait for it.
+            log.exception("the catch-up broke off")
+            self._intake.hold(())
+        log.info("caught up with what was missed", shard=self.id, channels=len(places), messages=count)
+
+    async def _missed(self, place: Place) -> list[Message]:
+        payloads = await catch_up.missed(self._with.rest, place, self._with.settings.catch_up_minutes)
+        found: list[Message] = []
+
+        def take(payload: dict[str, Any]) -> None:
+            message = translate.to_message(payload, self._with.bot, self._rooms)
+            if message:
+                found.append(message)
+
+        for payload in payloads:
+            _guarded("history", take)(payload)
+        return found
+
+    async def _recent(self) -> Sequence[Place]:
+        pause = 0.1
+        while True:
+            try:
+                return await self._with.recent(self._with.bot)
+            except StorageError as error:
+                log.warning("the catch-up waits for the storage", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(5.0, pause * 2)
+
+
+class _Fenced:
+    """The inbox, open while the lease is ours."""
+
+    def __init__(self, inbox: Inbox, shard: Shard) -> None:
+        self._inbox = inbox
+        self._shard = shard
+
+    async def accept(self, incoming: Sequence[Incoming]) -> None:
+        # A lease ends by the clock, which tells nobody.
+        while not self._shard.is_ours:  # noqa: ASYNC110
+            await asyncio.sleep(LEASE_PAUSE)
+        await self._inbox.accept(incoming)
+
+
+def _guarded(event: str, take: Hook) -> Hook:
+    """discord.py would end the connection for an exception in a hook; one odd payload must not cost the others."""
+
+    def guarded(payload: dict[str, Any]) -> None:
+        try:
+            take(payload)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            log.warning("an event could not be read", discord_event=event, error=repr(error), id=payload.get("id"))
+
+    return guarded
+
+
+async def _close(client: discord.Client) -> None:
+    """A server that does not answer the goodbye may not hold up the end."""
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await client.close()
+    finally:
+        await client.http.close()

@@ -1,0 +1,60 @@
+"""Dead letters at the terminal: ``parley failed list``, ``retry``, ``drop``."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from core.commands import admin
+from core.commands.table import COMMANDS
+from core.errors import SettingsError
+from core.settings import Settings
+from core.storage import schema
+from core.storage.client import Store
+from core.storage.embedded import live_url
+from core.storage.failed import DeadLetters
+from core.texts import say
+
+LISTED = 200
+
+
+async def show(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Tells of the newest letters, one a line. Raises SettingsError, StorageError."""
+    async with _letters(settings) as failed:
+        total, letters = await failed.newest(LISTED)
+    if not total:
+        tell(say("failed_none"))
+    for letter in letters:
+        tell("  ".join(filter(None, (letter.id, letter.when, letter.where, letter.what, letter.why))))
+    if total > len(letters):
+        tell(say("failed_more", count=str(total - len(letters))))
+
+
+async def retry(settings: Settings, which: str, tell: Callable[[str], None]) -> None:
+    """Asks again: one letter by its id, or ``all``. Raises SettingsError, StorageError."""
+    async with _letters(settings) as failed:
+        for notice in await admin.retry(failed, which.lower(), COMMANDS):
+            tell(say(notice.key, **notice.values))
+
+
+async def drop(settings: Settings, which: str, tell: Callable[[str], None]) -> None:
+    """Removes one letter by its id, or ``all``. Raises SettingsError, StorageError."""
+    async with _letters(settings) as failed:
+        notice = await admin.drop(failed, which.lower())
+        tell(say(notice.key, **notice.values))
+
+
+@asynccontextmanager
+async def _letters(settings: Settings) -> AsyncIterator[DeadLetters]:
+    url = settings.storage.redis_url or live_url(settings.data)
+    if not url:
+        raise SettingsError(
+            "Parley does not run on this data folder, and its embedded store is open only while it does."
+            " Start it with `parley up`, or set REDIS_URL to the server it uses."
+        )
+    store = Store(url)
+    try:
+        await schema.check(store)
+        yield DeadLetters(store, keep_days=settings.storage.keep_days)
+    finally:
+        await store.close()

@@ -1,0 +1,73 @@
+"""What tests of the receiving side share: an inbox that can be looked into, and an adapter that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+from bots.telegram_bot.adapter import TelegramAdapter
+from bots.telegram_bot.api import Api
+from core.errors import SettingsError, StorageError
+from core.message import Incoming, Message
+from core.settings import TelegramSettings
+
+COMMANDS = (("new", "Start afresh"), ("help", "What I can do"))
+
+
+class Receivers(Protocol):
+    """Makes the receiving side of a process named ``owner``."""
+
+    def __call__(
+        self, owner: str = "one", *, settings: TelegramSettings | None = None, api: Api | None = None
+    ) -> TelegramAdapter: ...
+
+
+class Kept:
+    """An inbox that keeps what it gets. ``closed``: storage is away; ``gate``: it takes its time."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Incoming]] = []
+        self.closed = False
+        self.refused = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def accept(self, incoming: Sequence[Incoming]) -> None:
+        await self.gate.wait()
+        if self.closed:
+            self.refused += 1
+            raise StorageError("no connection")
+        self.batches.append(list(incoming))
+
+    @property
+    def all(self) -> list[Incoming]:
+        return [value for batch in self.batches for value in batch]
+
+    @property
+    def texts(self) -> list[str]:
+        return [value.text for value in self.all if isinstance(value, Message)]
+
+
+@asynccontextmanager
+async def running(adapter: TelegramAdapter, inbox: Kept) -> AsyncGenerator[asyncio.Task[None]]:
+    task = asyncio.create_task(adapter.run(inbox))
+    ready = asyncio.create_task(adapter.ready())
+    try:
+        await asyncio.wait((task, ready), timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        yield task
+    finally:
+        ready.cancel()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, SettingsError):
+            await task
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)

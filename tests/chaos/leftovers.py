@@ -1,0 +1,153 @@
+"""What a run leaves behind: in Redis, in the process table, on disk; and whether the accounts add up."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from redis.asyncio import Redis
+
+from tests.chaos.checks import Violation
+from tests.chaos.journal import Journal
+
+_TAGGED = r"parley:\{[0-9a-f]{2}\}:"
+GONE = {
+    "mailbox": rf"{_TAGGED}box:",
+    "turn record": rf"{_TAGGED}turn:",
+    "ready entries": rf"{_TAGGED}ready$",
+    "load": rf"{_TAGGED}load$",
+    "wake list": rf"{_TAGGED}wake:",
+    "lease": r"parley:lease:",
+    "waiting or running job": r"streaq:[a-z]+:(queues:delayed:\w+$|task:(data|retry|lock|dependents|dependencies):|index:running$)",
+}
+"""What may not be there once everything has ended in good order."""
+LASTING = (
+    *(rf"{_TAGGED}{name}:" for name in ("state", "tree", "order", "seen", "blob", "usage", "calls", "failed")),
+    rf"{_TAGGED}failed$",
+    r"parley:breaker$",
+    *(rf"parley:{name}:" for name in ("memory", "permits", "sightings", "fleet", "turn", "places", "web", "health")),
+)
+"""What may be there, with a time to live."""
+FOR_GOOD = (r"parley:schema$", r"streaq:[a-z]+:(queues:\w+$|index:results$|cron:|health|task:results:)", r"streaq:")
+FILES = re.compile(r"(instance|worker-\d+\.lock)")
+"""What a process may keep in its data folder when Redis is elsewhere."""
+USAGE = ("prompt", "answer", "cost", "calls")
+
+
+@dataclass(slots=True)
+class Remains:
+    """Everything that Redis holds at the end, as far as it is checked."""
+
+    lives: dict[str, int] = field(default_factory=dict[str, int])
+    """Key -> seconds to live, or -1."""
+    holders: dict[str, str] = field(default_factory=dict[str, str])
+    """Conversation's state key -> the worker that still holds it."""
+    backlog: dict[str, int] = field(default_factory=dict[str, int])
+    """Queue of jobs -> how many wait or run."""
+    usage: Counter[str] = field(default_factory=Counter[str])
+    """``model:what`` -> amount."""
+    answers: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+    """Payloads of all answers in all trees."""
+
+
+async def read(port: int) -> Remains:
+    """Looks at everything in the store."""
+    remains = Remains()
+    redis: Any = Redis(port=port, decode_responses=True)
+    try:
+        async for key in redis.scan_iter(count=1000):
+            life: int = await redis.ttl(key)
+            if life == -2:
+                continue
+            remains.lives[key] = life
+            if re.match(rf"{_TAGGED}state:", key) and (holder := await redis.hget(key, "holder")):
+                remains.holders[key] = holder
+            elif re.match(rf"{_TAGGED}usage:", key):
+                remains.usage.update({name: int(value) for name, value in (await redis.hgetall(key)).items()})
+            elif re.match(rf"{_TAGGED}tree:", key):
+                remains.answers += _answers(await redis.hvals(key))
+            elif re.match(r"streaq:[a-z]+:queues:\w+$", key) and await redis.type(key) == "stream":
+                remains.backlog[key] = await redis.xlen(key)
+    finally:
+        await redis.aclose()
+    return remains
+
+
+def _answers(nodes: Iterable[str]) -> list[Mapping[str, Any]]:
+    rows = [node.split("\t", 4) for node in nodes]
+    return [json.loads(row[4]) for row in rows if len(row) == 5 and row[3] == "a"]
+
+
+def check_keys(remains: Remains) -> list[Violation]:
+    """Nothing open, nothing unknown, nothing that would stay for ever."""
+    found: list[Violation] = []
+    for key, life in sorted(remains.lives.items()):
+        gone = next((what for what, pattern in GONE.items() if re.match(pattern, key)), None)
+        if gone is not None:
+            found.append(Violation("left behind", "redis", "", f"{gone}: {key}"))
+        elif any(re.match(pattern, key) for pattern in LASTING):
+            if life < 0:
+                found.append(Violation("left behind", "redis", "", f"{key} has no time to live"))
+        elif not any(re.match(pattern, key) for pattern in FOR_GOOD):
+            found.append(Violation("left behind", "redis", "", f"unknown key {key}"))
+    found += [Violation("left behind", "redis", "", f"{key} is held by {who}") for key, who in remains.holders.items()]
+    backlog = {queue: count for queue, count in remains.backlog.items() if count}
+    return found + [Violation("left behind", "redis", "", f"{count} jobs in {queue}") for queue, count in backlog.items()]
+
+
+def check_usage(remains: Remains, journal: Journal) -> list[Violation]:
+    """What was counted is what the turns say they took, each turn once, and what their answers carry.
+
+    A turn says it in the log before it is closed. One that was taken over says it again: only the last time counts,
+    for the one before was refused, or there was no turn left to take over.
+    """
+    said: dict[str, Mapping[str, Any]] = {}
+    for entry in journal.entries:
+        if '"event": "answered"' in entry.what:
+            line = json.loads(entry.what)
+            said[line["turn"]] = line
+    wanted = Counter[str]()
+    for line in said.values():
+        if line["model"]:
+            wanted[f"{line['model']}:cost"] += line["cost"]
+            wanted[f"{line['model']}:calls"] += line["calls"]
+    counted = Counter({name: n for name, n in remains.usage.items() if name.rpartition(":")[2] in ("cost", "calls")})
+    found = [
+        Violation("usage", "redis", "", f"{name}: {counted[name]} counted, the turns took {wanted[name]}")
+        for name in sorted(counted | wanted)
+        if counted[name] != wanted[name]
+    ]
+    kept = sum(answer.get("cost", 0) for answer in remains.answers)
+    total = sum(n for name, n in counted.items() if name.endswith(":cost"))
+    if kept > total:
+        found.append(Violation("usage", "redis", "", f"answers cost {kept}, only {total} was counted"))
+    return found
+
+
+def check_processes(sessions: Collection[int]) -> list[Violation]:
+    """No child outlives its process. Each process began a session of its own, which children inherit."""
+    found: list[Violation] = []
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        try:
+            session = os.getsid(process.pid)
+        except OSError:
+            continue
+        if session in sessions:
+            command = " ".join(process.info["cmdline"] or ())[:200]
+            found.append(Violation("left behind", "processes", "", f"{process.pid} of session {session}: {command}"))
+    return found
+
+
+def check_files(temporary: Path, folders: Iterable[Path]) -> list[Violation]:
+    """Nothing in the folder for temporary files, and nothing but what is documented in the data folders."""
+    odd = [path for path in temporary.rglob("*")]
+    for folder in folders:
+        odd += [path for path in folder.iterdir() if not FILES.fullmatch(path.name)]
+    return [Violation("left behind", "files", "", str(path)) for path in odd]

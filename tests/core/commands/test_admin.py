@@ -1,0 +1,167 @@
+"""/admin: what failed, for owners only, as the engine answers it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from core.conversation.history import History
+from core.conversation.mailbox import Admission, Mailbox, Turn
+from core.engine import Engine
+from core.message import Attachment, Author, CommandCall, ConversationKey, Message, Platform, to_json
+from core.models.breaker import Breaker
+from core.models.catalog import Catalog
+from core.models.openai_api import OpenAIApi
+from core.models.router import Router
+from core.parts import Finished, Notice, Part, TextDelta
+from core.settings import Settings
+from core.storage import keys
+from core.storage.client import Store, partition_keys
+from core.storage.failed import DeadLetters, Failure, Kind, arguments
+from tests.builders import call, conversation, message
+
+SETTINGS = Settings()
+OWNER = Author("1", "Grace")
+
+
+@asynccontextmanager
+async def asking(store: Store) -> AsyncIterator[Engine]:
+    mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
+    history = History(store, keep_days=1, max_messages=100)
+    catalog = Catalog.of(SETTINGS)
+    router = Router(catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
+
+    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
+        return b""
+
+    async def enqueue(name: str, id: str, argument: str) -> None:
+        return None
+
+    letters = DeadLetters(store, keep_days=1)
+    yield Engine(
+        SETTINGS.chat, mailbox, history, catalog, router, fetch, enqueue, letters, owners=("telegram:1", "discord:2")
+    )
+    await router.aclose()
+
+
+async def answer(store: Store, asked: CommandCall) -> list[Part]:
+    async with asking(store) as engine:
+        parts = [part async for part in engine.respond(Turn(asked.conversation, "1", "1", asked))]
+    assert isinstance(parts[-1], Finished)
+    return parts[:-1]
+
+
+async def admin(store: Store, text: str, **values: Any) -> list[Part]:
+    return await answer(store, call("admin", options={"text": text}, **{"author": OWNER, **values}))
+
+
+async def keep(store: Store, incoming: Message | CommandCall, number: int = 1, kind: Kind = Kind.MODEL) -> str:
+    place = str(incoming.conversation)
+    name, causes, seconds, version = arguments(Failure(kind, ("rate_limited: try later",)), 1)
+    values = (f"{place}/{number}", place, to_json(incoming), name, causes, seconds, version)
+    return str(await store.run("failed_keep", partition_keys(keys.partition_of(place)), values))
+
+
+async def box(store: Store, chat: str = "100") -> int:
+    return await store.redis.llen(keys.ConversationKeys.of(conversation(chat)).box)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"author": Author("7", "Ada")}, "owner_only"),
+        ({"author": Author("2", "Owner elsewhere")}, "owner_only"),
+        ({"author": Author("7", "Ada"), "private": False}, "owner_only"),
+        ({"private": False}, "owner_privately"),
+        # Discord shows it to the asker alone.
+        ({"private": False, "reply_token": "t"}, "failed_none"),
+        ({}, "failed_none"),
+        ({"author": Author("7", "Ada", is_owner=True)}, "failed_none"),
+    ],
+)
+async def test_only_owners_are_answered_and_only_in_private(store: Store, values: dict[str, Any], key: str) -> None:
+    (part,) = await admin(store, "failed", **values)
+    assert isinstance(part, Notice)
+    assert part.key == key
+
+
+async def test_owners_of_one_platform_are_not_those_of_another(store: Store) -> None:
+    place = conversation(platform=Platform.DISCORD)
+    assert await admin(store, "failed", conversation=place) == [Notice("owner_only", {"name": "admin"})]
+    assert await admin(store, "failed", conversation=place, author=Author("2", "G")) == [Notice("failed_none")]
+
+
+async def test_the_list_tells_what_where_and_why_and_nothing_in_it_is_a_mark(store: Store) -> None:
+    older = await keep(store, message("**what** is `this` @everyone", place="#general in Chess Club", private=False))
+    newer = await keep(store, call("chat", chat="200", options={"text": "hello"}))
+    (part,) = await admin(store, "failed")
+    assert isinstance(part, TextDelta)
+    head, _, first, second = part.text.split("\n")
+    assert head.startswith("2 could not be answered")
+    assert first.startswith(f"- **{newer}** · ")
+    assert "`telegram` · `/chat hello` · `model: rate_limited: try later`" in first
+    assert second.startswith(f"- **{older}** · ")
+    assert "`telegram, #general in Chess Club` · `**what** is 'this' @everyone` · " in second
+
+
+async def test_a_long_list_shows_the_newest(store: Store) -> None:
+    for number in range(23):
+        await keep(store, message(str(number)), number)
+    (part,) = await admin(store, "failed", author=Author("1", "G", language="zh-CN"))
+    assert isinstance(part, TextDelta)
+    assert part.text.count("- **") == 20
+    assert part.text.endswith("还有 3 条更早的。")
+
+
+async def test_one_is_asked_again_and_all_are(store: Store) -> None:
+    id = await keep(store, message("a"), 1)
+    await keep(store, message("b"), 2)
+    await keep(store, message("c", chat="200"), 1)
+    assert await admin(store, f"retry {id.upper()}") == [Notice("failed_retried", {"count": "1"})]
+    assert await box(store) == 1
+    assert await admin(store, f"retry {id}") == [Notice("failed_unknown", {"found": id})]
+    assert await admin(store, "retry all") == [Notice("failed_retried", {"count": "2"})]
+    assert (await box(store), await box(store, "200")) == (2, 1)
+    assert await admin(store, "retry all") == [Notice("failed_none")]
+
+
+async def test_what_only_its_asker_was_to_see_is_not_asked_again(store: Store) -> None:
+    id = await keep(store, call("model", options={"text": "stub"}), 1)
+    await keep(store, call("chat", options={"text": "hello"}), 2)
+    await keep(store, call("of an older program"), 3)
+    assert await admin(store, "retry all") == [
+        Notice("failed_retried", {"count": "1"}),
+        Notice("failed_unrepeatable", {"count": "2"}),
+    ]
+    assert await box(store) == 1
+    assert await admin(store, f"drop {id}") == [Notice("failed_dropped", {"count": "1"})]
+
+
+async def test_one_is_dropped_and_all_are(store: Store) -> None:
+    id = await keep(store, message("a"), 1)
+    await keep(store, message("b"), 2)
+    await keep(store, message("c", chat="200"), 1)
+    assert await admin(store, f"drop {id}") == [Notice("failed_dropped", {"count": "1"})]
+    assert await admin(store, f"drop {id}") == [Notice("failed_unknown", {"found": id})]
+    assert await admin(store, "drop all") == [Notice("failed_dropped", {"count": "2"})]
+    assert await admin(store, "drop all") == [Notice("failed_none")]
+    assert await box(store) == 0
+
+
+@pytest.mark.parametrize("text", ["", "what", "failed all", "retry", "drop", "retry a b", "drop all now"])
+async def test_anything_else_is_told_how_to_write_it(store: Store, text: str) -> None:
+    await keep(store, message("a"))
+    assert await admin(store, text) == [Notice("admin_how")]
+    assert (await DeadLetters(store, keep_days=1).newest(1))[0] == 1
+
+
+async def test_help_lists_it_for_owners_only(store: Store) -> None:
+    listed: list[bool] = []
+    for author in (OWNER, Author("7", "Ada")):
+        (part,) = await answer(store, call("help", author=author))
+        assert isinstance(part, TextDelta)
+        listed.append("/admin" in part.text)
+    assert listed == [True, False]
