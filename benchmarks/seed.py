@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from core.conversation.history import Answer, History, Mode, Question, count_tokens
-from core.conversation.mailbox import Admission, Mailbox
+from core.conversation.mailbox import Admission, Mailbox, Turn
 from core.message import Author, ConversationKey, Message
 from core.parts import Usage
 from core.storage.client import Store
@@ -25,18 +25,23 @@ async def converse(url: str, conversation: ConversationKey, turns: int) -> None:
             await mailbox.post([_question(conversation, number) for number in numbers])
             turn = await mailbox.take(conversation)
             while turn is not None:
-                asked = turn.incoming
-                assert isinstance(asked, Message)  # nothing else was posted
-                question = Question.of(asked)
-                await history.path(turn, Mode.ASK, question, id=asked.id, reply_to="", window=1)
-                turn.question = asked.id
-                turn.pages[0] = f"a{asked.id}"
-                answer = Answer(
-                    f"Of {asked.text} this much can be said: it is a good one.", (turn.pages[0],), "complete"
-                )
-                turn = await mailbox.finish(turn, answer.to_payload(), count_tokens(answer.text), Usage("stub"))
+                turn = await answered(mailbox, history, turn)
     finally:
         await store.close()
+
+
+async def answered(mailbox: Mailbox, history: History, turn: Turn, more: str = "") -> Turn | None:
+    """Closes a turn with an answer, without model and platform; the next turn, if there is one."""
+    asked = turn.incoming
+    assert isinstance(asked, Message)  # nothing else was posted
+    question = Question.of(asked)
+    await history.path(turn, Mode.ASK, question, id=asked.id, reply_to="", window=1)
+    turn.question = asked.id
+    turn.pages[0] = f"a{asked.id}"
+    answer = Answer(
+        f"Of {asked.text} this much can be said: it is a good one.{more}", (turn.pages[0],), "complete", "stub"
+    )
+    return await mailbox.finish(turn, answer.to_payload(), count_tokens(answer.text), Usage("stub"))
 
 
 def _question(conversation: ConversationKey, number: int) -> Message:

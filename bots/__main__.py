@@ -162,7 +162,7 @@ async def _serve_model(settings: Settings) -> None:
     from core.storage.announcements import Announcements
     from core.storage.client import Store
 
-    store = Store(settings.storage.redis_url, settings.storage.tls)
+    store = Store(settings.storage.address(settings.storage.redis_url))
     try:
         await serve(settings.local, settings.data, _tell, Announcements(store))
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from core.commands import admin
@@ -45,14 +45,14 @@ async def drop(settings: Settings, which: str, tell: Callable[[str], None]) -> N
 
 
 @asynccontextmanager
-async def _letters(settings: Settings) -> AsyncIterator[DeadLetters]:
+async def _letters(settings: Settings) -> AsyncGenerator[DeadLetters]:
     url = settings.storage.redis_url or live_url(settings.data)
     if not url:
         raise SettingsError(
             "Parley does not run on this data folder, and its embedded store is open only while it does."
             " Start it with `parley up`, or set REDIS_URL to the server it uses."
         )
-    store = Store(url)
+    store = Store(settings.storage.address(url))
     try:
         await schema.check(store)
         yield DeadLetters(store, keep_days=settings.storage.keep_days)

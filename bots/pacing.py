@@ -1,7 +1,7 @@
 """When a platform call may be made: known limits are kept ahead of time, unknown ones are learnt from refusals.
 
-Calls that must be made (creates and final edits) wait for their turn: final edits first, each kind in turn between
-the spaces that ask, in a space in the order of asking. Optional ones (intermediate edits, drafts, typing) are made only
+Calls that must be made (creates and final edits) wait for their turn: final edits before creates (a few at a time), each
+kind in turn between the spaces that ask, in a space in the order of asking. Optional ones (intermediate edits, drafts, typing) are made only
 where much of a limit is left, so that they never cost a must-go call its place.
 """
 
@@ -33,6 +33,9 @@ PERMIT_SHARE = 0.2
 whole number of these times makes a second: what a platform counts is never more than its limit."""
 TO_COME_PERMITS = 5
 """So many are drawn ahead of their time. A few only: each process waits until all others have had as many."""
+EDITS_IN_A_ROW = 3
+"""Final edits go first, since they end an answer; after so many a create has its turn. Without that a space that ends
+many answers would keep others from beginning one."""
 FRESH_SECONDS = 0.1
 """A permit that is used later than this counts from its use, not from when it was drawn."""
 SPARE_PERMITS = 3
@@ -139,6 +142,7 @@ class Pacer:
         """Who waits, by chat and kind; only the first of each stands in one of the next two."""
         self._ready: dict[Kind, FairQueue[_Waiter]] = {kind: FairQueue() for kind in Kind}
         """Those whose chat lets them, by space."""
+        self._edits_in_a_row = 0
         self._later: list[tuple[float, int, _Waiter]] = []
         """By the time at which their chat lets them."""
         self._pump: asyncio.Task[None] | None = None
@@ -234,7 +238,7 @@ class Pacer:
 
     def _grant_next(self, now: float) -> float | None:
         """Grants to the first that may go; seconds until it makes sense to try again, None for want of permits."""
-        queue = next((queue for queue in self._ready.values() if queue), None)
+        queue = self._next_queue()
         if queue is None:
             return max(0.0, self._later[0][0] - now) if self._later else 0.0
         permit_at = self._permit_at(now)
@@ -252,10 +256,18 @@ class Pacer:
         if state.free_at(waiter.kind, now) > now:  # refused, or used by another kind, while it stood ready
             self._queue(waiter, now)
             return 0.0
+        self._edits_in_a_row = self._edits_in_a_row + 1 if waiter.kind is Kind.FINAL_EDIT else 0
         self._grant(state, waiter.kind, now)
         waiter.future.set_result(None)
         self._leave(waiter, now)
         return 0.0
+
+    def _next_queue(self) -> FairQueue[_Waiter] | None:
+        edits, *others = self._ready.values()
+        other = next((queue for queue in others if queue), None)
+        if edits and (other is None or self._edits_in_a_row < EDITS_IN_A_ROW):
+            return edits
+        return other
 
     def _queue(self, waiter: _Waiter, now: float) -> None:
         free_at = self._chat(waiter.chat, waiter.group, now).free_at(waiter.kind, now)

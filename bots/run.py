@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+
 from bots.announcing import announce, tell
 from bots.delivery import Delivery
 from bots.platforms import PLATFORMS, Connection, Shared
@@ -89,7 +90,7 @@ async def serve(
 
     Sets ``ready`` when every platform it receives from is connected, and every bot it answers for is known.
     """
-    store = Store(url, settings.storage.tls)
+    store = Store(settings.storage.address(url))
     stack.push_async_callback(store.close)
     await schema.check(store)
     instance = Instance.claim(settings.data)

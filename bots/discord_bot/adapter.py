@@ -75,7 +75,7 @@ class DiscordAdapter:
         if not token.isascii() or not token.isprintable() or " " in token:
             raise SettingsError(NOT_KNOWN)
         point(self._settings)
-        await allowance(self._rest)  # ends the start for a token that Discord does not know
+        granted = await allowance(self._rest)
         bot = await bot_id(self._rest, token)
         fleet = Fleet(self._store, f"discord:{bot}", self._leases.owner, seconds=self._leases.seconds)
         equipment = Equipment(
@@ -83,7 +83,7 @@ class DiscordAdapter:
             bot=bot,
             rest=self._rest,
             deferrals=self._deferrals,
-            starts=Starts(self._rest, fleet, self._identify_pause),
+            starts=Starts(self._rest, fleet, granted.side_by_side, self._identify_pause),
             leases=self._leases,
             private=frozenset(row.name for row in self._rows if row.private),
             recent=self._recent,

@@ -105,7 +105,7 @@ class Shards:
             roll = await self._join()
             if roll.number != self._number:
                 self._follow(roll.number)
-            if roll.number == self._number and roll.is_settled:
+            if roll.number == self._number and roll.is_settled and not self._change:
                 await self._balance(roll, inbox)
         except StorageError as error:
             log.warning("the other processes are not reached", cause=str(error))

@@ -61,15 +61,18 @@ async def allowance(rest: Rest) -> Allowance:
 class Starts:
     """Lets new sessions begin one by one, over all processes. ``pause`` is in seconds."""
 
-    def __init__(self, rest: Rest, fleet: Fleet, pause: float = IDENTIFY_PAUSE) -> None:
+    def __init__(self, rest: Rest, fleet: Fleet, side_by_side: int, pause: float = IDENTIFY_PAUSE) -> None:
         self._rest = rest
         self._fleet = fleet
+        self._side_by_side = side_by_side
         self._pause = pause
 
     async def wait(self, shard: int) -> None:
         """Returns when the shard may begin a session. Raises SettingsError as :func:`allowance`."""
         while True:
+            await self._take_turn(f"identify:{shard % self._side_by_side}")
             now = await allowance(self._rest)
+            self._side_by_side = now.side_by_side
             if now.left > min(KEPT, now.total // 2):
                 break
             wait = min(MAX_PAUSE, max(1.0, now.renewed_in))
@@ -81,7 +84,6 @@ class Starts:
             await asyncio.sleep(wait)
         if now.left < now.total * FEW:
             log.warning("few connections to Discord are left today", left=now.left, of=now.total)
-        await self._take_turn(f"identify:{shard % now.side_by_side}")
 
     async def _take_turn(self, bucket: str) -> None:
         wait = self._pause

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine, Set
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from core.fair import FairQueue
 from core.models.breaker import Breaker
 from core.models.catalog import LOCAL, Endpoint
 from core.models.wire import Wire
+from core.parts import Notice
 from core.tasks import end
 
 log = structlog.get_logger()
@@ -39,6 +41,12 @@ class Busy(ParleyError):
     def __init__(self, seconds: float) -> None:
         super().__init__(f"busy for about {seconds:.0f} s")
         self.seconds = seconds
+
+    def notice(self) -> Notice:
+        """What the person is told, in round figures."""
+        if self.seconds <= 90:
+            return Notice("busy", {"seconds": str(max(10, ceil(self.seconds / 10) * 10))})
+        return Notice("busy_minutes", {"minutes": str(ceil(self.seconds / 60))})
 
 
 @dataclass(slots=True, eq=False)

@@ -76,8 +76,8 @@ class _Answer:
     was_empty: bool = False
     tried: set[str] = field(default_factory=set[str])
     """Servers asked, by their names in the breaker."""
-    busy_seconds: float | None = None
-    """When to try again where the line was too long; None where none was."""
+    busy: Busy | None = None
+    """Of the lines that were too long, the shortest."""
 
     def messages(self, model: Model) -> tuple[ChatMessage, ...]:
         """The prompt for the next call, with the text so far to go on from."""
@@ -171,7 +171,7 @@ class Router:
                 answer.was_empty = True
             except Busy as busy:
                 log.info("provider_busy", model=model.name, seconds=round(busy.seconds))
-                answer.busy_seconds = min(busy.seconds, answer.busy_seconds or busy.seconds)
+                answer.busy = min(busy, answer.busy or busy, key=lambda found: found.seconds)
             except ModelError as error:
                 answer.causes.append(f"{model.name}: {error}")
                 if error.fault is not ModelFault.REFUSED and self._pool(model).has_other(answer.tried):
@@ -186,8 +186,8 @@ class Router:
                     queue.append(model)
             last = model.name
         ending = answer.broken_ending()
-        if ending is Ending.FAILED and answer.busy_seconds is not None:
-            yield _busy(answer.busy_seconds)
+        if ending is Ending.FAILED and answer.busy is not None:
+            yield answer.busy.notice()
         yield ending
 
     async def _ask(self, answer: _Answer, model: Model) -> AsyncGenerator[Part | Ending, None]:
@@ -313,13 +313,6 @@ class Router:
     def _update(self) -> None:
         for key, pool in self._pools.items():
             pool.update(self._catalog.endpoints(*key))
-
-
-def _busy(seconds: float) -> Notice:
-    """When to try again, in round figures."""
-    if seconds <= 90:
-        return Notice("busy", {"seconds": str(max(10, -(-round(seconds) // 10) * 10))})
-    return Notice("busy_minutes", {"minutes": str(-(-round(seconds) // 60))})
 
 
 class _Fresh:

@@ -9,7 +9,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from bots.pacing import CHATS_KEPT, DISCORD, TELEGRAM, TO_COME_PERMITS, WEB, Kind, Limits, Pacer
+from bots.pacing import CHATS_KEPT, DISCORD, EDITS_IN_A_ROW, TELEGRAM, TO_COME_PERMITS, WEB, Kind, Limits, Pacer
 from bots.pacing_windows import Rate, Window
 from core.errors import StorageError
 
@@ -162,11 +162,20 @@ async def test_final_edits_go_before_creates_and_each_in_order(time: Time) -> No
     for number in range(20):
         calls.draw(f"a{number}", Kind.CREATE)
     await time.settle()
-    for number in range(20):
+    for number in range(30):
         calls.draw(f"b{number}", Kind.FINAL_EDIT)
     await time.pass_by(5)
     assert len(full.granted) == 50
-    assert calls.names == [f"b{n}" for n in range(20)] + [f"a{n}" for n in range(20)]
+    creates = [name for name in calls.names if name[0] == "a"]
+    edits = [name for name in calls.names if name[0] == "b"]
+    assert creates == [f"a{n}" for n in range(20)]
+    assert edits == [f"b{n}" for n in range(30)]
+    assert calls.names == _mixed(edits, creates, EDITS_IN_A_ROW)
+
+
+def _mixed(edits: list[str], creates: list[str], row: int) -> list[str]:
+    """So many edits, then a create, and so on."""
+    return [name for n, create in enumerate(creates) for name in (*edits[row * n : row * n + row], create)]
 
 
 async def test_a_space_that_floods_holds_another_back_by_one_call_at_a_time(time: Time) -> None:
@@ -188,17 +197,17 @@ async def test_a_space_that_floods_holds_another_back_by_one_call_at_a_time(time
     assert flood == [f"f{n}" for n in range(len(flood))], "within a space the order of asking"
 
 
-async def test_final_edits_of_a_flood_go_before_the_creates_of_others(time: Time) -> None:
+async def test_a_space_that_ends_many_answers_does_not_keep_another_from_beginning_one(time: Time) -> None:
     pacer = Pacer(DISCORD, clock=time, sleep=time.sleep)
     full = await start(pacer, time, 50, 50)
     calls = Calls(pacer, time)
-    calls.draw("q", space="quiet")
-    await time.settle()
-    for number in range(10):
+    for number in range(50):
         calls.draw(f"f{number}", Kind.FINAL_EDIT, space="flood")
-    await time.pass_by(2)
+        calls.draw(f"g{number}", Kind.CREATE, space="flood")
+    calls.draw("q", space="quiet")
+    await time.pass_by(3)
     assert len(full.granted) == 50
-    assert calls.names == [*(f"f{n}" for n in range(10)), "q"]
+    assert calls.names.index("q") <= 2 * (EDITS_IN_A_ROW + 1)
 
 
 async def test_one_chat_keeps_its_order(time: Time) -> None:

@@ -140,6 +140,11 @@ class TelegramServer:
         """Takes back every fault that has not happened yet."""
         self._faults.clear()
 
+    @property
+    def polled(self) -> bool:
+        """Whether a poll is open."""
+        return self._poll is not None
+
     def named(self, method: str) -> list[Call]:
         """The calls of one method."""
         return [call for call in self.calls if call.method == method]

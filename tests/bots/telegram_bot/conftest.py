@@ -12,7 +12,7 @@ from bots.telegram_bot.outbound import TelegramOutbound
 from bots.telegram_bot.seen import Seen
 from core.settings import TelegramSettings
 from core.storage.client import Store
-from core.storage.leases import Leases
+from core.storage.leases import SECONDS, Leases
 from core.storage.shared import Memory
 from tests.bots.telegram_bot.receiving import COMMANDS, Receivers
 from tests.platforms.telegram_server import TelegramServer
@@ -51,9 +51,13 @@ def receiver(store: Store, settings: TelegramSettings, api: Api) -> Receivers:
     ours, line = settings, api
 
     def make(
-        owner: str = "one", *, settings: TelegramSettings | None = None, api: Api | None = None
+        owner: str = "one",
+        *,
+        settings: TelegramSettings | None = None,
+        api: Api | None = None,
+        seconds: float = SECONDS,
     ) -> TelegramAdapter:
-        leases, memory = Leases(store, owner), Memory(store)
+        leases, memory = Leases(store, owner, seconds=seconds), Memory(store)
         return TelegramAdapter(settings or ours, api or line, Seen(), leases, memory, commands=COMMANDS)
 
     return make

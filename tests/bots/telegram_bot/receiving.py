@@ -18,10 +18,15 @@ COMMANDS = (("new", "Start afresh"), ("help", "What I can do"))
 
 
 class Receivers(Protocol):
-    """Makes the receiving side of a process named ``owner``."""
+    """Makes the receiving side of a process named ``owner``, whose leases last ``seconds``."""
 
     def __call__(
-        self, owner: str = "one", *, settings: TelegramSettings | None = None, api: Api | None = None
+        self,
+        owner: str = "one",
+        *,
+        settings: TelegramSettings | None = None,
+        api: Api | None = None,
+        seconds: float = 6.0,
     ) -> TelegramAdapter: ...
 
 

@@ -5,7 +5,7 @@ import pytest
 from bots.adapter import Capabilities
 from bots.web_chat import ids, labels, translate
 from bots.web_chat.outbound import WebOutbound
-from bots.web_chat.store import File, Press, Role, State, StoredMessage
+from bots.web_chat.store import File, Press, Role, State, StoredMessage, User
 from bots.web_chat.uploads import clean_name, sniff
 
 
@@ -24,6 +24,13 @@ from bots.web_chat.uploads import clean_name, sniff
 )
 def test_typed_commands(text: str, command: tuple[str, str]) -> None:
     assert translate.typed_command(text) == command
+
+
+@pytest.mark.parametrize("is_owner", [True, False])
+def test_who_came_in_by_the_one_time_link_is_the_owner(is_owner: bool) -> None:
+    user = User("u1", "Ada", is_owner)
+    said = translate.to_incoming(user, ids.key_of("u1", "c1"), "/help", message_id="m1", language="en", now=1.0)
+    assert said.author.is_owner is is_owner
 
 
 def test_titles_are_one_line_cut_at_a_word() -> None:

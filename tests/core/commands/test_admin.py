@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ OWNER = Author("1", "Grace")
 
 
 @asynccontextmanager
-async def asking(store: Store) -> AsyncIterator[Engine]:
+async def asking(store: Store) -> AsyncGenerator[Engine]:
     mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
     history = History(store, keep_days=1, max_messages=100)
     catalog = Catalog.of(SETTINGS)
@@ -55,7 +55,8 @@ async def answer(store: Store, asked: CommandCall) -> list[Part]:
 
 
 async def admin(store: Store, text: str, **values: Any) -> list[Part]:
-    return await answer(store, call("admin", options={"text": text}, **{"author": OWNER, **values}))
+    given: dict[str, Any] = {"author": OWNER, "options": {"text": text}, **values}
+    return await answer(store, call("admin", **given))
 
 
 async def keep(store: Store, incoming: Message | CommandCall, number: int = 1, kind: Kind = Kind.MODEL) -> str:

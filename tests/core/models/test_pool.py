@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -18,7 +18,7 @@ from core.models.chat import ChatMessage, ChatRequest
 from core.models.openai_api import OpenAIApi
 from core.models.pool import Busy, Pool
 from core.models.router import Router
-from core.parts import Ending, Notice, Part, TextDelta
+from core.parts import Ending, Notice, Part
 from core.settings import RoutingSettings
 from tests.core.models.routing import ANSWER, HELLO, answer, finished, notices, text
 from tests.platforms.openai_server import Fault, OpenAIServer
@@ -318,83 +318,118 @@ async def test_who_waits_for_servers_that_all_went_is_told() -> None:
 # -- the line before the places
 
 
+@dataclass
+class Crowded:
+    """A server with one place, taken by a question that goes on until :meth:`release`."""
+
+    server: OpenAIServer
+    router: Router
+    held: asyncio.Task[list[Part]]
+
+    def release(self) -> None:
+        self.held.cancel()
+
+
 @asynccontextmanager
 async def crowded(
-    *, places: int = 1, max_waiting: int = 100, settings: RoutingSettings = SETTINGS, spare: str = ""
-) -> AsyncGenerator[tuple[OpenAIServer, Router]]:
-    """One server whose places are all taken, by answers that end when ``server.first_token`` is over."""
+    *, max_waiting: int = 100, settings: RoutingSettings = SETTINGS, spare: str = ""
+) -> AsyncGenerator[Crowded]:
+    others = (Provider("q", spare),) if spare else ()
+    models = (M, SPARE) if spare else (M,)
     async with serving(1) as (server,):
-        server.first_token = 0.3
-        others = (Provider("q", spare),) if spare else ()
-        models = (M, SPARE) if spare else (M,)
-        provider = pooled(server, places=places, max_waiting=max_waiting)
+        provider = pooled(server, places=1, max_waiting=max_waiting)
         async with routing(provider, *others, models=models, settings=settings) as router:
-            taken = [asking(router, f"first {number}") for number in range(places)]
-            await until(lambda: server.active == places)
+            server.first_token = 60.0
+            held = asking(router, "held")
+            await until(lambda: server.active == 1)
             server.first_token = 0.0
-            yield server, router
-            assert [finished(parts).ending for parts in await asyncio.gather(*taken)] == [Ending.COMPLETE] * places
+            yield Crowded(server, router, held)
+            held.cancel()
+            await asyncio.wait([held])
 
 
 async def test_a_line_that_is_full_refuses_at_once_with_a_notice() -> None:
-    async with crowded(max_waiting=4) as (server, router):
-        waiting = [asking(router, space=space) for space in ("a", "a", "b")]
+    async with crowded(max_waiting=4) as crowd:
+        waiting = [asking(crowd.router, space=space) for space in ("a", "a", "b")]
         await started(waiting[-1])
         # Of four, one space has two: no more of it, while others still find room.
         for space in ("a", "b"):
-            parts = await answer(router, replace(HELLO, space=space))
+            parts = await answer(crowd.router, replace(HELLO, space=space))
             assert notices(parts) == [Notice("busy", {"seconds": "30"})]
             assert (finished(parts).ending, finished(parts).usage.calls) == (Ending.FAILED, 0)
-        waiting.append(asking(router, space="c"))
+        waiting.append(asking(crowd.router, space="c"))
         await started(waiting[-1])
-        assert notices(await answer(router, replace(HELLO, space="d"))) == [Notice("busy", {"seconds": "30"})]
+        assert notices(await answer(crowd.router, replace(HELLO, space="d"))) == [Notice("busy", {"seconds": "30"})]
+        crowd.release()
         assert [text(parts) for parts in await asyncio.gather(*waiting)] == [ANSWER] * 4
-    assert server.peak == 1
+    assert crowd.server.peak == 1
 
 
 async def test_where_the_line_is_full_another_model_answers() -> None:
-    async with OpenAIServer(models=["spare"]) as spare, crowded(max_waiting=1, spare=spare.url) as (_, router):
-        waits = asking(router, space="a")
+    async with OpenAIServer(models=["spare"]) as spare, crowded(max_waiting=1, spare=spare.url) as crowd:
+        waits = asking(crowd.router, space="a")
         await started(waits)
-        parts = await answer(router)
+        parts = await answer(crowd.router)
         assert (text(parts), notices(parts), finished(parts).usage.model) == (ANSWER, [], "spare")
+        crowd.release()
         assert finished(await waits).usage.model == "m"
 
 
 async def test_a_wait_that_would_be_too_long_is_refused_at_once() -> None:
-    settings = SETTINGS.model_copy(update={"max_wait_seconds": 0.5})
-    async with crowded(settings=settings) as (server, router):
-        # An answer takes 0.3 seconds, as the first has shown.
-        await until(lambda: server.active == 0)
-        server.first_token = 0.3
-        held = asking(router)
-        await until(lambda: server.active == 1)
-        server.first_token = 0.0
-        waits = asking(router)
-        await started(waits)
-        assert notices(await answer(router)) == [Notice("busy", {"seconds": "10"})]
-        # Another space's turn comes before the second of this one.
-        other = asking(router, space="b")
-        await asyncio.gather(held, waits, other)
-    assert len(server.requests) == 3 + (text(other.result()) == ANSWER)
+    settings = SETTINGS.model_copy(update={"max_wait_seconds": 3.0})
+    async with crowded(settings=settings) as crowd:
+        first = asking(crowd.router)
+        await started(first)
+        crowd.server.first_token = 0.35
+        crowd.release()
+        assert text(await first) == ANSWER
+        # So an answer takes 0.35 seconds or more, and at most eight of them fit into three seconds.
+        waiting = [asking(crowd.router)]
+        await until(lambda: crowd.server.active == 1)
+        crowd.server.first_token = 0.0
+        refused: list[Part] = []
+        while not refused:
+            waiting.append(asking(crowd.router))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if waiting[-1].done():
+                refused = await waiting.pop()
+        assert 2 <= len(waiting) <= 9
+        assert [notice.key for notice in notices(refused)] == ["busy"]
+        assert [text(parts) for parts in await asyncio.gather(*waiting)] == [ANSWER] * len(waiting)
 
 
 async def test_a_wait_that_gets_too_long_ends_with_a_notice() -> None:
     settings = SETTINGS.model_copy(update={"max_wait_seconds": 0.1})
-    async with crowded(settings=settings) as (server, router):
-        parts = await answer(router)
-        assert notices(parts) == [Notice("busy", {"seconds": "30"})]
-        assert server.active == 1
-    assert len(server.requests) == 1
+    async with crowded(settings=settings) as crowd:
+        parts = await answer(crowd.router)
+    assert notices(parts) == [Notice("busy", {"seconds": "30"})]
+    assert asked(crowd.server) == ["held"]
 
 
 async def test_spaces_are_served_in_turn() -> None:
-    async with crowded() as (server, router):
-        flood = [asking(router, f"a{number}", "a") for number in range(8)]
+    async with crowded() as crowd:
+        flood = [asking(crowd.router, f"a{number}", "a") for number in range(8)]
         await started(flood[-1])
-        others = [asking(router, words, words[0]) for words in ("b0", "c0", "b1")]
+        others = [asking(crowd.router, words, words[0]) for words in ("b0", "c0", "b1")]
+        await started(others[-1])
+        crowd.release()
         await asyncio.gather(*flood, *others)
-    assert asked(server)[1:8] == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
+    assert asked(crowd.server)[1:8] == ["a0", "b0", "c0", "a1", "b1", "a2", "a3"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "notice"),
+    [
+        (0.2, Notice("busy", {"seconds": "10"})),
+        (61, Notice("busy", {"seconds": "70"})),
+        (90, Notice("busy", {"seconds": "90"})),
+        (91, Notice("busy_minutes", {"minutes": "2"})),
+        (600, Notice("busy_minutes", {"minutes": "10"})),
+    ],
+)
+def test_when_to_come_back_is_told_in_round_figures(seconds: float, notice: Notice) -> None:
+    assert Busy(seconds).notice() == notice
 
 
 async def test_a_place_given_to_who_just_left_is_not_lost() -> None:
@@ -465,9 +500,3 @@ def test_a_pool_has_a_circuit_for_each_server() -> None:
     two = replace(one, more_urls=("https://user:secret@b/v1", "http://a:1/v1"))
     assert [endpoint.circuit for endpoint in two.endpoints] == ["p@a:1", "p@b"]
     assert LOCAL not in two.endpoints[0].circuit
-
-
-async def test_parts_of_an_answer_come_as_before() -> None:
-    async with serving(2) as servers, routing(pooled(*servers)) as router:
-        parts = await answer(router)
-    assert [type(part) for part in parts[:-1]] == [TextDelta] * (len(parts) - 1)

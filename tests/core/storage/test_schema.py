@@ -29,7 +29,7 @@ def mailbox(store: Store, worker: str = "w") -> Mailbox:
 
 def entry(text: str, id: str, place: ConversationKey, space: str = "") -> str:
     """A waiting message as version 1 wrote it."""
-    values = {
+    values: dict[str, Any] = {
         "conversation": str(place),
         "id": id,
         "update": f"u{id}",

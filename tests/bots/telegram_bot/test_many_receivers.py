@@ -1,0 +1,290 @@
+"""Several receivers of one bot: one polls, or all take webhooks. Whichever ends, nothing is lost or comes twice."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from bots.telegram_bot import polling
+from bots.telegram_bot.webhook import SECRET_HEADER
+from core import clock
+from core.message import Message
+from core.settings import TelegramSettings
+from core.storage import keys
+from core.storage.client import Store
+from core.storage.leases import Leases
+from tests.bots.telegram_bot.receiving import Kept, Receivers, running, until
+from tests.platforms.telegram_server import Fault, TelegramServer
+
+LEASE = "telegram:4242:poller"
+FOR_EVER = 600.0
+"""Seconds of a lease that does not end by itself in a test: whoever gets it was given it."""
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bots.telegram_bot.insisting.FIRST_PAUSE", 0.02)
+    for module in ("bots.telegram_bot.polling", "bots.telegram_bot.adapter", "core.storage.leases"):
+        monkeypatch.setattr(f"{module}.RETRY_SECONDS", 0.02)
+
+
+async def holder(store: Store) -> str | None:
+    return await store.redis.get(keys.lease(LEASE))
+
+
+# ---- polling
+
+
+async def test_one_polls_and_the_others_stand_by(server: TelegramServer, receiver: Receivers) -> None:
+    inboxes = [Kept(), Kept(), Kept()]
+    async with (
+        running(receiver("one"), inboxes[0]),
+        running(receiver("two"), inboxes[1]),
+        running(receiver("three"), inboxes[2]),
+    ):
+        for number in range(5):
+            server.world.text(7, str(number))
+            await until(lambda wanted=number + 1: len(inboxes[0].texts) == wanted)
+        await until(lambda: not server.world.pending)
+        assert [inbox.texts for inbox in inboxes[1:]] == [[], []]
+    assert server.conflicts == 0
+    assert len(server.named("setMyCommands")) == 1
+    assert len(server.named("getMyCommands")) == 1, "only the one that polls looks after the menu"
+
+
+async def test_a_poller_that_is_stopped_makes_room_at_once(
+    server: TelegramServer, receiver: Receivers, store: Store
+) -> None:
+    first, second = Kept(), Kept()
+    async with (
+        running(receiver("one", seconds=FOR_EVER), first) as one,
+        running(receiver("two", seconds=FOR_EVER), second),
+    ):
+        server.world.text(7, "for one")
+        await until(lambda: first.texts)
+        one.cancel()
+        await asyncio.wait((one,))
+        server.world.text(7, "for two")
+        await until(lambda: second.texts)
+        assert await holder(store) == "two"
+    assert (first.texts, second.texts) == (["for one"], ["for two"])
+    assert server.conflicts == 0
+    assert await holder(store) is None
+
+
+async def test_what_a_stopping_poller_accepts_is_confirmed(server: TelegramServer, receiver: Receivers) -> None:
+    first, second = Kept(), Kept()
+    server.repeat_seconds = 3.0
+    async with running(receiver("one"), first) as one:
+        await until(lambda: server.polled)
+        first.gate.clear()
+        server.world.text(7, "in hand")
+        await until(lambda: not server.polled)
+        one.cancel()
+        await asyncio.sleep(0.02)
+        one.cancel()  # as core.tasks.end does
+        first.gate.set()
+        await asyncio.wait((one,))
+        assert first.texts == ["in hand"]
+        assert server.world.pending == {}, "nobody is handed it again"
+    async with running(receiver("two"), second):
+        server.world.text(7, "next")
+        await until(lambda: second.texts)
+    assert second.texts == ["next"]
+
+
+async def test_a_dead_poller_is_followed(server: TelegramServer, receiver: Receivers, store: Store) -> None:
+    await Leases(store, "dead", seconds=0.3).set(LEASE, "take")
+    inbox = Kept()
+    server.world.text(7, "while nobody polled")
+    async with running(receiver("two"), inbox):
+        assert await holder(store) == "dead", "it is ready, as it stands by"
+        assert server.polls == 0
+        await until(lambda: inbox.texts)
+        assert await holder(store) == "two"
+
+
+async def test_the_same_process_started_again_does_not_wait(
+    server: TelegramServer, receiver: Receivers, store: Store
+) -> None:
+    await Leases(store, "one", seconds=FOR_EVER).set(LEASE, "take")
+    inbox = Kept()
+    async with running(receiver("one"), inbox):
+        server.world.text(7, "hello")
+        await until(lambda: inbox.texts)
+
+
+async def test_whoever_lost_the_lease_stops_in_the_middle_of_a_poll(
+    server: TelegramServer, receiver: Receivers, store: Store
+) -> None:
+    inbox = Kept()
+    async with running(receiver("one", seconds=0.3), inbox):
+        await until(lambda: server.polled)
+        await store.redis.set(keys.lease(LEASE), "other")
+        await until(lambda: not server.polled)
+        server.world.text(7, "for the other")
+        await asyncio.sleep(0.1)
+        assert inbox.all == []
+        await store.redis.delete(keys.lease(LEASE))
+        await until(lambda: inbox.texts)
+
+
+async def test_what_comes_after_the_loss_is_not_accepted(
+    server: TelegramServer, receiver: Receivers, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that stood still does not know yet that another one polls; its clock does."""
+    inbox, other = Kept(), Kept()
+    async with running(receiver("one"), inbox):
+        await until(lambda: server.polled)
+        real = clock.seconds
+        monkeypatch.setattr(clock, "seconds", lambda: real() + 60)
+        await store.redis.set(keys.lease(LEASE), "two")
+        server.world.text(7, "in the buffer")
+        await until(lambda: not server.polled)
+        await asyncio.sleep(0.05)
+        assert inbox.all == []
+        async with running(receiver("two"), other):
+            await until(lambda: other.texts)
+            await until(lambda: not server.world.pending)
+    assert (inbox.texts, other.texts) == ([], ["in the buffer"])
+
+
+async def test_a_poll_left_over_by_one_of_us_is_no_complaint(
+    server: TelegramServer, receiver: Receivers, store: Store
+) -> None:
+    inbox = Kept()
+    with capture_logs() as logs:
+        async with running(receiver("one"), Kept()) as one:
+            await until(lambda: server.polled)
+            # It hangs: its lease ends, and nothing of it notices.
+            await store.redis.delete(keys.lease(LEASE))
+            async with running(receiver("two"), inbox):
+                server.world.text(7, "hello")
+                await until(lambda: inbox.texts)
+                one.cancel()
+                await asyncio.wait((one,))
+                server.world.text(7, "again")
+                await until(lambda: len(inbox.texts) == 2)
+    assert server.conflicts == 1
+    assert not [row for row in logs if row["log_level"] == "error"]
+
+
+async def test_who_does_not_get_through_gives_way(
+    server: TelegramServer, receiver: Receivers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "UNREACHABLE_SECONDS", 0.05)
+    first, second = Kept(), Kept()
+    async with running(receiver("one"), first), running(receiver("two"), second):
+        await until(lambda: server.polled)
+        server.fail("getUpdates", Fault.SERVER_ERROR, times=2)
+        server.world.text(7, "to end the open poll")
+        await until(lambda: first.texts)
+        server.world.text(7, "hello")
+        await until(lambda: second.texts)
+
+
+# ---- webhooks
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def hooked(server: TelegramServer) -> list[TelegramSettings]:
+    """Two receivers behind one address."""
+    ports = [free_port(), free_port()]
+    server.behind = [f"http://127.0.0.1:{port}/" for port in ports]
+    values = {
+        "token": server.token,
+        "api_base": server.url,
+        "webhook_url": "https://bots.example/telegram",
+        "webhook_secret": "s3cret-part",
+    }
+    return [TelegramSettings.model_validate({**values, "webhook_port": port}) for port in ports]
+
+
+def numbers(*inboxes: Kept) -> list[str]:
+    return [value.update for inbox in inboxes for value in inbox.all if isinstance(value, Message)]
+
+
+async def test_many_take_webhooks_and_the_webhook_is_set_once(
+    server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings]
+) -> None:
+    first, second = Kept(), Kept()
+    async with running(receiver("one", settings=hooked[0]), first):
+        async with running(receiver("two", settings=hooked[1]), second) as two:
+            for number in range(60):
+                server.world.text(number % 6 + 1, str(number))
+            await until(lambda: not server.world.pending)
+            assert first.texts
+            assert second.texts
+            two.cancel()
+            await asyncio.wait((two,))
+        for number in range(60, 80):
+            server.world.text(number % 6 + 1, str(number))
+        await until(lambda: not server.world.pending)
+    assert sorted(numbers(first, second)) == sorted(set(numbers(first, second))), "handed over once"
+    assert len(numbers(first, second)) == 80
+    assert len(server.named("setWebhook")) == 1
+    assert len(server.named("setMyCommands")) == 1
+    assert server.named("deleteWebhook") == []
+    assert server.webhook["url"] == "https://bots.example/telegram"
+
+
+async def test_a_receiver_started_again_leaves_the_webhook_alone(
+    server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings], store: Store
+) -> None:
+    for _ in range(2):
+        async with running(receiver(settings=hooked[0]), Kept()):
+            pass
+    assert len(server.named("setWebhook")) == 1
+    everything = [await store.redis.get(key) for key in await store.redis.keys("parley:memory:*")]
+    assert everything
+    assert "s3cret" not in str(everything)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"webhook_secret": "another"}, {"webhook_url": "https://bots.example/other"}],
+)
+async def test_a_changed_webhook_is_set_anew(
+    server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings], changed: dict[str, str]
+) -> None:
+    async with running(receiver(settings=hooked[0]), Kept()):
+        pass
+    values = {**hooked[0].model_dump(), **changed}
+    inbox = Kept()
+    async with running(receiver(settings=TelegramSettings.model_validate(values)), inbox):
+        server.world.text(7, "hello")
+        await until(lambda: inbox.texts)
+    assert len(server.named("setWebhook")) == 2
+
+
+async def test_a_stopping_receiver_finishes_what_it_is_accepting(
+    server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings]
+) -> None:
+    inbox = Kept()
+    url, header = server.behind[0], {SECRET_HEADER: "s3cret-part"}
+    async with running(receiver(settings=hooked[0]), inbox) as one, aiohttp.ClientSession() as session:
+        inbox.gate.clear()
+        server.behind = server.behind[:1]
+        server.world.text(7, "in hand")
+        await until(lambda: server.pushes)
+        await asyncio.sleep(0.05)
+        one.cancel()
+        await asyncio.sleep(0.05)
+        one.cancel()  # as core.tasks.end does
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.post(url, headers=header, data=b"{}")
+        assert not one.done()
+        inbox.gate.set()
+        await asyncio.wait((one,))
+        await until(lambda: not server.world.pending)
+    assert inbox.texts == ["in hand"]
