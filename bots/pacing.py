@@ -1,8 +1,8 @@
 """When a platform call may be made: known limits are kept ahead of time, unknown ones are learnt from refusals.
 
-Calls that must be made (creates and final edits) wait for their turn: final edits before creates (a few at a time), each
-kind in turn between the spaces that ask, in a space in the order of asking. Optional ones (intermediate edits, drafts, typing) are made only
-where much of a limit is left, so that they never cost a must-go call its place.
+Calls that must be made (creates and final edits) wait for their turn: final edits before creates, a few at a time, each
+kind in turn between the spaces that ask, in a space in the order of asking. Optional ones (intermediate edits, drafts,
+typing) are made only where much of a limit is left, so that they never cost a must-go call its place.
 """
 
 from __future__ import annotations

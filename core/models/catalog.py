@@ -262,7 +262,7 @@ class Catalog:
 
     def _refresh(self) -> None:
         own = () if self._own is None else (self._own,)
-        servers = {server.base_url: server for server in (*self._announced, *own)}
+        servers = {(server.base_url, server.name): server for server in (*self._announced, *own)}
         endpoints = tuple(server.endpoint() for server in servers.values())
         rows: dict[str, Model] = {}
         for server in servers.values():

@@ -37,7 +37,7 @@ async def serve(
     """
     host = LOOPBACK if settings.host == EVERYWHERE else settings.host
     if announcements is not None:
-        host = await _known_as(settings, announcements)
+        host = await known_as(settings, announcements)
     served: LocalModel | None = None
 
     def changed(model: LocalModel | None) -> None:
@@ -70,7 +70,7 @@ async def serve(
         await server.stop()
 
 
-async def _known_as(settings: LocalSettings, announcements: Announcements) -> str:
+async def known_as(settings: LocalSettings, announcements: Announcements) -> str:
     """The host that workers reach this machine by. Raises SettingsError."""
     if settings.advertise:
         if not settings.port:

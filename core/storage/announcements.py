@@ -6,6 +6,8 @@ Redis may as well ask its models.
 
 from __future__ import annotations
 
+import ipaddress
+
 from core.storage import keys
 from core.storage.client import Store
 
@@ -60,7 +62,11 @@ class Announcements:
         return [text for text in texts if text is not None], expected is not None
 
     async def own_host(self) -> str:
-        """This machine's address as Redis sees it; empty on a Unix socket."""
+        """This machine's address as Redis sees it, as it stands in a URL; empty on a Unix socket."""
         info: dict[str, str] = await self._store.attempt(self._store.redis.client_info, PATIENCE_SECONDS)
-        address = info.get("addr", "")
-        return "" if address.startswith("/") else address.rpartition(":")[0]
+        host = info.get("addr", "").rpartition(":")[0]
+        try:
+            ipaddress.ip_address(host.strip("[]"))
+        except ValueError:
+            return ""
+        return host

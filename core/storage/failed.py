@@ -61,8 +61,9 @@ class Failure:
 
 
 def cause_of(error: BaseException) -> str:
-    """An error as a cause. Only our own speak for themselves: others' texts may hold addresses with tokens in them."""
-    return str(error) if isinstance(error, ParleyError) else type(error).__name__
+    """An error as a cause, in one line. Only our own speak: others' texts may hold addresses with tokens in them."""
+    text = " ".join(str(error).split())[:MAX_CAUSE] if isinstance(error, ParleyError) else ""
+    return text or type(error).__name__
 
 
 def arguments(failure: Failure | None, keep_days: int) -> tuple[str, str, int, int]:
@@ -246,7 +247,7 @@ def _letter(id: str, flat: Sequence[str]) -> Letter:
         fields["conversation"],
         fields["entry"],
         tuple(json.loads(fields["causes"])),
-        int(fields["at"]) / 1000,
+        int(fields["at"]) / 1_000_000,
         int(fields["v"]),
     )
 

@@ -42,13 +42,13 @@ def load(partition: int) -> str:
 
 
 def failed(partition: int) -> str:
-    """zset: ``id TAB conversation TAB subject`` of a dead letter -> ms since 1970; 30 days after the last one. With
+    """zset: ``id TAB conversation TAB subject`` of a dead letter -> µs since 1970; 30 days after the last one. With
     ``:count`` behind it a string, the number of the last letter; 100 days."""
     return _prefix(partition) + "failed"
 
 
 def letter(partition: int, id: str) -> str:
-    """hash, a dead letter: kind, conversation, entry (JSON), causes (JSON list), at (ms since 1970), v; 30 days."""
+    """hash, a dead letter: kind, conversation, entry (JSON), causes (JSON list), at (µs since 1970), v; 30 days."""
     return f"{_prefix(partition)}failed:{id}"
 
 

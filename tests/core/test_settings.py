@@ -68,6 +68,10 @@ def test_a_wrong_setting_is_named(tmp_path: Path, environ: dict[str, str], says:
         ('[[models]]\nname = "m"\nprovider = "nobody"\n', "models.m.provider is wrong: found 'nobody'. Allowed: local"),
         ('[telegram]\ntoken = ["s3cret"]\n', "a value that is not shown here"),
         ('[[models]]\nname = "m"\n', "models.0.provider is missing."),
+        ('[[providers]]\nname = "p"\n', "providers.p is wrong: found neither of base_url and base_urls"),
+        ('[[providers]]\nname = "p"\nbase_url = "http://a"\nbase_urls = ["http://b"]\n', "found both of"),
+        ('[[providers]]\nname = "p"\nbase_urls = ["http://a", "b"]\n', "providers.0.base_urls.1 is wrong: found 'b'"),
+        ('[[providers]]\nname = "local"\nbase_url = "http://a"\n', "providers.local is wrong"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:

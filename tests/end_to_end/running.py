@@ -49,6 +49,7 @@ class Parley:
 
     folder: Path
     environment: dict[str, str]
+    command: tuple[str, ...] = ("up",)
     process: asyncio.subprocess.Process | None = None
     lines: list[str] = field(default_factory=list[str])
     reading: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
@@ -60,7 +61,7 @@ class Parley:
             sys.executable,
             "-m",
             "bots",
-            "up",
+            *self.command,
             cwd=self.folder,
             env={**_clean(), **self.environment, **more, "PYTHONPATH": str(ROOT), "PARLEY_LOG": "json"},
             stdout=asyncio.subprocess.PIPE,

@@ -32,7 +32,8 @@ if ARGV[10] ~= '' then
   end
   redis.call('EXPIRE', USAGE, ARGV[15])
 end
-if ARGV[16] ~= '' then
+-- Who stopped, edited or deleted the question wants it no more.
+if ARGV[16] ~= '' and redis.call('HEXISTS', TURN, 'interrupt') == 0 then
   keep_failed(conversation .. '/' .. number, conversation, redis.call('HGET', TURN, 'entry'), ARGV[16], ARGV[17], ARGV[18], ARGV[19])
 end
 redis.call('DEL', TURN)

@@ -54,7 +54,7 @@ local function is_meant(id) return wanted[id] end
 for _, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do
   if is_message(waiting, is_meant) then
     redis.call('LREM', BOX, 1, waiting)
-    count(read_entry(waiting)['space'] or '', -1)
+    count(space_of(waiting), -1)
     known = known + 1
   end
 end

@@ -44,6 +44,11 @@ local function read_entry(entry)
   return known and type(value) == 'table' and value or {}
 end
 
+local function space_of(entry)
+  local space = read_entry(entry)['space']
+  return type(space) == 'string' and space or ''
+end
+
 -- Whether it is that message, waiting or being answered, and stands for itself alone.
 local function is_message(entry, is_meant)
   if not entry or string.sub(entry, 1, 1) == '!' then return false end
@@ -81,7 +86,7 @@ local function open_next(conversation, worker, lease_ms)
     redis.call('HDEL', STATE, 'holder')
     return { 'idle' }
   end
-  count(read_entry(entry)['space'] or '', -1)
+  count(space_of(entry), -1)
   local number = redis.call('HINCRBY', STATE, 'turns', 1)
   redis.call('HSET', TURN, 'number', number, 'entry', entry, 'takeovers', 0)
   redis.call('HSET', STATE, 'holder', worker)
@@ -106,21 +111,19 @@ end
 
 -- Keeps what failed for good, once for each subject, at most 200 of a partition. Answers the letter's id.
 local function keep_failed(subject, conversation, entry, kind, causes, seconds, version)
-  local index, now, tail = failed(), now_ms(), '\t' .. conversation .. '\t' .. subject
+  local index, time, tail = failed(), redis.call('TIME'), '\t' .. conversation .. '\t' .. subject
   local kept = redis.call('ZRANGE', index, 0, -1)
   for _, member in ipairs(kept) do
     if string.sub(member, -#tail) == tail then return string.match(member, '^%w+') end
   end
   for i = 1, #kept - 199 do drop_failed(kept[i]) end
   -- Short and easily said: the partition's digit and a number.
-  local number = redis.call('INCR', index .. ':count')
-  local id = string.match(READY, '(%x)}') .. number
-  local letter = index .. ':' .. id
+  local id = string.match(READY, '(%x)}') .. redis.call('INCR', index .. ':count')
+  local letter, now = index .. ':' .. id, string.format('%d%06d', time[1], time[2])
   redis.call('HSET', letter, 'kind', kind, 'conversation', conversation, 'entry', entry, 'causes', causes, 'at', now,
              'v', version)
   redis.call('EXPIRE', letter, seconds)
-  -- Those of one millisecond keep their order.
-  redis.call('ZADD', index, string.format('%.3f', now + number % 1000 / 1000), id .. tail)
+  redis.call('ZADD', index, now, id .. tail)
   redis.call('EXPIRE', index, seconds)
   -- For longer than any letter: a number that was said means one letter only.
   redis.call('EXPIRE', index .. ':count', 8640000)
@@ -134,8 +137,8 @@ local function forget_failed(conversation, wanted)
     local id, place = string.match(member, '^(%w+)\t([^\t]*)\t')
     if place == conversation then
       local letter = failed() .. ':' .. id
-      local is_read, value = pcall(cjson.decode, redis.call('HGET', letter, 'entry') or '')
-      if not is_read or type(value) ~= 'table' or wanted[value['id']] then
+      local value = read_entry(redis.call('HGET', letter, 'entry'))
+      if not value['type'] or wanted[value['id']] then
         -- Nobody can tell what a damaged one holds.
         drop_failed(member)
         known = known + 1

@@ -114,6 +114,54 @@ async def test_what_opens_here_opens_everywhere() -> None:
     assert there.admits("p")
 
 
+def test_it_opens_at_once_where_asked_to() -> None:
+    breaker = Breaker(5, 20, Clock())
+    assert breaker.is_closed("p")
+    breaker.failed("p", at_once=True)
+    assert not breaker.is_closed("p")
+    assert not breaker.would_admit("p")
+
+
+def test_asking_whether_it_would_admit_does_not_take_the_trial() -> None:
+    clock = Clock()
+    breaker = Breaker(1, 20, clock)
+    failing(breaker, 1)
+    clock.now += 20
+    assert [breaker.would_admit("p") for _ in range(2)] == [True, True]
+    assert [breaker.admits("p"), breaker.would_admit("p")] == [True, False]
+
+
+def test_what_is_looked_at_and_found_dead_stays_out() -> None:
+    clock = Clock()
+    breaker = Breaker(1, 20, clock)
+    breaker.prolong("p")
+    assert breaker.admits("p")
+    failing(breaker, 1)
+    clock.now += 15
+    breaker.prolong("p")
+    clock.now += 15
+    assert not breaker.admits("p")
+
+
+async def test_what_is_looked_at_and_found_alive_is_back_everywhere_on_parole() -> None:
+    clock, board = Clock(), Board()
+    here, there = Breaker(3, 20, clock), Breaker(3, 20, clock)
+    failing(here, 3)
+    await here.synchronise(board)
+    await there.synchronise(board)
+    here.recovered("p")
+    assert here.admits("p")
+    await here.synchronise(board)
+    await there.synchronise(board)
+    assert there.is_closed("p")
+    assert here.is_closed("p")
+    there.failed("p")
+    assert not there.admits("p")
+    await there.synchronise(board)
+    await here.synchronise(board)
+    assert not here.admits("p")
+
+
 async def test_a_wrong_clock_elsewhere_takes_nothing_out_for_long() -> None:
     breaker, board = Breaker(1, 20, Clock()), Board()
     board.times["p"] = 9_000_000.0

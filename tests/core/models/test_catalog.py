@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import platform
+from typing import Any
+
 import pytest
 
-from core.models.catalog import LOCAL, Catalog, Model, Provider
+from core.models.catalog import LOCAL, Catalog, LocalModel, Model, Provider
 from core.settings import ModelSettings, ProviderSettings, Settings
 
 HOST = ProviderSettings.model_validate({"name": "host", "base_url": "http://x/v1", "api_key": "sk-1"})
@@ -68,6 +71,84 @@ def test_a_local_model_comes_goes_and_comes_back_elsewhere() -> None:
     big = catalog.find("big")
     assert big is not None
     assert big.max_answer == 4096
+
+
+def served(name: str, port: int, **values: object) -> LocalModel:
+    facts: dict[str, Any] = {"id": name, "window": 2048, "small": True, "slots": 4, **values}
+    return LocalModel(f"http://10.0.0.1:{port}/v1", "k", name, **facts)
+
+
+def test_announced_servers_of_one_model_are_a_pool_and_each_model_is_a_row() -> None:
+    catalog = Catalog.of(settings(row("a")))
+    changes: list[None] = []
+    catalog.watch(lambda: changes.append(None))
+    two = [served("tiny", 1), served("tiny", 2, window=1024, slots=8), served("big", 3, small=False)]
+    catalog.announce(two, expected=True)
+    assert names(catalog) == ["a", "tiny", "big"]
+    tiny = catalog.find("tiny")
+    assert tiny is not None
+    assert tiny.window == 1024
+    pool = catalog.endpoints(LOCAL, "tiny")
+    assert [(e.base_url[-5:], e.max_concurrent, e.circuit) for e in pool] == [
+        (":1/v1", 4, "local@10.0.0.1:1"),
+        (":2/v1", 8, "local@10.0.0.1:2"),
+    ]
+    catalog.announce(two, expected=True)
+    assert len(changes) == 1
+    catalog.announce(two[:1], expected=True)
+    assert names(catalog) == ["a", "tiny"]
+    assert len(changes) == 2
+
+
+def test_an_announced_model_does_not_take_a_hosted_ones_name() -> None:
+    catalog = Catalog.of(settings(row("a")))
+    catalog.announce([served("a", 1)], expected=True)
+    assert [(model.name, model.provider) for model in catalog.models] == [("a", "host")]
+
+
+async def test_own_and_announced_servers_are_expected_until_there_is_one() -> None:
+    catalog = Catalog((), ())
+    catalog.announce([], expected=True)
+    assert catalog.expects_local
+    catalog.announce([], expected=False)
+    assert not catalog.expects_local
+    catalog.expect_local()
+    catalog.announce([], expected=False)
+    assert catalog.expects_local
+    catalog.announce([served("tiny", 1)], expected=True)
+    assert not catalog.expects_local
+    catalog.add_local("http://127.0.0.1:1/v1", "k", "tiny", 2048)
+    assert len(catalog.endpoints(LOCAL, "tiny")) == 2
+    catalog.remove_local()
+    assert not catalog.expects_local
+    catalog.announce([], expected=False)
+    assert catalog.expects_local
+
+
+def test_servers_on_loopback_have_the_machines_name_in_the_breaker_that_all_machines_share() -> None:
+    catalog = Catalog((), ())
+    catalog.add_local("http://127.0.0.1:7/v1", "k", "tiny", 2048)
+    assert [e.circuit for e in catalog.endpoints(LOCAL, "tiny")] == [f"local@{platform.node()}:7"]
+
+
+def test_a_provider_with_several_urls_is_a_pool() -> None:
+    many = {"name": "vllm", "base_urls": ["http://a:1/v1", "http://b:2/v1/"], "api_key": "sk", "max_waiting": 7}
+    catalog = Catalog.of(Settings.model_validate({"providers": [many], "models": [row("m", "vllm")]}))
+    assert [(e.base_url, e.api_key, e.circuit) for e in catalog.endpoints("vllm", "m")] == [
+        ("http://a:1/v1", "sk", "vllm@a:1"),
+        ("http://b:2/v1", "sk", "vllm@b:2"),
+    ]
+    provider = catalog.provider("vllm")
+    assert provider is not None
+    assert provider.max_waiting == 7
+
+
+def test_settings_of_a_local_model_promise_no_more_than_its_server_has() -> None:
+    catalog = Catalog.of(settings(row("tiny", LOCAL, temperature=0.1)))
+    catalog.announce([served("tiny", 1)], expected=True)
+    tiny = catalog.find("tiny")
+    assert tiny is not None
+    assert (tiny.temperature, tiny.window, tiny.max_answer, tiny.small) == (0.1, 2048, 1024, True)
 
 
 def test_settings_of_a_local_model_stay_when_its_server_comes() -> None:

