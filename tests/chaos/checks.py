@@ -258,8 +258,8 @@ class _Room:
             wanted = self._commands[name]
             mine = [(place, key) for place, key in pool if key in keys]
             if name == "stop":
-                # A question that was stopped before its first word has the same sentence: the rest is for those.
-                mine.sort(key=lambda row: row[1] != "nothing_to_stop")
+                # A question that was stopped before its first word has the same sentence, and comes first.
+                mine.sort(key=lambda row: (row[1] != "nothing_to_stop", -row[0]))
             if len(mine) < wanted:
                 self._tell("lost", "", f"{wanted} calls of /{name}, {len(mine)} answers")
             taken = mine[:wanted]

@@ -128,6 +128,13 @@ def test_who_stopped_it(may_stop: bool) -> None:
     assert kinds == ([] if may_stop else [("unknown", "zq1")])
 
 
+def test_a_question_stopped_before_its_first_word() -> None:
+    """Its notice and that of the command have the same words."""
+    questions = [asked(1, may_stop=True), asked(2)]
+    assert found(questions, [notice("stopped", id="a"), told(2), notice("stopped", id="b")], stop=1) == []
+    assert found(questions, [told(2), notice("stopped", id="b")], stop=1) == [("lost", "zq1")]
+
+
 def test_commands_are_answered_once() -> None:
     help_ = Shown(ROOM, "h", say("help_head"))
     assert found([], [help_], help=1) == []

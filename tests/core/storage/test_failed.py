@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from core.conversation.mailbox import Admission, Mailbox
 from core.errors import OutboundError, OutboundFault
-from core.message import CommandCall, Deletion, Message, Quote, to_json
+from core.message import VERSION, CommandCall, Deletion, Message, Quote, to_json
+from core.parts import Usage
 from core.storage import failed as failed_module
 from core.storage import keys
 from core.storage.client import Store, conversation_keys, partition_keys
@@ -202,3 +203,55 @@ def test_a_cause_holds_no_secret() -> None:
     assert cause_of(RuntimeError("https://api.telegram.org/bot1:secret/sendMessage")) == "RuntimeError"
     kind, texts, *_ = arguments(Failure(Kind.MODEL, tuple("x" * 1000 for _ in range(50))), 30)
     assert (kind, len(json.loads(texts)), len(texts) < 2000) == ("model", 8, True)
+
+
+async def test_the_turn_is_closed_and_its_letter_kept_in_one_breath(store: Store) -> None:
+    letters, box = DeadLetters(store, keep_days=30), mailbox(store)
+    asked = message("a")
+    await box.post([asked, message("b")])
+    turn = await box.take(asked.conversation)
+    assert turn is not None
+    failure = Failure(Kind.MODEL, ("timeout: no first token in time",))
+    with capture_logs() as logs:
+        following = await box.finish(turn, "{}", 1, Usage(), failure)
+        # Its reply got lost: it is done again.
+        again = await box.finish(turn, "{}", 1, Usage(), failure)
+    assert following is not None
+    assert again is not None
+    assert following.number == again.number
+    (letter,) = (await letters.newest(10))[1]
+    assert (letter.kind, letter.entry, letter.version) == ("model", to_json(asked), VERSION)
+    assert logs[0]["event"] == "dead letter"
+    assert logs[0]["subject"] == turn.id
+
+
+@pytest.mark.parametrize("change", ["deleted", "edited"])
+async def test_who_took_the_question_back_leaves_no_letter(store: Store, change: str) -> None:
+    letters, box = DeadLetters(store, keep_days=30), mailbox(store)
+    asked = message("a", id="1")
+    await box.post([asked])
+    turn = await box.take(asked.conversation)
+    assert turn is not None
+    if change == "deleted":
+        await box.forget(Deletion(asked.conversation, ("1",), "d"))
+    else:
+        await box.post([message("A!", id="1", edited=True)])
+    await box.finish(turn, "{}", 1, Usage(), Failure(Kind.MODEL, ("timeout",)))
+    assert await letters.newest(10) == (0, [])
+
+
+async def test_an_entry_that_cannot_be_read_does_not_stop_its_conversation(store: Store) -> None:
+    box = mailbox(store)
+    place = keys.ConversationKeys.of(conversation())
+    await box.post([message("a", id="1", private=False, space="5")])
+    await store.redis.lpush(place.box, '{"v": 99, "type": "message", "id": "0", "space": null}', "{")
+    turn = await box.take(conversation())
+    reasons: list[str] = []
+    while turn is not None:
+        reasons.append(turn.unreadable)
+        failure = Failure(Kind.ENTRY, (turn.unreadable,)) if turn.unreadable else None
+        await box.post([message("A", id="1", edited=True)])
+        turn = await box.finish(turn, "{}", 1, Usage(), failure)
+    assert [bool(reason) for reason in reasons] == [True, True, False]
+    found = (await DeadLetters(store, keep_days=30).newest(10))[1]
+    assert [letter.kind for letter in found] == ["entry", "entry"]
