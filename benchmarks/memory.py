@@ -59,9 +59,7 @@ class Rooms:
 
     def with_work(self) -> list[Work]:
         return [
-            Work(key, room.waiting[0].space)
-            for key, room in self._rooms.items()
-            if room.waiting and room.open is None
+            Work(key, room.waiting[0].space) for key, room in self._rooms.items() if room.waiting and room.open is None
         ]
 
 

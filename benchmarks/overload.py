@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import itertools
 import re
+import statistics
 import sys
 import tempfile
 import time
@@ -86,8 +87,8 @@ class Grounds:
     big: list[str]
     served: float
     """Answers a second, at most."""
-    said: Callable[[str], list[str]]
-    """What the bot's messages in a room say."""
+    said: Callable[[str], list[tuple[float, str]]]
+    """The bot's messages in a room: since when each says what."""
     refused: Callable[[], int]
     """Calls refused for the platform's limits."""
 
@@ -103,7 +104,7 @@ def discord(server: FakeDiscord, size: Size) -> Grounds:
         quiet,
         big,
         45.0,
-        lambda room: [post.text for post in server.by_bot(room)],
+        lambda room: [post.history[-1] for post in server.by_bot(room)],
         lambda: sum(call.status == 429 for call in server.calls),
     )
 
@@ -112,7 +113,9 @@ def telegram(server: TelegramServer, size: Size) -> Grounds:
     """Telegram takes whatever comes: a processor answers about so many a second."""
     place = TelegramPlace(server)
     quiet, big = place.chats(QUIET), place.chats(size.rooms)
-    return Grounds(place, quiet, big, 60.0, lambda room: server.world.texts(int(room)), lambda: 0)
+    return Grounds(
+        place, quiet, big, 60.0, lambda room: [post.history[-1] for post in server.world.shown(int(room))], lambda: 0
+    )
 
 
 class Town:
@@ -121,12 +124,12 @@ class Town:
     def __init__(self, grounds: Grounds) -> None:
         self.grounds = grounds
         self.crowd = Crowd(grounds.place)
-        self.asked: dict[str, list[str]] = {room: [] for room in (*grounds.quiet, *grounds.big)}
-        """Room -> tags of its questions."""
+        self.asked: dict[str, list[Question]] = {room: [] for room in (*grounds.quiet, *grounds.big)}
+        """By room."""
 
     def ask(self, room: str) -> Question:
         question = self.crowd.ask(room)
-        self.asked[room].append(question.tag)
+        self.asked[room].append(question)
         return question
 
     async def steadily(self, every: float, seconds: float) -> list[Question]:
@@ -151,31 +154,23 @@ class Town:
 
     def reckoning(self) -> Reckoning:
         """What became of every question so far."""
-        answered: Counter[str] = Counter()
-        noticed: Counter[str] = Counter()
-        other: list[str] = []
-        notices = 0
-        for room in self.asked:
-            for text in self.grounds.said(room):
+        result = Reckoning()
+        for room, questions in self.asked.items():
+            by_tag = {question.tag: question for question in questions}
+            told = 0
+            for at, text in self.grounds.said(room):
                 if is_whole(text) and (tag := TAG.search(text)):
-                    answered[tag.group()] += 1
+                    result.answered[tag.group()] += 1
+                    result.waits.setdefault(room, []).append(at - by_tag[tag.group()].asked)
                 elif found := NOTICE.search(text):
-                    noticed[room] += int(found.group(1))
-                    notices += 1
+                    told += int(found.group(1))
+                    result.notices += 1
                 else:
-                    other.append(text)
-        silent = {
-            room: len(tags) - sum(tag in answered for tag in tags) - noticed[room] for room, tags in self.asked.items()
-        }
-        return Reckoning(
-            asked=sum(map(len, self.asked.values())),
-            answered=len(answered),
-            doubled=sum(count > 1 for count in answered.values()),
-            noticed=noticed.total(),
-            notices=notices,
-            silent=sum(count for count in silent.values() if count > 0),
-            other=other,
-        )
+                    result.other.append(text)
+            result.asked += len(questions)
+            result.told += told
+            result.silent += max(0, sum(tag not in result.answered for tag in by_tag) - told)
+        return result
 
     async def settle(self, seconds: float) -> float:
         """Waits until every question is answered or told of; how long it took."""
@@ -185,20 +180,30 @@ class Town:
         return time.monotonic() - began
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reckoning:
     """Questions and what became of them."""
 
-    asked: int
-    answered: int
-    doubled: int
-    noticed: int
+    asked: int = 0
+    answered: Counter[str] = field(default_factory=Counter[str])
+    """How often, by tag."""
+    waits: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """Seconds until the answer, of those with one, by room."""
+    told: int = 0
     """Questions that a notice tells of."""
-    notices: int
-    silent: int
+    notices: int = 0
+    silent: int = 0
     """Neither answered nor told of."""
-    other: list[str]
+    other: list[str] = field(default_factory=list[str])
     """Texts of the bot that are neither a whole answer nor such a notice."""
+
+    def median_wait(self, rooms: Sequence[str]) -> float:
+        """Seconds; of the questions in these rooms that were answered."""
+        return statistics.median([wait for room in rooms for wait in self.waits.get(room, ())] or [0.0])
+
+    @property
+    def doubled(self) -> int:
+        return sum(count > 1 for count in self.answered.values())
 
 
 @dataclass(slots=True)
@@ -294,8 +299,9 @@ async def beside_flood(scene: Stage, size: Size) -> list[Row]:
         Row("beside a flood: p95 of the quiet", p95(beside) * 1000, "ms"),
         Row("beside a flood: p95 of the quiet against calm", p95(beside) / p95(calm), "times", MOST_SLOWER),
         Row("flood: messages", after.asked - before.asked - quiet, ""),
-        Row("flood: answered", after.answered - before.answered - quiet, ""),
-        Row("flood: told of by notices", after.noticed - before.noticed, ""),
+        Row("flood: answered", len(after.answered) - len(before.answered) - quiet, ""),
+        Row("flood: told of by notices", after.told - before.told, ""),
+        Row("flood: its own median wait", after.median_wait(town.grounds.big), "s"),
         Row("flood: notices", after.notices - before.notices, ""),
         Row("flood: neither answered nor told of", after.silent, "", 0),
     ]
@@ -325,8 +331,8 @@ async def load_on_all(scene: Stage, size: Size) -> list[Row]:
     return [
         Row("load on all: messages", after.asked - before.asked, ""),
         Row("load on all: messages a second", (after.asked - before.asked) / passed, ""),
-        Row("load on all: answered", after.answered - before.answered, ""),
-        Row("load on all: told of by notices", after.noticed - before.noticed, ""),
+        Row("load on all: answered", len(after.answered) - len(before.answered), ""),
+        Row("load on all: told of by notices", after.told - before.told, ""),
         Row("load on all: notices", after.notices - before.notices, ""),
         Row("load on all: neither answered nor told of", after.silent, "", 0),
         Row("load on all: seconds from its end to the last word", drained, "s"),

@@ -46,6 +46,8 @@ class IdleSize:
     """Are answered by ``parley up``."""
     rooms: int = 5_000
     """Channels on Discord."""
+    overheard: int = 5_000
+    """Messages on Discord that are not for the bot."""
     turns: int = 1_000
     """Of one long conversation."""
 
@@ -60,10 +62,10 @@ class IdleSize:
 
 
 async def used_memory(url: str) -> int:
-    """Bytes that the server's data takes."""
+    """Bytes that the server has taken for its data and all around it."""
     redis: Any = Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
     try:
-        return int((await redis.info("memory"))["used_memory_dataset"])
+        return int((await redis.info("memory"))["used_memory"])
     finally:
         await redis.aclose()
 
@@ -79,6 +81,7 @@ async def receiver(size: IdleSize, work: Path) -> list[Row]:
             chats = await pass_through(place, server.url, size.conversations - size.warm)
             grown, held = process.memory() - memory, await used_memory(server.url) - kept
             parts = await kept_for(server.url, chats[:: max(1, len(chats) // SAMPLE)])
+            parts["the rest, that the message was seen (2 days)"] = held / len(chats) - sum(parts.values())
             total = process.memory()
     async with valkey(work / "long") as server:
         await converse(server.url, ConversationKey(Platform.TELEGRAM, "1", "1"), 100)
@@ -118,7 +121,7 @@ async def pass_through(place: TelegramPlace, url: str, count: int) -> list[Conve
 
             await asyncio.gather(*(take() for _ in range(TAKERS)))
             done += batch
-            place.server.reset()
+            place.server.world.chats.clear()
     finally:
         await store.close()
     return done
@@ -174,6 +177,7 @@ async def ask_each(place: TelegramPlace, count: int) -> int:
 async def rooms(size: IdleSize, work: Path) -> list[Row]:
     """A channel on Discord is a conversation, and the platform's library keeps what it is told of each."""
     memory: dict[int, float] = {}
+    spent = 0.0
     for count in (FEW_ROOMS, size.rooms):
         async with valkey(work / f"v{count}") as server, FakeDiscord() as fake:
             place = DiscordPlace(fake)
@@ -182,11 +186,24 @@ async def rooms(size: IdleSize, work: Path) -> list[Row]:
                 process = await fleet.start("receive", "receive", "discord")
                 await asyncio.sleep(SETTLE_SECONDS)
                 memory[count] = process.memory()
+                spent = await overhear(place, fleet, size.overheard)
     each = (memory[size.rooms] - memory[FEW_ROOMS]) * 1e6 / (size.rooms - FEW_ROOMS)
     return [
         Row(f"{size.rooms:,} channels on Discord: memory of the receiver for each", each, "B", MOST_BYTES),
         Row("receiver of Discord: memory", memory[FEW_ROOMS], "MB"),
+        Row("a message on Discord that is not for the bot: processor time of the receiver", spent * 1000, "ms"),
     ]
+
+
+async def overhear(place: DiscordPlace, fleet: Fleet, count: int) -> float:
+    """Processor seconds for a message that people write among themselves."""
+    channel, before = place.chats(1)[0], fleet.cpu()
+    for number in range(count):
+        place.server.say(f"Number {number} of what people tell each other.", channel)
+        if number % 20 == 19:
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(SETTLE_SECONDS)
+    return (fleet.cpu() - before) / count
 
 
 async def idle(size: IdleSize, work: Path) -> list[Row]:

@@ -75,9 +75,7 @@ async def traffic(url: str) -> Traffic:
         await redis.aclose()
     calls = {name.removeprefix("cmdstat_"): entry["calls"] for name, entry in commands.items()}
     asked = sum(calls.get(name, 0) for name in CLIENT_COMMANDS)
-    return Traffic(
-        sum(calls.values()), asked, stats["total_net_input_bytes"], stats["total_net_output_bytes"], written
-    )
+    return Traffic(sum(calls.values()), asked, stats["total_net_input_bytes"], stats["total_net_output_bytes"], written)
 
 
 async def start(fleet: Fleet, workers: int) -> list[str]:
@@ -117,9 +115,7 @@ async def speed(size: LoadSize, work: Path) -> list[Row]:
     return rows
 
 
-def speed_rows(
-    name: str, result: Load, alone: Load, parts: dict[str, float], memory: dict[str, float]
-) -> list[Row]:
+def speed_rows(name: str, result: Load, alone: Load, parts: dict[str, float], memory: dict[str, float]) -> list[Row]:
     count = max(1, len(result.done))
     own = result.cpu - result.server_cpu
     rows = [

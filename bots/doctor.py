@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.errors import ParleyError
-from core.models.local_models import SMOLLM2, downloaded, packaged_path
+from core.models.local_models import SMOLLM2, downloaded, packaged_path, wants_local
 from core.settings import ProviderSettings, Settings
 from core.storage.embedded import EmbeddedServer, live_url
 
@@ -274,6 +274,8 @@ def _local_model(settings: Settings) -> Finding:
     model = settings.local.model
     if model == "none":
         return Finding("built-in model", None, "switched off (PARLEY_LOCAL_MODEL=none)")
+    if not wants_local(settings):
+        return Finding("built-in model", None, "not started, as other models are set up")
     there = [path.stem for path in downloaded(settings.data)] + ([SMOLLM2] if packaged_path() else [])
     if model not in {"auto", SMOLLM2}:
         return Finding("built-in model", True, f"{model} is asked for; it is looked for at the start")

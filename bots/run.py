@@ -34,6 +34,7 @@ from core.models.catalog import Catalog
 from core.models.local_models import wants_local
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.pulse import beat
 from core.settings import Settings
 from core.storage import schema
 from core.storage.announcements import Announcements
@@ -125,7 +126,9 @@ async def serve(
     starts_model = role.starts_model and wants_local(settings)
     local = _start_local(settings, catalog, stack) if starts_model else asyncio.create_task(_no_model())
     known = [asyncio.create_task(_serve_bot(worker, p, c)) for p, c in connections.items() if worker is not None]
-    readying = asyncio.create_task(announce(role, receivers, known, catalog, local, ready or asyncio.Event()))
+    ready = ready or asyncio.Event()
+    tasks.start(beat(settings.data, ready), "pulse")
+    readying = asyncio.create_task(announce(role, receivers, known, catalog, local, ready))
     listening = [tasks.start(worker.listen(), "wake-ups")] if worker is not None else []
     try:
         await stop.wait()

@@ -1,6 +1,7 @@
-"""Long or heavy work, in a durable queue: streaq over the same Redis. Hidden behind a small port.
+"""Long or heavy work, in durable queues: streaq over the same Redis. Hidden behind a small port.
 
-Jobs must be idempotent: one that was running when its process died is run again.
+Each kind of work has its queue, and a process works the queues it is told, so that pictures may be made on the machine
+with the GPU and nowhere else. Jobs must be idempotent: one that was running when its process died is run again.
 """
 
 from __future__ import annotations
@@ -10,76 +11,239 @@ import contextlib
 import hashlib
 import importlib
 import json
-from collections.abc import Callable, Coroutine, Mapping
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from core.storage import keys
+from core.errors import StorageError
+from core.storage import keys, queues
 from core.storage.client import Store
+from core.tasks import end
 
 if TYPE_CHECKING:
     from anyio import CancelScope
-    from streaq import Worker
+    from streaq import StreaqRetry, Worker
 
 log = structlog.get_logger()
 
 Run = Callable[[str], Coroutine[Any, Any, None]]
-QUEUE = "parley"
+OnDead = Callable[[str, str, str, BaseException], Awaitable[None]]
+"""Told of a job that failed for good: name, id, argument and the last cause."""
 TRIES = 5
-RETRY_SECONDS = 1
+RETRY_SECONDS = 1.0
+"""Before the second try; four times as long before each further one."""
+UNKNOWN_SECONDS = 30.0
+"""A job that this program does not know, but a newer one may, is put back for so long."""
 CLOSE_SECONDS = 3.0
-SECONDS = timedelta(minutes=5)
 IDLE_SECONDS = 30.0
 """A dead worker's jobs are run again after this time."""
+LOOK_SECONDS = 2.0
+"""How often a queue that had no jobs yet is looked at."""
+ENQUEUE_PAUSES = (0.1, 0.5, 2.0, 5.0)
+FUNCTION = "job"
+"""All jobs are this function to the library, which would throw away what it knows no function for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of the table of jobs."""
+
+    name: str
+    queue: str
+    """One of ``core.settings.QUEUES``."""
+    run: Run | None = None
+    """What does it with its argument. None where only other processes do it."""
+    seconds: float = 300.0
+    """The longest that one try may take."""
+
+
+class JobDied(Exception):
+    """Every process that ran the job ended while it did."""
 
 
 class Jobs:
-    """The queue and, in a process that does jobs, their worker. Nothing is imported before the first job."""
+    """The queues as one process sees them. Nothing is imported before the first job."""
 
-    def __init__(self, url: str, store: Store, run: Mapping[str, Run], *, concurrency: int = 2) -> None:
-        self._url = url
+    def __init__(
+        self,
+        store: Store,
+        table: Sequence[Job],
+        queues: Mapping[str, int],
+        on_dead: OnDead | None = None,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """``queues`` are those whose jobs this process does, with how many of each at once; jobs of all others it
+        only enqueues."""
         self._store = store
-        self._run = run
-        self._concurrency = concurrency
+        self._table = {job.name: job for job in table}
+        able = {job.queue for job in table if job.run is not None}
+        self._lines = {
+            queue: _Line(store, queue, self._table, queues.get(queue, 0) if queue in able else 0, on_dead, idle_seconds)
+            for queue in {job.queue for job in table}
+        }
+
+    @property
+    def is_running(self) -> bool:
+        """Whether this process does jobs by now."""
+        return any(line.concurrency and line.is_open for line in self._lines.values())
+
+    async def run(self) -> None:
+        """Starts work on a queue when there are jobs in it, and again when it broke off, until cancelled."""
+        while True:
+            try:
+                await self.start_if_any()
+            except Exception as error:
+                # Whatever the library or the server has: it is looked at again soon.
+                log.warning("jobs not started", cause=repr(error))
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def start_if_any(self) -> None:
+        """Starts work on the queues in which jobs wait, whoever put them there. Raises StorageError."""
+        fresh = [line for line in self._lines.values() if line.concurrency and not line.was_opened]
+        waiting = await self._waiting(fresh) if fresh else []
+        for line in self._lines.values():
+            if line.was_opened or line in waiting:
+                await line.open()
+
+    async def _waiting(self, lines: Sequence[_Line]) -> list[_Line]:
+        async def count() -> list[int]:
+            pipe = self._store.redis.pipeline(transaction=False)
+            for line in lines:
+                waiting, delayed = keys.job_queue(line.queue)
+                pipe.xlen(waiting)
+                pipe.zcard(delayed)
+            return await pipe.execute()
+
+        counts = await self._store.attempt(count)
+        return [line for place, line in enumerate(lines) if any(counts[2 * place : 2 * place + 2])]
+
+    async def enqueue(self, name: str, id: str, argument: str) -> None:
+        """Puts a job into its queue; one with the same id that is there already is the same job.
+
+        Raises KeyError for a job that is not in the table, StorageError.
+        """
+        line = self._lines[self._table[name].queue]
+        for pause in ENQUEUE_PAUSES:
+            with contextlib.suppress(StorageError):
+                await line.enqueue(name, id, argument)
+                return
+            await asyncio.sleep(pause)
+        await line.enqueue(name, id, argument)
+
+    async def close(self) -> None:
+        """Ends the work; what was being done is put back, to be done later."""
+        await asyncio.gather(*(line.close() for line in self._lines.values()))
+
+
+class _Line:
+    """One queue: its worker, which only puts jobs in where ``concurrency`` is 0."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: str,
+        table: Mapping[str, Job],
+        concurrency: int,
+        on_dead: OnDead | None,
+        idle_seconds: float,
+    ) -> None:
+        self.queue = queue
+        self.concurrency = concurrency
+        self.was_opened = False
+        self._store = store
+        self._table = table
+        self._on_dead = on_dead
+        self._idle_seconds = idle_seconds
         self._worker: Worker[None] | None = None
         self._working: asyncio.Task[None] | None = None
         self._scope: CancelScope | None = None
         self._started = asyncio.Event()
         self._lock = asyncio.Lock()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[None]] = set()
 
     @property
-    def is_running(self) -> bool:
-        """Whether this process does jobs by now."""
+    def is_open(self) -> bool:
         return self._working is not None and not self._working.done()
 
-    async def start_if_any(self) -> None:
-        """Starts the worker if jobs are waiting from an earlier run."""
-        waiting, delayed = keys.job_queue(QUEUE)
-
-        async def count() -> list[int]:
-            pipe = self._store.redis.pipeline(transaction=False)
-            pipe.xlen(waiting)
-            pipe.zcard(delayed)
-            return await pipe.execute()
-
-        if any(await self._store.attempt(count)):
-            await self._start()
-
     async def enqueue(self, name: str, id: str, argument: str) -> None:
-        """Puts a job into the queue; one with the same id that is there already is the same job.
+        """Raises StorageError, also where it may be there by now."""
+        worker = await self.open()
+        from coredis.exceptions import RedisError
 
-        Raises KeyError for a job that nobody does.
-        """
-        worker = await self._start()
-        task = worker.registry[name].enqueue(argument)
+        task = worker.enqueue_unsafe(FUNCTION, name, id, argument)
         task.id = hashlib.sha256(id.encode()).hexdigest()[:32]
-        await task
+        try:
+            await task
+        except (RedisError, OSError) as error:
+            raise StorageError(f"job not enqueued: {type(error).__name__}") from error
+
+    async def open(self) -> Worker[None]:
+        """The worker, at work or ready to be given jobs. Raises StorageError."""
+        async with self._lock:
+            if self._worker is None or not self.is_open:
+                await self._start()
+            assert self._worker is not None
+            return self._worker
+
+    async def _start(self) -> None:
+        # Its import takes a fifth of a second: no answer may stand still for that.
+        await asyncio.to_thread(importlib.import_module, "streaq")
+        self._report()
+        self._started.clear()
+        self._worker = self._build()
+        self._working = asyncio.create_task(self._work(self._worker), name=f"jobs {self.queue}")
+        self.was_opened = True
+        waiter = asyncio.create_task(self._started.wait())
+        try:
+            await asyncio.wait((waiter, self._working), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+        if self._working.done():
+            self._report()
+            raise StorageError(f"the queue {self.queue} cannot be opened")
+
+    def _report(self) -> None:
+        """Says why the worker ended, if it did."""
+        if self._working is not None and self._working.done():
+            if not self._working.cancelled() and (error := self._working.exception()):
+                log.warning("the job worker ended", queue=self.queue, cause=repr(error))
+            self._working = None
+
+    def _build(self) -> Worker[None]:
+        from streaq import Worker
+
+        worker: Worker[None] = Worker(
+            **queues.connection(self._store.address, self._idle_seconds + queues.CONNECT_SECONDS),
+            concurrency=max(1, self.concurrency),
+            queue_name=keys.job_line(self.queue),
+            # The library's default is pickle: whoever can write to Redis could run code here.
+            serializer=json.dumps,
+            deserializer=json.loads,
+            handle_signals=False,
+            idle_timeout=self._idle_seconds,
+        )
+        # Nothing is taken that cannot be begun: another worker may have room for it.
+        worker.prefetch = worker.concurrency
+        worker.task(name=FUNCTION, max_tries=None)(self._job(worker))
+        return worker
+
+    async def _work(self, worker: Worker[None]) -> None:
+        import anyio
+
+        async with anyio.create_task_group() as group:
+            self._scope = group.cancel_scope
+            if self.concurrency:
+                await group.start(worker.run_async)
+                self._started.set()
+            else:
+                async with worker:
+                    self._started.set()
+                    await anyio.sleep_forever()
 
     async def close(self) -> None:
-        """Ends the worker; what it was doing is run again later."""
         if self._working is None or self._worker is None or self._scope is None:
             return
         # The library lets its jobs end before it does: they are told to put themselves back.
@@ -92,65 +256,55 @@ class Jobs:
         # Its own kind of cancellation: it would lose a task's.
         self._scope.cancel()
         await asyncio.wait([self._working], timeout=CLOSE_SECONDS)
-        if self._working.done() and not self._working.cancelled() and (error := self._working.exception()):
-            log.warning("the job worker did not end well", cause=repr(error))
+        self._report()
 
-    async def _start(self) -> Worker[None]:
-        async with self._lock:
-            if self._worker is None:
-                # Its import takes a fifth of a second: no answer may stand still for that.
-                await asyncio.to_thread(importlib.import_module, "streaq")
-                self._worker = self._build()
-                self._working = asyncio.create_task(self._work(self._worker), name="jobs")
-            waiter = asyncio.create_task(self._started.wait())
-            assert self._working is not None
-            await asyncio.wait((waiter, self._working), return_when=asyncio.FIRST_COMPLETED)
-            waiter.cancel()
-            if self._working.done():
-                self._worker = None
-                await self._working
-            return self._worker  # pyright: ignore[reportReturnType]
-
-    def _build(self) -> Worker[None]:
-        from streaq import Worker
-
-        worker: Worker[None] = Worker(
-            self._url,
-            concurrency=self._concurrency,
-            queue_name=QUEUE,
-            # The library's default is pickle: whoever can write to Redis could run code here.
-            serializer=json.dumps,
-            deserializer=json.loads,
-            handle_signals=False,
-            idle_timeout=IDLE_SECONDS,
-        )
-        for name, run in self._run.items():
-            worker.task(name=name, max_tries=TRIES, timeout=SECONDS, ttl=SECONDS)(self._job(name, run))
-        return worker
-
-    async def _work(self, worker: Worker[None]) -> None:
-        import anyio
-
-        async with anyio.create_task_group() as group:
-            self._scope = group.cancel_scope
-            await group.start(worker.run_async)
-            self._started.set()
-
-    def _job(self, name: str, run: Run) -> Callable[[str], Any]:
-        async def job(argument: str) -> None:
-            from streaq import StreaqRetry
-
-            running = asyncio.ensure_future(run(argument))
-            self._running.add(running)
+    def _job(self, worker: Worker[None]) -> Callable[[str, str, str], Any]:
+        async def job(name: str, id: str, argument: str) -> None:
+            context = worker.registry[FUNCTION].context
+            known = self._table.get(name)
+            if known is None or known.run is None:
+                log.warning("a job that is not known here was put back", job=name, queue=self.queue)
+                raise await self._put_back(context.task_id, UNKNOWN_SECONDS)
+            cause = JobDied() if context.tries > TRIES else await self._try(known, argument)
+            if cause is None:
+                return
+            if isinstance(cause, asyncio.CancelledError):
+                raise await self._put_back(context.task_id, RETRY_SECONDS)
+            log.warning("job failed", job=name, tries=context.tries, cause=repr(cause))
+            if context.tries < TRIES:
+                raise _retry(RETRY_SECONDS * 4 ** (context.tries - 1))
             try:
-                await running
-            except asyncio.CancelledError:
-                raise StreaqRetry(f"{name} was interrupted", delay=RETRY_SECONDS) from None
-            except Exception as error:
-                log.warning("job failed", job=name, cause=repr(error))
-                raise StreaqRetry(f"{name} failed", delay=RETRY_SECONDS) from error
-            finally:
-                self._running.discard(running)
+                if self._on_dead is not None:
+                    await self._on_dead(name, id, argument, cause)
+            except StorageError:
+                raise await self._put_back(context.task_id, RETRY_SECONDS) from None
 
-        job.__qualname__ = name
+        job.__qualname__ = FUNCTION
         return job
+
+    async def _try(self, job: Job, argument: str) -> BaseException | None:
+        """Why the job failed: CancelledError where this process is being stopped, None where it did not."""
+        assert job.run is not None
+        running = asyncio.ensure_future(job.run(argument))
+        self._running.add(running)
+        try:
+            await asyncio.wait([running], timeout=job.seconds)
+            if not running.done():
+                await end([running])
+                return TimeoutError(f"it took longer than {job.seconds:.0f} s")
+            return asyncio.CancelledError() if running.cancelled() else running.exception()
+        finally:
+            running.cancel()
+            self._running.discard(running)
+
+    async def _put_back(self, task_id: str, seconds: float) -> StreaqRetry:
+        """What to raise, for a try that does not count."""
+        with contextlib.suppress(StorageError):
+            await self._store.attempt(lambda: self._store.redis.decr(keys.job_tries(self.queue, task_id)), 1.0)
+        return _retry(seconds)
+
+
+def _retry(seconds: float) -> StreaqRetry:
+    from streaq import StreaqRetry
+
+    return StreaqRetry("it is to be tried again", delay=round(seconds))

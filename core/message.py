@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, cast
 
@@ -159,10 +159,24 @@ _NAMES = {cls: name for name, cls in _KINDS.items()}
 
 def to_json(incoming: Incoming) -> str:
     """The form in which the mailbox keeps it."""
-    values: dict[str, Any] = {"v": VERSION, **asdict(incoming)}
-    values["conversation"] = str(incoming.conversation)
-    values["type"] = _NAMES[type(incoming)]
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    values: dict[str, Any] = {"v": VERSION, "type": _NAMES[type(incoming)], "conversation": str(incoming.conversation)}
+    for name, default in _FIELDS[type(incoming)]:
+        if (value := getattr(incoming, name)) != default:
+            values[name] = value
+    return _ENCODER.encode(values)
+
+
+def _fields_of(value: object) -> dict[str, Any]:
+    """A nested value's fields; what is its default anyway is left out."""
+    return {name: v for name, default in _FIELDS[type(value)] if (v := getattr(value, name)) != default}
+
+
+# ``dataclasses.asdict`` copies all that it meets, which took twice as long as the rest of posting a message.
+_FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {
+    cls: tuple((f.name, {} if f.name == "options" else f.default) for f in fields(cls) if f.name != "conversation")
+    for cls in (Message, CommandCall, Deletion, Author, Quote, Attachment)
+}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_fields_of)
 
 
 def from_json(text: str) -> Incoming:

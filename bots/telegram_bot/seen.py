@@ -110,7 +110,7 @@ class Seen:
             self._untold = [*told, *self._untold][-MAX_UNTOLD:]
             if not isinstance(error, StorageError):
                 raise
-            log.warning("telegram: other processes were not told what was sent", cause=str(error))
+            log.debug("telegram: other processes were not told what was sent", cause=str(error))
 
     async def close(self) -> None:
         """Tells what is left to tell."""

@@ -35,8 +35,8 @@ Command = tuple[tuple[Any, ...], dict[str, Any]]
 SCRIPTED = frozenset(("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO", "BLMPOP"))
 """Their first key stands behind a number of keys and one thing more."""
 KEYLESS = frozenset(("PING", "PUBLISH", "TIME", "INFO", "HELLO", "CLUSTER SLOTS", "CLUSTER INFO"))
-EVERYWHERE = frozenset(("SCRIPT LOAD", "SCRIPT FLUSH", "FLUSHALL"))
-"""What all masters must do."""
+EVERYWHERE = frozenset(("SCRIPT LOAD", "SCRIPT FLUSH", "FLUSHALL", "CONFIG SET", "CLIENT"))
+"""What all masters must do. The answer is the one of any of them."""
 
 
 def slot_of(key: str) -> int:
@@ -91,6 +91,10 @@ class Cluster(AsyncCoreCommands):
         for node in await self.masters():
             async for key in node.scan_iter(match=match, **options):
                 yield key
+
+    async def keys(self, pattern: str = "*") -> list[str]:
+        """All keys like ``pattern``; as slow as there are many."""
+        return [key async for key in self.scan_iter(pattern)]
 
     async def masters(self) -> list[Redis]:
         """The nodes that serve slots. Raises what a node that is away raises."""

@@ -33,7 +33,7 @@ def main() -> None:
         random.randrange(1_000_000) if given.seed is None else given.seed,
         given.seconds,
         given.layout,
-        frozenset(Kind) if given.only is None else frozenset(map(Kind, filter(None, given.only.split(",")))),
+        frozenset(Kind) if given.only is None else frozenset(Kind(kind) for kind in given.only.split(",") if kind),
         frozenset(Platform) if given.platforms is None else frozenset(map(Platform, given.platforms.split(","))),
         given.talk,
     )

@@ -16,6 +16,8 @@ INSTEAD = frozenset(
 """Notices that say why there is no (whole) answer to a question."""
 BESIDE = frozenset(("fallback", "shortened"))
 """Notices that stand under a whole answer."""
+UNDER = ("broken", "length", "fallback")
+"""Notices that stand on a page of their own behind an answer whose last page was full."""
 _MARKS = str.maketrans("", "", "*`_")
 
 
@@ -170,8 +172,8 @@ class _Room:
         text = "\n".join(self._shown[place].text for place in places)
         whole = numbers == list(range(words + 1)) and ended(text + self._last_words(tag, places[-1] + 1), tag)
         notices = notices_in(text)
-        apart = self._notices_apart(question, None if whole else places[-1] + 1)
-        if whole and apart:
+        apart = self._notices_apart(question, places[-1] + 1)
+        if whole and not BESIDE.issuperset(apart):
             self._tell("doubled", tag, f"a whole answer, and notices of their own: {apart}")
             return
         notices += apart
@@ -204,14 +206,14 @@ class _Room:
             return self._shown[behind].text
         return ""
 
-    def _notices_apart(self, question: Question, behind: int | None) -> list[str]:
+    def _notices_apart(self, question: Question, behind: int) -> list[str]:
         """Messages that reply to the question and hold nothing but notices, and the one behind the last page."""
         notices: list[str] = []
         for place, message in enumerate(self._shown):
             if place in self._used or TAG.search(message.text):
                 continue
             keys = notices_in(message.text)
-            is_behind = place == behind and not message.replies_to and keys[:1] and keys[0] in ("broken", "length")
+            is_behind = place == behind and not message.replies_to and keys[:1] and keys[0] in UNDER
             if is_behind or (question.id and message.replies_to == question.id):
                 self._used.add(place)
                 notices += keys
@@ -219,7 +221,9 @@ class _Room:
 
     def _without_words(self, bare: list[Question]) -> None:
         """Notices that stand alone, and commands' answers; whatever is left over is wrong."""
-        free = [(place, notices_in(message.text)) for place, message in enumerate(self._shown) if place not in self._used]
+        free = [
+            (place, notices_in(message.text)) for place, message in enumerate(self._shown) if place not in self._used
+        ]
         left: list[tuple[int, str]] = []
         for place, keys in free:
             if not keys:

@@ -43,6 +43,8 @@ class Member:
     environment: Mapping[str, str]
     journal: Journal
     links: Mapping[str, Proxy]
+    port: int = 0
+    """Of its web chat."""
     ends: list[Ended] = field(default_factory=list[Ended])
     sessions: set[int] = field(default_factory=set[int])
     """Session ids, to find children that outlived their process."""

@@ -25,7 +25,8 @@ GONE = {
     "load": rf"{_TAGGED}load$",
     "wake list": rf"{_TAGGED}wake:",
     "lease": r"parley:lease:",
-    "waiting or running job": r"streaq:[a-z]+:(queues:delayed:\w+$|task:(data|retry|lock|dependents|dependencies):|index:running$)",
+    "waiting job": r"streaq:[a-z]+:queues:delayed:\w+$",
+    "running job": r"streaq:[a-z]+:(task:(data|retry|lock|dependents|dependencies):|index:running$)",
 }
 """What may not be there once everything has ended in good order."""
 LASTING = (
@@ -99,7 +100,9 @@ def check_keys(remains: Remains) -> list[Violation]:
             found.append(Violation("left behind", "redis", "", f"unknown key {key}"))
     found += [Violation("left behind", "redis", "", f"{key} is held by {who}") for key, who in remains.holders.items()]
     backlog = {queue: count for queue, count in remains.backlog.items() if count}
-    return found + [Violation("left behind", "redis", "", f"{count} jobs in {queue}") for queue, count in backlog.items()]
+    return found + [
+        Violation("left behind", "redis", "", f"{count} jobs in {queue}") for queue, count in backlog.items()
+    ]
 
 
 def check_usage(remains: Remains, journal: Journal) -> list[Violation]:
@@ -147,7 +150,7 @@ def check_processes(sessions: Collection[int]) -> list[Violation]:
 
 def check_files(temporary: Path, folders: Iterable[Path]) -> list[Violation]:
     """Nothing in the folder for temporary files, and nothing but what is documented in the data folders."""
-    odd = [path for path in temporary.rglob("*")]
+    odd = list(temporary.rglob("*"))
     for folder in folders:
         odd += [path for path in folder.iterdir() if not FILES.fullmatch(path.name)]
     return [Violation("left behind", "files", "", str(path)) for path in odd]

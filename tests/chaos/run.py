@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from redis.asyncio import Redis
 
 from core.message import Platform
@@ -21,11 +22,12 @@ from tests.chaos import leftovers, speech
 from tests.chaos.checks import Question, Verdict, Violation, check
 from tests.chaos.fleet import Member, clock_library, configuration, preload
 from tests.chaos.journal import TROUBLE, Journal
-from tests.chaos.people import Chat, DiscordRoom, chat_of
-from tests.chaos.plan import ROOMS, Act, Kind, Say, plan
+from tests.chaos.people import Chat, DiscordRoom, TelegramRoom
+from tests.chaos.plan import ROOMS, Act, Kind, Room, Say, plan
 from tests.chaos.proxy import Proxy
 from tests.chaos.store import StoreServer
 from tests.chaos.troubles import Troubles
+from tests.chaos.web_room import Door, WebRoom
 from tests.end_to_end.running import free_port
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
 from tests.platforms.discord_server import FakeDiscord
@@ -106,6 +108,10 @@ class Scene:
     leaks: list[Violation] = field(default_factory=list[Violation])
     rounds: int = 0
 
+    @property
+    def web(self) -> list[WebRoom]:
+        return [chat for chat in self.chats if isinstance(chat, WebRoom)]
+
     # ---- talking
 
     async def say(self, say: Say) -> None:
@@ -174,7 +180,8 @@ class Scene:
                 pipe = redis.pipeline(transaction=False)
                 for partition in range(keys.PARTITIONS):
                     pipe.zcard(keys.ready(partition))
-                if sum(await pipe.execute()) or self.telegram.world.pending or not self._is_connected():
+                untaken = self.telegram.world.pending or any(room.waiting for room in self.web)
+                if sum(await pipe.execute()) or untaken or not self._is_connected():
                     still = time.monotonic()
                 if time.monotonic() - still > STILL_SECONDS:
                     return True
@@ -221,10 +228,27 @@ async def run(options: Options) -> Outcome:
 
 
 async def _play(scene: Scene) -> list[Violation]:
-    options = scene.options
     for member in scene.members:
         member.begin()
     await scene.ready()
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=30)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as http:
+        for room in scene.web:
+            await room.open(http)
+        violations = await _talk(scene)
+        for room in scene.web:
+            violations += await _reread(room)
+    await asyncio.gather(*(member.stop() for member in scene.members))
+    remains = await leftovers.read(scene.store.port)
+    violations += leftovers.check_keys(remains)
+    violations += leftovers.check_usage(remains, scene.journal)
+    violations += leftovers.check_processes({session for member in scene.members for session in member.sessions})
+    violations += leftovers.check_files(scene.folder / "tmp", [member.folder / "data" for member in scene.members])
+    return violations + _bad_ends(scene.members)
+
+
+async def _talk(scene: Scene) -> list[Violation]:
+    """A round in calm, the storm, a round in calm."""
     await scene.round()
     await _perform(scene)
     await scene.troubles.heal()
@@ -233,13 +257,18 @@ async def _play(scene: Scene) -> list[Violation]:
     # Whatever happened: everybody is answered again, without a restart.
     await scene.round()
     violations += await _wait(scene, "work is left after a last question in every room")
-    await asyncio.gather(*(member.stop() for member in scene.members))
-    remains = await leftovers.read(scene.store.port)
-    violations += leftovers.check_keys(remains)
-    violations += leftovers.check_usage(remains, scene.journal)
-    violations += leftovers.check_processes({session for member in scene.members for session in member.sessions})
-    violations += leftovers.check_files(scene.folder / "tmp", [member.folder / "data" for member in scene.members])
-    return violations + _bad_ends(scene.members)
+    return violations
+
+
+async def _reread(room: WebRoom) -> list[Violation]:
+    """A page that was open all the time shows what one shows that is opened now."""
+    await room.close()
+    followed = room.shown()
+    fresh = await room.read_anew()
+    if [(shown.id, shown.text.split()) for shown in followed] == [(shown.id, shown.text.split()) for shown in fresh]:
+        return []
+    odd = {shown.id for shown in (*followed, *fresh) if shown not in followed or shown not in fresh}
+    return [Violation("stale", room.name, "", f"an open page shows something else than a new one: {sorted(odd)}")]
 
 
 async def _wait(scene: Scene, what: str) -> list[Violation]:
@@ -316,10 +345,12 @@ async def _scene(options: Options, folder: Path) -> AsyncGenerator[Scene]:
         gateway = await stack.enter_async_context(Proxy(_port_of(discord.root)))
         discord.gateway.url = discord.rest.gateway_url = f"ws://127.0.0.1:{gateway.port}/gateway/"
         library = clock_library() if Kind.CLOCK in options.kinds else None
-        around = _Around(folder, journal, store, telegram, discord, models, gateway, library, stack)
+        around = _Around(folder, journal, store, telegram, discord, models, gateway, library, options.platforms, stack)
         members = [await around.member(number, command) for number, command in enumerate(_commands(options))]
+        door = Door([m.port for m in members if m.arguments[:2] in (("receive", "web"), ("up",))], journal)
         chats = [
-            chat_of(room, telegram, discord) if room.platform in options.platforms else None for room in ROOMS
+            _chat(room, telegram, discord, door, journal) if room.platform in options.platforms else None
+            for room in ROOMS
         ]
         model_links = [link for member in members for name, link in member.links.items() if name.startswith("model")]
         troubles = Troubles(
@@ -341,8 +372,20 @@ async def _scene(options: Options, folder: Path) -> AsyncGenerator[Scene]:
         try:
             yield scene
         finally:
+            for room in scene.web:
+                await room.close()
             for member in members:
                 await member.stop()
+
+
+def _chat(room: Room, telegram: TelegramServer, discord: FakeDiscord, door: Door, journal: Journal) -> Chat:
+    match room.platform:
+        case Platform.TELEGRAM:
+            return TelegramRoom(telegram, room)
+        case Platform.DISCORD:
+            return DiscordRoom(discord, room)
+        case Platform.WEB:
+            return WebRoom(room, door, journal)
 
 
 def _commands(options: Options) -> list[tuple[str, ...]]:
@@ -369,6 +412,7 @@ class _Around:
     models: Sequence[OpenAIServer]
     gateway: Proxy
     library: Path | None
+    platforms: frozenset[Platform]
     stack: AsyncExitStack
 
     async def member(self, number: int, command: tuple[str, ...]) -> Member:
@@ -388,6 +432,7 @@ class _Around:
         (folder / "parley.toml").write_text(
             configuration(f"http://{urls['model one']}/v1", f"http://{urls['model two']}/v1")
         )
+        web_port = free_port() if Platform.WEB in self.platforms else 0
         environment = {
             "REDIS_URL": f"redis://{urls['redis']}",
             "TELEGRAM_TOKEN": TELEGRAM_TOKEN,
@@ -397,13 +442,12 @@ class _Around:
             "DISCORD_GATEWAY": self.discord.gateway.url,
             "DISCORD_CDN": self.discord.cdn,
             "PARLEY_DATA": str(folder / "data"),
-            "PARLEY_WEB_PORT": str(free_port()),
+            "PARLEY_WEB_PORT": str(web_port),
             "PARLEY_LOCAL_MODEL": "none",
             "TMPDIR": str(self.folder / "tmp"),
         }
         if self.library is not None and number % 2 == 0:
             environment |= {**preload(self.library), "FAKETIME_TIMESTAMP_FILE": str(folder / "clock")}
-        member = Member(name, command, folder, environment, self.journal, links)
+        member = Member(name, command, folder, environment, self.journal, links, port=web_port)
         member.jump(0)
         return member
-

@@ -81,6 +81,11 @@ def test_a_cut_answer_that_says_so_is_a_notice() -> None:
     assert (verdict.answers, verdict.notices) == (0, Counter(broken=1))
 
 
+def test_a_full_page_has_its_notice_behind_it() -> None:
+    assert found([asked(1)], [told(1), notice("fallback", model="two")]) == []
+    assert found([asked(1)], [told(1), notice("broken")]) != []
+
+
 def test_out_of_order() -> None:
     assert found([asked(1), asked(2)], [told(2), told(1)]) == [("order", "zq2")]
     assert found([asked(1), asked(2), asked(3)], [told(1), told(3), told(2)]) == [("order", "zq3")]

@@ -16,7 +16,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
 
 def test_it_does_not_depend_on_the_process() -> None:
     """No set order, no hash of a text."""
-    code = "from tests.chaos.plan import plan; import hashlib; print(hashlib.sha256(repr(plan(5, 60)).encode()).hexdigest())"
+    code = "import zlib; from tests.chaos.plan import plan; print(zlib.crc32(repr(plan(5, 60)).encode()))"
     digests = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True

@@ -152,7 +152,9 @@ class Troubles:
         def begin() -> None:
             member.jump(seconds)
 
-        await self._last(f"clock of {member.name} is off by {seconds:+.0f} s", trouble.seconds, begin, lambda: member.jump(0))
+        await self._last(
+            f"clock of {member.name} is off by {seconds:+.0f} s", trouble.seconds, begin, lambda: member.jump(0)
+        )
 
     def _gateway(self, trouble: Trouble) -> None:
         gateway = self.discord.gateway

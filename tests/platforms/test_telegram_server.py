@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from telegram import Bot, LinkPreviewOptions, MessageEntity
 from telegram.error import BadRequest, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TimedOut
 from telegram.request import HTTPXRequest
@@ -129,12 +132,81 @@ async def test_who_may_call(server: TelegramServer, bot: Bot) -> None:
 
 async def test_only_one_poller(server: TelegramServer, bot: Bot) -> None:
     first = asyncio.create_task(bot.get_updates(timeout=5))
-    while not server.polls:
+    while not server.updates.polls:
         await asyncio.sleep(0.01)
     async with client(server) as second:
         await second.get_updates(timeout=0)
         with pytest.raises(Conflict, match="terminated by other"):
             await first
+
+
+async def test_what_is_not_confirmed_comes_again(server: TelegramServer, bot: Bot) -> None:
+    for text in "abc":
+        server.world.text(7, text)
+    first = await bot.get_updates(limit=2)
+    assert [u.message.text for u in first if u.message] == ["a", "b"]
+    again = await bot.get_updates(limit=2)
+    assert [u.update_id for u in again] == [first[0].update_id], "one at a time for whoever asks the same at once"
+    (last,) = await bot.get_updates(offset=first[1].update_id + 1)
+    assert last.message
+    assert last.message.text == "c"
+    assert [u.update_id for u in await bot.get_updates(offset=first[0].update_id)] == [last.update_id], "gone for good"
+
+
+async def test_asking_the_same_again_and_again_is_slow(server: TelegramServer, bot: Bot) -> None:
+    server.updates.repeat_seconds = 0.3
+    await bot.get_updates(offset=5)
+    began = time.monotonic()
+    await bot.get_updates(offset=5)
+    assert time.monotonic() - began >= 0.3
+
+
+async def test_a_webhook_ends_a_poll_and_tells_no_secret(server: TelegramServer, bot: Bot) -> None:
+    polling = asyncio.create_task(bot.get_updates(timeout=5))
+    while not server.updates.polled:
+        await asyncio.sleep(0.01)
+    with pytest.raises(BadRequest, match="unallowed"):
+        await bot.set_webhook("https://bots.example/", secret_token="not allowed")
+    await bot.set_webhook("https://bots.example/", secret_token="s3cret", allowed_updates=["message"])
+    with pytest.raises(Conflict, match="setWebhook"):
+        await polling
+    with pytest.raises(Conflict, match="webhook is active"):
+        await bot.get_updates()
+    info = await bot.get_webhook_info()
+    assert (info.url, info.allowed_updates) == ("https://bots.example/", ("message",))
+    assert "s3cret" not in str(info)
+
+
+async def test_webhook_calls_keep_the_order_of_a_chat_only(server: TelegramServer, bot: Bot) -> None:
+    taken: list[str] = []
+    slow = asyncio.Event()
+
+    async def take(request: web.BaseRequest) -> web.Response:
+        text = json.loads(await request.read())["message"]["text"]
+        if text == "7a":
+            await slow.wait()
+        if text == "8a" and "8a" not in taken:
+            taken.append(text)
+            return web.Response(status=503)
+        taken.append(text)
+        return web.Response()
+
+    runner = web.ServerRunner(web.Server(take))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server.updates.behind = [f"http://127.0.0.1:{runner.addresses[0][1]}/"]
+    for chat, text in ((7, "7a"), (7, "7b"), (8, "8a"), (8, "8b")):
+        server.world.text(chat, text)
+    await bot.set_webhook("https://bots.example/")
+    async with asyncio.timeout(10):
+        while len(server.world.pending) > 2:
+            await asyncio.sleep(0.01)
+        assert taken == ["8a", "8a", "8b"], "until it is taken, and meanwhile nothing else of that chat"
+        slow.set()
+        while server.world.pending:
+            await asyncio.sleep(0.01)
+    assert taken[3:] == ["7a", "7b"]
+    await runner.cleanup()
 
 
 async def test_drafts_are_for_private_chats(server: TelegramServer, bot: Bot) -> None:

@@ -50,9 +50,11 @@ class Detour:
             task.add_done_callback(self._tasks.discard)
 
     async def _pump(self, source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(64 * 1024):
-                await self._is_free.wait()
-                drain.write(data)
-                await drain.drain()
-        drain.close()
+        try:
+            with contextlib.suppress(OSError):
+                while data := await source.read(64 * 1024):
+                    await self._is_free.wait()
+                    drain.write(data)
+                    await drain.drain()
+        finally:
+            drain.transport.abort()

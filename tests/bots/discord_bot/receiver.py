@@ -80,7 +80,10 @@ async def process(owner: str, discord: FakeDiscord, url: str) -> AsyncGenerator[
     )
     try:
         assert made.stdout
-        assert await asyncio.wait_for(made.stdout.readline(), 3 * PATIENCE) == b"ready\n"
+        async with asyncio.timeout(3 * PATIENCE):
+            # Its log goes there, too.
+            while (line := await made.stdout.readline()) != b"ready\n":
+                assert line, "it ended"
         yield made
     finally:
         if made.returncode is None:

@@ -56,11 +56,11 @@ async def test_messages_come_in(server: TelegramServer, adapter: TelegramAdapter
 async def test_acknowledged_only_when_accepted(server: TelegramServer, adapter: TelegramAdapter, inbox: Kept) -> None:
     async with running(adapter, inbox):
         inbox.gate.clear()
-        await until(lambda: server.polls == 2)
+        await until(lambda: server.updates.polls == 2)
         server.world.text(7, "one")
         await asyncio.sleep(0.1)
         assert len(server.world.pending) == 1
-        assert server.polls == 2, "nothing is asked for while this one is not kept"
+        assert server.updates.polls == 2, "nothing is asked for while this one is not kept"
         inbox.gate.set()
         await until(lambda: not server.world.pending)
     assert inbox.texts == ["one"]
@@ -186,11 +186,11 @@ async def test_a_token_refused_for_a_moment_and_for_good(
 async def test_ready_means_connected(server: TelegramServer, adapter: TelegramAdapter, inbox: Kept) -> None:
     server.fail("getUpdates", Fault.SERVER_ERROR, times=3)
     async with running(adapter, inbox):
-        assert server.polls >= 1
+        assert server.updates.polls >= 1
 
 
 async def test_a_webhook_left_behind_is_removed(server: TelegramServer, adapter: TelegramAdapter, inbox: Kept) -> None:
-    server.webhook = {"url": "https://old.example/hook"}
+    server.updates.webhook = {"url": "https://old.example/hook"}
     server.world.text(7, "kept")
     async with running(adapter, inbox):
         await until(lambda: inbox.texts)
@@ -291,7 +291,7 @@ async def test_webhook(server: TelegramServer, hooked: TelegramSettings, receive
         inbox.closed = False
         await until(lambda: not server.world.pending)
     assert inbox.texts == ["one", "two"]
-    assert server.polls == 0
+    assert server.updates.polls == 0
     assert server.named("setWebhook")[0].fields["secret_token"] == "s3cret-part"
 
 

@@ -51,7 +51,7 @@ async def test_one_polls_and_the_others_stand_by(server: TelegramServer, receive
             await until(lambda wanted=number + 1: len(inboxes[0].texts) == wanted)
         await until(lambda: not server.world.pending)
         assert [inbox.texts for inbox in inboxes[1:]] == [[], []]
-    assert server.conflicts == 0
+    assert server.updates.conflicts == 0
     assert len(server.named("setMyCommands")) == 1
     assert len(server.named("getMyCommands")) == 1, "only the one that polls looks after the menu"
 
@@ -72,18 +72,18 @@ async def test_a_poller_that_is_stopped_makes_room_at_once(
         await until(lambda: second.texts)
         assert await holder(store) == "two"
     assert (first.texts, second.texts) == (["for one"], ["for two"])
-    assert server.conflicts == 0
+    assert server.updates.conflicts == 0
     assert await holder(store) is None
 
 
 async def test_what_a_stopping_poller_accepts_is_confirmed(server: TelegramServer, receiver: Receivers) -> None:
     first, second = Kept(), Kept()
-    server.repeat_seconds = 3.0
+    server.updates.repeat_seconds = 3.0
     async with running(receiver("one"), first) as one:
-        await until(lambda: server.polled)
+        await until(lambda: server.updates.polled)
         first.gate.clear()
         server.world.text(7, "in hand")
-        await until(lambda: not server.polled)
+        await until(lambda: not server.updates.polled)
         one.cancel()
         await asyncio.sleep(0.02)
         one.cancel()  # as core.tasks.end does
@@ -103,7 +103,7 @@ async def test_a_dead_poller_is_followed(server: TelegramServer, receiver: Recei
     server.world.text(7, "while nobody polled")
     async with running(receiver("two"), inbox):
         assert await holder(store) == "dead", "it is ready, as it stands by"
-        assert server.polls == 0
+        assert server.updates.polls == 0
         await until(lambda: inbox.texts)
         assert await holder(store) == "two"
 
@@ -123,9 +123,9 @@ async def test_whoever_lost_the_lease_stops_in_the_middle_of_a_poll(
 ) -> None:
     inbox = Kept()
     async with running(receiver("one", seconds=0.3), inbox):
-        await until(lambda: server.polled)
+        await until(lambda: server.updates.polled)
         await store.redis.set(keys.lease(LEASE), "other")
-        await until(lambda: not server.polled)
+        await until(lambda: not server.updates.polled)
         server.world.text(7, "for the other")
         await asyncio.sleep(0.1)
         assert inbox.all == []
@@ -139,12 +139,12 @@ async def test_what_comes_after_the_loss_is_not_accepted(
     """A process that stood still does not know yet that another one polls; its clock does."""
     inbox, other = Kept(), Kept()
     async with running(receiver("one"), inbox):
-        await until(lambda: server.polled)
+        await until(lambda: server.updates.polled)
         real = clock.seconds
         monkeypatch.setattr(clock, "seconds", lambda: real() + 60)
         await store.redis.set(keys.lease(LEASE), "two")
         server.world.text(7, "in the buffer")
-        await until(lambda: not server.polled)
+        await until(lambda: not server.updates.polled)
         await asyncio.sleep(0.05)
         assert inbox.all == []
         async with running(receiver("two"), other):
@@ -159,7 +159,7 @@ async def test_a_poll_left_over_by_one_of_us_is_no_complaint(
     inbox = Kept()
     with capture_logs() as logs:
         async with running(receiver("one"), Kept()) as one:
-            await until(lambda: server.polled)
+            await until(lambda: server.updates.polled)
             # It hangs: its lease ends, and nothing of it notices.
             await store.redis.delete(keys.lease(LEASE))
             async with running(receiver("two"), inbox):
@@ -169,7 +169,7 @@ async def test_a_poll_left_over_by_one_of_us_is_no_complaint(
                 await asyncio.wait((one,))
                 server.world.text(7, "again")
                 await until(lambda: len(inbox.texts) == 2)
-    assert server.conflicts == 1
+    assert server.updates.conflicts == 1
     assert not [row for row in logs if row["log_level"] == "error"]
 
 
@@ -179,7 +179,7 @@ async def test_who_does_not_get_through_gives_way(
     monkeypatch.setattr(polling, "UNREACHABLE_SECONDS", 0.05)
     first, second = Kept(), Kept()
     async with running(receiver("one"), first), running(receiver("two"), second):
-        await until(lambda: server.polled)
+        await until(lambda: server.updates.polled)
         server.fail("getUpdates", Fault.SERVER_ERROR, times=2)
         server.world.text(7, "to end the open poll")
         await until(lambda: first.texts)
@@ -200,7 +200,7 @@ def free_port() -> int:
 def hooked(server: TelegramServer) -> list[TelegramSettings]:
     """Two receivers behind one address."""
     ports = [free_port(), free_port()]
-    server.behind = [f"http://127.0.0.1:{port}/" for port in ports]
+    server.updates.behind = [f"http://127.0.0.1:{port}/" for port in ports]
     values = {
         "token": server.token,
         "api_base": server.url,
@@ -235,7 +235,7 @@ async def test_many_take_webhooks_and_the_webhook_is_set_once(
     assert len(server.named("setWebhook")) == 1
     assert len(server.named("setMyCommands")) == 1
     assert server.named("deleteWebhook") == []
-    assert server.webhook["url"] == "https://bots.example/telegram"
+    assert server.updates.webhook["url"] == "https://bots.example/telegram"
 
 
 async def test_a_receiver_started_again_leaves_the_webhook_alone(
@@ -271,12 +271,12 @@ async def test_a_stopping_receiver_finishes_what_it_is_accepting(
     server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings]
 ) -> None:
     inbox = Kept()
-    url, header = server.behind[0], {SECRET_HEADER: "s3cret-part"}
+    url, header = server.updates.behind[0], {SECRET_HEADER: "s3cret-part"}
     async with running(receiver(settings=hooked[0]), inbox) as one, aiohttp.ClientSession() as session:
         inbox.gate.clear()
-        server.behind = server.behind[:1]
+        server.updates.behind = server.updates.behind[:1]
         server.world.text(7, "in hand")
-        await until(lambda: server.pushes)
+        await until(lambda: server.updates.pushes)
         await asyncio.sleep(0.05)
         one.cancel()
         await asyncio.sleep(0.05)

@@ -79,6 +79,8 @@ async def test_servers_come_and_go(store: Store) -> None:
                 [first, second] = catalog.endpoints(LOCAL, "tiny")
                 assert (first.api_key, first.id, first.max_concurrent) == ("secret", "tiny-id", 3)
                 assert second.base_url == other.base_url
+            # Who ends in good order says so, and is not waited for until it expires.
+            assert len((await Announcements(store).load())[0]) == 1
             await until(lambda: urls(catalog) == [TINY.base_url] and len(catalog.models) == 1)
         await until(lambda: not catalog.models)
         assert catalog.expects_local

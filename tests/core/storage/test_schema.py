@@ -111,7 +111,7 @@ async def waiting(store: Store) -> dict[str, int]:
     found: dict[str, int] = {}
     for chat in CHATS:
         for text in await store.redis.lrange(ConversationKeys.of(conversation(chat)).box, 0, -1):
-            space: str = json.loads(text.removeprefix("!"))["space"]
+            space: str = json.loads(text.removeprefix("!")).get("space", "")
             for field in {"", space}:
                 found[field] = found.get(field, 0) + 1
     return found
