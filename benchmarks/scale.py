@@ -33,11 +33,12 @@ from benchmarks.scale_load import LoadSize, durability, speed
 class Size:
     """How much is measured."""
 
-    load: LoadSize = LoadSize()
-    faults: FaultSize = FaultSize()
-    idle: IdleSize = IdleSize()
+    load: LoadSize
+    faults: FaultSize
+    idle: IdleSize
 
 
+FULL = Size(LoadSize(), FaultSize(), IdleSize())
 QUICK = Size(
     LoadSize(chats=60, questions=2, rounds=2, durable_chats=60),
     FaultSize(chats=8, rounds=1),
@@ -128,7 +129,7 @@ def main() -> None:
     else:
         where = machine()
         try:
-            figures = asyncio.run(measure(names, QUICK if given.quick else Size()))
+            figures = asyncio.run(measure(names, QUICK if given.quick else FULL))
         except DidNotStart as error:
             sys.exit(f"did not start: {error}")
     sys.stdout.write(f"{where}\n\n{sections(figures)}\n")

@@ -143,16 +143,19 @@ async def kept_for(url: str, sample: Sequence[ConversationKey]) -> dict[str, flo
 
 async def answering(size: IdleSize, work: Path) -> list[Row]:
     """Real answers to ever new chats by ``parley up``, which receives and works."""
-    async with stub(work, per_second=4_000.0, first=0.0) as model:
-        async with valkey(work / "v") as server, TelegramServer() as fake:
-            place = TelegramPlace(fake)
-            async with Fleet({**model, **place.env(), "REDIS_URL": server.url}, work) as fleet:
-                process = await fleet.start("up", "up")
-                lost = await ask_each(place, size.warm_answered)
-                memory = process.memory()
-                lost += await ask_each(place, size.answered - size.warm_answered)
-                await asyncio.sleep(SETTLE_SECONDS)
-                grown = process.memory() - memory
+    async with (
+        stub(work, per_second=4_000.0, first=0.0) as model,
+        valkey(work / "v") as server,
+        TelegramServer() as fake,
+        Fleet({**model, "REDIS_URL": server.url}, work) as fleet,
+    ):
+        place = TelegramPlace(fake)
+        process = await fleet.start("up", "up", env=place.env())
+        lost = await ask_each(place, size.warm_answered)
+        memory = process.memory()
+        lost += await ask_each(place, size.answered - size.warm_answered)
+        await asyncio.sleep(SETTLE_SECONDS)
+        grown = process.memory() - memory
     count = size.answered - size.warm_answered
     return [
         Row(f"{size.answered:,} answered conversations: memory of parley up for each", grown * 1e6 / count, "B", 2000),

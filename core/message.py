@@ -163,6 +163,11 @@ def to_json(incoming: Incoming) -> str:
     for name, default in _FIELDS[type(incoming)]:
         if (value := getattr(incoming, name)) != default:
             values[name] = value
+    return compact(values)
+
+
+def compact(values: dict[str, Any]) -> str:
+    """JSON without blanks; values of this module's classes in it without their defaults."""
     return _ENCODER.encode(values)
 
 

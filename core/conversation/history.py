@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -52,7 +52,7 @@ class Question:
         return count_tokens(f"{self.author}: {self.text}") + quoted
 
     def to_payload(self) -> str:
-        return payload({k: v for k, v in asdict(self).items() if v})
+        return payload({name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
     def of(cls, message: Message, images: tuple[str, ...] = ()) -> Question:
@@ -72,7 +72,7 @@ class Answer:
     """Millionths of a currency unit."""
 
     def to_payload(self) -> str:
-        return payload({k: v for k, v in asdict(self).items() if v})
+        return payload({name: getattr(self, name) for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True)

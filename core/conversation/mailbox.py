@@ -18,7 +18,17 @@ from typing import Any
 
 from core import clock, faults
 from core.errors import EntryError, LeaseLost
-from core.message import CommandCall, ConversationKey, Deletion, Message, Platform, from_json, stand_in, to_json
+from core.message import (
+    CommandCall,
+    ConversationKey,
+    Deletion,
+    Message,
+    Platform,
+    compact,
+    from_json,
+    stand_in,
+    to_json,
+)
 from core.models.chat import ChatRequest
 from core.parts import Ending, Finished, Usage
 from core.storage import failed as dead_letters
@@ -384,4 +394,4 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
 
 def payload(values: dict[str, Any]) -> str:
     """A tree node's payload."""
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return compact({name: value for name, value in values.items() if value})
