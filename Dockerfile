@@ -5,7 +5,8 @@ FROM python:3.11.14-slim-bookworm
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --create-home --shell /usr/sbin/nologin parley \
+    && groupadd --gid 10001 parley \
+    && useradd --uid 10001 --gid 10001 --create-home --shell /usr/sbin/nologin parley \
     && install --directory --owner=parley --mode=0700 /data
 
 WORKDIR /app
@@ -21,9 +22,11 @@ ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PARLEY_DATA=/data \
     PARLEY_LOG=json
-USER parley
+# By number, so that an orchestrator can see that it is not root.
+USER 10001:10001
 VOLUME /data
 EXPOSE 8080
-HEALTHCHECK --interval=30s --timeout=10s --start-period=90s --retries=3 \
-    CMD ["python", "-c", "import os, socket; port = int(os.environ.get('PARLEY_WEB_PORT') or 8080); port and socket.create_connection(('127.0.0.1', port), 5).close()"]
+# Every kind of process keeps this file young and says in it that it is ready (core/pulse.py).
+HEALTHCHECK --interval=30s --timeout=5s --start-period=90s --retries=3 \
+    CMD ["sh", "-c", "grep -q ready $PARLEY_DATA/pulse && test $(( $(date +%s) - $(stat -c %Y $PARLEY_DATA/pulse) )) -lt 30"]
 CMD ["parley", "up"]

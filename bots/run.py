@@ -26,7 +26,7 @@ from core.engine import Engine
 from core.errors import ParleyError, SettingsError, StorageError
 from core.inbox import Inbox
 from core.instance import Instance
-from core.jobs import Jobs
+from core.jobs import Job, Jobs
 from core.message import Attachment, ConversationKey, Platform
 from core.models.announced import follow
 from core.models.breaker import Breaker
@@ -40,7 +40,7 @@ from core.storage import schema
 from core.storage.announcements import Announcements
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
-from core.storage.failed import DeadLetters
+from core.storage.failed import DeadLetters, cause_of
 from core.storage.leases import Leases
 from core.storage.reach import reach
 from core.storage.shared import Places, SharedBreakers
@@ -110,7 +110,7 @@ async def serve(
         wakes_itself=role.works,
     )
     tasks = _Tasks(stop)
-    worker = _build_worker(settings, url, shared, mailbox, connections, breaker, tasks, stack) if role.works else None
+    worker = _build_worker(settings, shared, mailbox, connections, breaker, tasks, stack) if role.works else None
     inbox = Inbox(mailbox, worker, places)
     receivers = {p: c.receiver() for p, c in connections.items() if p in role.receives}
     adapters = [tasks.start(r.adapter.run(inbox), f"adapter {platform}") for platform, r in receivers.items()]
@@ -160,7 +160,6 @@ def _connect(shared: Shared, role: Role, stack: AsyncExitStack) -> dict[Platform
 
 def _build_worker(
     settings: Settings,
-    url: str,
     shared: Shared,
     mailbox: Mailbox,
     connections: Mapping[Platform, Connection],
@@ -172,9 +171,15 @@ def _build_worker(
     stack.push_async_callback(router.aclose)
     storage = settings.storage
     history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
-    jobs = Jobs(url, shared.store, {JOB: partial(summarise, history, router)})
+
+    async def bury(name: str, id: str, argument: str, cause: BaseException) -> None:
+        await failed.keep_job(name, id, argument, [cause_of(cause)])
+
+    jobs = Jobs(
+        shared.store, [Job(JOB, "text", partial(summarise, history, router))], settings.jobs.worked(), on_dead=bury
+    )
     stack.push_async_callback(jobs.close)
-    tasks.start(_start_jobs(jobs), "jobs", lasting=False)
+    tasks.start(jobs.run(), "jobs")
 
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
@@ -230,14 +235,6 @@ class _Tasks:
         if self.failure is None and not self._stop.is_set():
             self.failure = error or ParleyError(f"{task.get_name()} ended by itself.")
         self._stop.set()
-
-
-async def _start_jobs(jobs: Jobs) -> None:
-    """What an earlier run left. Should that fail, the next job starts them."""
-    try:
-        await jobs.start_if_any()
-    except Exception as error:
-        log.warning("jobs not started", cause=repr(error))
 
 
 async def _flush(places: Places) -> None:

@@ -13,6 +13,7 @@ import importlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -25,6 +26,7 @@ from core.tasks import end
 if TYPE_CHECKING:
     from anyio import CancelScope
     from streaq import StreaqRetry, Worker
+    from streaq.types import StreamMessage
 
 log = structlog.get_logger()
 
@@ -163,6 +165,9 @@ class _Line:
         self._started = asyncio.Event()
         self._lock = asyncio.Lock()
         self._running: set[asyncio.Future[None]] = set()
+        self._unfinished = 0
+        """Jobs taken of which it is not written yet what came of them."""
+        self._is_closing = False
 
     @property
     def is_open(self) -> bool:
@@ -227,6 +232,16 @@ class _Line:
         )
         # Nothing is taken that cannot be begun: another worker may have room for it.
         worker.prefetch = worker.concurrency
+        run_task = worker.run_task
+
+        async def run(message: StreamMessage) -> None:
+            self._unfinished += 1
+            try:
+                await run_task(message)
+            finally:
+                self._unfinished -= 1
+
+        worker.run_task = run
         worker.task(name=FUNCTION, max_tries=None)(self._job(worker))
         return worker
 
@@ -244,14 +259,15 @@ class _Line:
                     await anyio.sleep_forever()
 
     async def close(self) -> None:
-        if self._working is None or self._worker is None or self._scope is None:
+        if self._working is None or self._scope is None:
             return
         # The library lets its jobs end before it does: they are told to put themselves back.
+        self._is_closing = True
         for running in self._running:
             running.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_SECONDS):
-                while self._worker.running():  # noqa: ASYNC110  the library has no event for it
+                while self._unfinished:  # noqa: ASYNC110  the library has no event for it
                     await asyncio.sleep(0.01)
         # Its own kind of cancellation: it would lose a task's.
         self._scope.cancel()
@@ -261,6 +277,8 @@ class _Line:
     def _job(self, worker: Worker[None]) -> Callable[[str, str, str], Any]:
         async def job(name: str, id: str, argument: str) -> None:
             context = worker.registry[FUNCTION].context
+            if self._is_closing:
+                raise await self._put_back(context.task_id, RETRY_SECONDS)
             known = self._table.get(name)
             if known is None or known.run is None:
                 log.warning("a job that is not known here was put back", job=name, queue=self.queue)
@@ -307,4 +325,4 @@ class _Line:
 def _retry(seconds: float) -> StreaqRetry:
     from streaq import StreaqRetry
 
-    return StreaqRetry("it is to be tried again", delay=round(seconds))
+    return StreaqRetry("it is to be tried again", delay=timedelta(seconds=seconds))

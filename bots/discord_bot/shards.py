@@ -161,7 +161,7 @@ class Shards:
         if len(roll.members) != self._processes:
             self._processes = len(roll.members)
             log.info("processes share the shards", processes=self._processes, shards=roll.number, here=len(staying))
-            if free and self._with.settings.shards_per_process * self._processes < roll.number:
+            if 0 < self._with.settings.shards_per_process * self._processes < roll.number:
                 log.warning("shards without a process: raise discord.shards_per_process or start more", shards=free)
         if all(shard.is_connected for shard in staying) and (staying or not free):
             self._settled.set()

@@ -50,6 +50,7 @@ STEADY_SECONDS = 60.0
 SMALL_PARAMETERS = 300_000_000
 """Below this, instructions beside the conversation make the answers worse."""
 SMALL_WINDOW = 2048
+BUSY = re.compile(r"^llamacpp:requests_(?:processing|deferred) (\d+)", re.MULTILINE)
 SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|REDIS_URL|^PARLEY_")
 
 
@@ -76,6 +77,7 @@ class LocalServer:
         self._host, self._port = listen
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._served: LocalModel | None = None
 
     @property
     def pid(self) -> int:
@@ -103,6 +105,19 @@ class LocalServer:
             self._watcher = asyncio.create_task(self._watch(choice, model), name="local-server")
             return model
         raise AssertionError("choices() gave none and did not raise")
+
+    async def rest(self, seconds: float) -> None:
+        """Returns when no answer is under way, at the latest after so many seconds."""
+        served = self._served
+        if served is None:
+            return
+        async with _http(served.api_key) as http:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    is_busy = True
+                    while is_busy:
+                        is_busy = await _is_busy(http, served.base_url.removesuffix("/v1"))
+                        await asyncio.sleep(0.1)
 
     async def stop(self) -> None:
         """Ends the server. May be called twice; a :meth:`start` under way is to be cancelled first."""
@@ -156,7 +171,7 @@ class LocalServer:
         # A server knows best what it gives a conversation; transformers tells what the model was made for.
         window = min(self._settings.window, facts.get("n_ctx") or answer.get("window") or self._settings.window)
         small = facts.get("n_params", SMALL_PARAMETERS) < SMALL_PARAMETERS or window < SMALL_WINDOW
-        return LocalModel(
+        self._served = LocalModel(
             base_url=f"{address}/v1",
             api_key=key,
             name=choice.name,
@@ -166,6 +181,7 @@ class LocalServer:
             slots=self._settings.slots,
             source=choice.source,
         )
+        return self._served
 
     async def _spawn(self, engine: str) -> asyncio.subprocess.Process:
         run = self._data / "run"
@@ -240,6 +256,7 @@ class LocalServer:
 
     async def _end(self) -> int | None:
         """Ends the process, if there is one; its exit code."""
+        self._served = None
         process, self._process = self._process, None
         if process is None:
             return None
@@ -318,6 +335,15 @@ async def _is_healthy(http: httpx2.AsyncClient, address: str) -> bool:
         return (await http.get(f"{address}/health")).status_code == 200
     except httpx2.HTTPError:
         return False
+
+
+async def _is_busy(http: httpx2.AsyncClient, address: str) -> bool:
+    """Whether answers are under way or waiting, as llama.cpp's server tells it."""
+    try:
+        text = (await http.get(f"{address}/metrics")).text
+    except httpx2.HTTPError:
+        return False
+    return any(int(number) for number in BUSY.findall(text))
 
 
 async def _facts(http: httpx2.AsyncClient, address: str) -> dict[str, Any]:

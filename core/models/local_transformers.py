@@ -10,7 +10,7 @@ import hmac
 import importlib
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ PLAIN_CHAT = (
 BLOCK = 32
 """Tokens in one block of the cache."""
 
-Asgi = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
+Asgi = Callable[[MutableMapping[str, Any], Any, Any], Awaitable[None]]
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def serve(order: dict[str, Any], port: int) -> None:
         _complete_gguf_configs()
 
     def guarded(app: Asgi, **named: Any) -> Any:
-        return config(_with_key(app, order["api_key"]), **{**named, "log_level": "warning"})
+        return config(with_key(app, order["api_key"]), **{**named, "log_level": "warning"})
 
     manager._load_processor = load_with_chat_form
     uvicorn.Config = guarded
@@ -111,19 +111,35 @@ def _free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def _with_key(app: Asgi, key: str) -> Asgi:
+def with_key(app: Asgi, key: str) -> Asgi:
+    """The app for callers with the key. It also tells how many answers are under way, in llama.cpp's words."""
     expected = f"Bearer {key}".encode()
+    under_way = 0
 
-    async def guard(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def guard(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        nonlocal under_way
         headers: dict[bytes, bytes] = dict(scope.get("headers") or ())
         allowed = hmac.compare_digest(headers.get(b"authorization", b""), expected)
-        if scope["type"] == "lifespan" or scope.get("path") == "/health" or allowed:
+        if scope["type"] == "lifespan" or scope.get("path") == "/health":
             await app(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
+        elif not allowed:
+            await _answer(send, 401)
+        elif scope.get("path") == "/metrics":
+            await _answer(send, 200, f"llamacpp:requests_processing {under_way}\n".encode())
+        else:
+            under_way += 1
+            try:
+                await app(scope, receive, send)
+            finally:
+                under_way -= 1
 
     return guard
+
+
+async def _answer(send: Any, status: int, body: bytes = b"") -> None:
+    length = str(len(body)).encode()
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", length)]})
+    await send({"type": "http.response.body", "body": body})
 
 
 if __name__ == "__main__":

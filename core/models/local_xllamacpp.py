@@ -39,6 +39,7 @@ def serve(order: dict[str, Any]) -> Any:
     params.enable_reasoning = 0
     params.ui = False
     params.endpoint_slots = False
+    params.endpoint_metrics = True
     params.verbosity = 0
     return library.Server(params)
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from core.errors import SettingsError, StorageError
-from core.models.announced import announce
+from core.models.announced import FOLLOW_SECONDS, announce
 from core.models.catalog import LocalModel, is_loopback
 from core.models.local_server import LOOPBACK, LocalServer
 from core.settings import LocalSettings
@@ -21,6 +21,9 @@ from core.tasks import end
 
 log = structlog.get_logger()
 
+GRACE_SECONDS = 6.0
+"""How long answers under way may go on after the signal to stop. With the rest it is less than the ten seconds after
+which containers are killed."""
 EVERYWHERE = "0.0.0.0"  # noqa: S104
 
 
@@ -65,9 +68,15 @@ async def serve(
     except asyncio.CancelledError:
         pass
     finally:
-        # First nobody is sent here any more.
-        await end([telling] if telling is not None else [])
-        await server.stop()
+        try:
+            if telling is not None:
+                # First nobody is sent here any more, then the answers under way are let end. What is left goes on
+                # elsewhere from where it stops.
+                await end([telling])
+                await asyncio.sleep(FOLLOW_SECONDS * 1.25)
+                await server.rest(GRACE_SECONDS)
+        finally:
+            await server.stop()
 
 
 async def known_as(settings: LocalSettings, announcements: Announcements) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,8 +36,9 @@ from redis.exceptions import (
 from core.errors import LeaseLost, StorageError
 from core.storage.address import Address
 from core.storage.cluster import by_slot
-from core.storage.connections import connect
+from core.storage.connections import COMMAND_SECONDS, alone, connect
 from core.storage.keys import ConversationKeys, load, ready
+from core.storage.line import Line
 from core.storage.waits import Waits
 
 log = structlog.get_logger()
@@ -89,10 +90,14 @@ class Store:
         self.redis: Any = connect(self.address)
         self.calls = 0
         """Round trips so far, for the benchmark."""
+        # On a cluster each call finds its own node.
+        self._line = None if self.address.topology == "cluster" else Line(partial(alone, self.redis), COMMAND_SECONDS)
         self._waits = Waits(self._pop, by_slot if self.address.topology == "cluster" else lambda keys: [tuple(keys)])
 
     async def close(self) -> None:
         await self._waits.close()
+        if self._line is not None:
+            await self._line.close()
         await self.redis.aclose()
         if self.address.topology != "cluster":
             await self.redis.connection_pool.disconnect()
@@ -115,8 +120,9 @@ class Store:
                     raise StorageError(f"Redis has been away for {patience:.0f} s: {type(error).__name__}") from error
                 if pause > 0.5:
                     log.warning("redis is away", cause=type(error).__name__)
-                if isinstance(error, ReadOnlyError) and self.address.topology == "single":
+                if isinstance(error, ReadOnlyError) and self._line is not None:
                     # The name or the proxy that we connected by may lead to another server by now.
+                    self._line.hang_up()
                     await self.redis.connection_pool.disconnect(inuse_connections=False)
             await asyncio.sleep(pause)
             pause = min(2.0, pause * 2)
@@ -132,14 +138,15 @@ class Store:
         """One script, one round trip; ``sent`` is told of every try. Raises LeaseLost for a stale fencing token,
         StorageError."""
         text, digest = _script(name)
+        call = self._line.call if self._line is not None else self.redis.execute_command
 
         async def work() -> Any:
             if sent is not None:
                 sent()
             try:
-                return await self.redis.evalsha(digest, len(keys), *keys, *args)
+                return await call("EVALSHA", digest, len(keys), *keys, *args)
             except NoScriptError:
-                return await self.redis.eval(text, len(keys), *keys, *args)
+                return await call("EVAL", text, len(keys), *keys, *args)
 
         return await self.attempt(work, patience)
 

@@ -42,6 +42,12 @@ def connect(address: Address) -> Redis | Cluster:
     return _client(address, _to(address.nodes[0], context))
 
 
+def alone(client: Redis) -> Any:
+    """A connection like those of the client's pool, not connected yet: for a caller that keeps it, and the time."""
+    pool: Any = client.connection_pool
+    return pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": None})
+
+
 def _to(node: Node, context: ssl.SSLContext | None) -> dict[str, Any]:
     kind = {"connection_class": _Encrypted, "context": context} if context else {"connection_class": Connection}
     return {**kind, "host": node[0], "port": node[1]}

@@ -195,6 +195,17 @@ def last_seen(platform: str, bot: str) -> str:
     return f"parley:places:{{{platform}:{bot}}}:last"
 
 
+def job_line(queue: str) -> str:
+    """The queue's name to streaq, a hash tag: all its keys lie in one slot."""
+    return f"{{parley:{queue}}}"
+
+
 def job_queue(queue: str) -> tuple[str, str]:
     """stream of waiting and running jobs, zset of delayed ones: streaq's own keys, only ever counted by us."""
-    return f"streaq:{queue}:queues:normal", f"streaq:{queue}:queues:delayed:normal"
+    prefix = f"streaq:{job_line(queue)}:queues"
+    return f"{prefix}:normal", f"{prefix}:delayed:normal"
+
+
+def job_tries(queue: str, id: str) -> str:
+    """string, how often a job was begun: streaq's own, counted down by us for a try that does not count."""
+    return f"streaq:{job_line(queue)}:task:retry:{id}"

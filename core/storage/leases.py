@@ -36,7 +36,7 @@ class Held:
 
     @property
     def is_ours(self) -> bool:
-        """Whether nobody else can have it yet. Costs no round trip: what must not be done twice asks before each act."""
+        """Whether nobody else can have it yet. Costs no round trip: who must not act twice asks before each act."""
         return not self.lost.is_set() and clock.seconds() < self._until
 
     async def release(self) -> None:

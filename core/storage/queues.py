@@ -39,4 +39,6 @@ def connection(address: Address, longest_seconds: float) -> dict[str, Any]:
     if address.topology == "cluster":
         pool = ClusterConnectionPool(nodes, max_connections_per_node=True, skip_full_coverage_check=True, **options)
         return {"redis_pool": pool}
-    return {"redis_pool": ConnectionPool(location=nodes[0] if nodes else UnixDomainSocketLocation(address.path), **options)}
+    return {
+        "redis_pool": ConnectionPool(location=nodes[0] if nodes else UnixDomainSocketLocation(address.path), **options)
+    }

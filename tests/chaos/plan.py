@@ -11,9 +11,9 @@ from core.message import Platform
 WAVE_SECONDS = 45.0
 CALM_SECONDS = 12.0
 """At the end of each wave nothing goes wrong, so that what was broken can be seen to come right."""
-MESSAGES_A_SECOND = 0.9
-TROUBLES_A_SECOND = 0.45
-LONG_WORDS = (600, 1100)
+MESSAGES_A_SECOND = 1.3
+TROUBLES_A_SECOND = 0.7
+LONG_WORDS = (400, 800)
 """Several messages of Discord's or Telegram's."""
 EDIT_WITHIN = 8
 """An edit, a reply or a second delivery is of one of the room's last messages."""

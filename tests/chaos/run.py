@@ -43,8 +43,9 @@ STILL_SECONDS = 6.0
 """Quiet is when nothing waits for so long: a new gateway session takes five seconds."""
 SURE_SECONDS = (20.0, 25.0)
 """Before and after an edit on Discord: with no trouble in this time it arrived. Discord sends nothing twice."""
-FIRST_TOKEN_SECONDS = 0.1
-TOKENS_PER_SECOND = 250.0
+FIRST_TOKEN_SECONDS = 0.3
+TOKENS_PER_SECOND = 60.0
+"""So slow that there is always an answer for a fault to meet."""
 
 FLEET: dict[str, tuple[tuple[str, ...], ...]] = {
     "split": (
@@ -134,8 +135,8 @@ class Scene:
             else:
                 await chat.ask(say.tag, say.words, text, earlier if say.act is Act.REPLY else None)
 
-    async def round(self) -> None:
-        """One question in every room, and the time to answer it."""
+    async def round(self) -> list[tuple[str, str]]:
+        """One question in every room, and the time to answer it; room and tag of those that were not."""
         self.rounds += 1
         tags: list[tuple[Chat, str]] = []
         for number, chat in enumerate(self.chats):
@@ -146,10 +147,11 @@ class Scene:
         deadline = time.monotonic() + ROUND_SECONDS
         while time.monotonic() < deadline:
             if all(chat.answered_at(tag) for chat, tag in tags):
-                return
+                return []
             await asyncio.sleep(0.1)
-        late = [f"{chat.name} {tag}" for chat, tag in tags if not chat.answered_at(tag)]
+        late = [(chat.name, tag) for chat, tag in tags if not chat.answered_at(tag)]
         self.journal.note("driver", f"round {self.rounds} was not over in time: {late}")
+        return late
 
     def reply(self, body: dict[str, Any]) -> str:
         """The stub's answer; what it was shown is looked at here."""
@@ -255,7 +257,8 @@ async def _talk(scene: Scene) -> list[Violation]:
     await scene.ready()
     violations = await _wait(scene, "work is left long after the faults")
     # Whatever happened: everybody is answered again, without a restart.
-    await scene.round()
+    late = await scene.round()
+    violations += [Violation("stuck", room, tag, "not answered in calm") for room, tag in late]
     violations += await _wait(scene, "work is left after a last question in every room")
     return violations
 

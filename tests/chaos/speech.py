@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from core.conversation.summary import INSTRUCTION
 from core.models.router import GO_ON
 
 TAG = re.compile(r"\bzq\d+\b")
@@ -49,6 +50,8 @@ def reply(body: dict[str, Any]) -> str:
     if texts[-1] == ("user", GO_ON):
         so_far = texts[-2][1]
         texts = texts[:-2]
+    if texts[0][1].startswith(INSTRUCTION):
+        return " ".join(("They spoke of", *seen))
     asked = _ASKED.findall(texts[-1][1]) if texts[-1][0] == "user" else []
     if not asked:
         return " ".join((UNASKED, *seen))

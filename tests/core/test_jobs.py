@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 
 from core.conversation.history import Answer, History, Mode, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.summary import summarise
-from core.jobs import Jobs
+from core.errors import StorageError
+from core.jobs import Job, Jobs, Run
 from core.message import Deletion
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
@@ -18,11 +22,17 @@ from core.models.router import Router
 from core.parts import Usage
 from core.settings import ModelSettings, ProviderSettings, Settings
 from core.storage.client import Store
+from core.tasks import end
 from tests.builders import conversation, message
 from tests.platforms.openai_server import OpenAIServer
 
 
-async def test_a_job_is_done_once_and_tried_again_after_a_failure(store: Store, valkey_url: str) -> None:
+def jobs_of(store: Store, run: Run | None, queues: Mapping[str, int] | None = None) -> Jobs:
+    """One kind of job, on a queue that this process works unless told otherwise."""
+    return Jobs(store, [Job("work", "text", run)], {"text": 2} if queues is None else queues, idle_seconds=1.0)
+
+
+async def test_a_job_is_done_once_and_tried_again_after_a_failure(store: Store) -> None:
     done: list[str] = []
     ended = asyncio.Event()
 
@@ -32,7 +42,7 @@ async def test_a_job_is_done_once_and_tried_again_after_a_failure(store: Store, 
             raise RuntimeError("the first try fails")
         ended.set()
 
-    jobs = Jobs(valkey_url, store, {"work": work})
+    jobs = jobs_of(store, work)
     await jobs.enqueue("work", "one", "a")
     await jobs.enqueue("work", "one", "a")
     await asyncio.wait_for(ended.wait(), 20)
@@ -40,7 +50,7 @@ async def test_a_job_is_done_once_and_tried_again_after_a_failure(store: Store, 
     assert done == ["a", "a"]
 
 
-async def test_a_job_that_was_interrupted_is_done_at_the_next_start(store: Store, valkey_url: str) -> None:
+async def test_a_job_that_was_interrupted_is_done_at_the_next_start_and_has_all_its_tries(store: Store) -> None:
     reached = asyncio.Event()
     never = asyncio.Event()
 
@@ -48,27 +58,174 @@ async def test_a_job_that_was_interrupted_is_done_at_the_next_start(store: Store
         reached.set()
         await never.wait()
 
-    first = Jobs(valkey_url, store, {"work": stuck})
+    first = jobs_of(store, stuck)
     await first.enqueue("work", "one", "a")
     await reached.wait()
     await first.close()
+    (tries,) = [await store.redis.get(key) async for key in store.redis.scan_iter("*:task:retry:*")]
+    assert tries == "0"
     done = asyncio.Event()
 
     async def work(argument: str) -> None:
         done.set()
 
-    second = Jobs(valkey_url, store, {"work": work})
+    second = jobs_of(store, work)
     assert not second.is_running
     await second.start_if_any()
     await asyncio.wait_for(done.wait(), 20)
     await second.close()
 
 
-async def test_nothing_is_started_without_jobs(store: Store, valkey_url: str) -> None:
-    jobs = Jobs(valkey_url, store, {})
+async def test_nothing_is_started_without_jobs(store: Store) -> None:
+    async def work(argument: str) -> None: ...
+
+    jobs = jobs_of(store, work)
     await jobs.start_if_any()
     assert not jobs.is_running
     await jobs.close()
+
+
+async def test_a_process_that_does_not_work_a_queue_gives_jobs_to_one_that_does(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.jobs.LOOK_SECONDS", 0.1)
+    done: list[str] = []
+    ended = asyncio.Event()
+
+    async def work(argument: str) -> None:
+        done.append(argument)
+        ended.set()
+
+    giver = jobs_of(store, work, {})
+    doer = jobs_of(store, work)
+    running = asyncio.create_task(doer.run())
+    await giver.enqueue("work", "one", "a")
+    await asyncio.wait_for(ended.wait(), 20)
+    assert not giver.is_running
+    await end([running])
+    await giver.close()
+    await doer.close()
+    assert done == ["a"]
+    with pytest.raises(KeyError):
+        await giver.enqueue("other", "one", "a")
+
+
+async def test_each_queue_has_its_own_room(store: Store) -> None:
+    most: Counter[str] = Counter()
+    now: Counter[str] = Counter()
+    done: list[str] = []
+    ended = asyncio.Event()
+
+    async def work(argument: str) -> None:
+        queue = argument[:4]
+        now[queue] += 1
+        most[queue] = max(most[queue], now[queue])
+        await asyncio.sleep(0.1)
+        now[queue] -= 1
+        done.append(argument)
+        if len(done) == 10:
+            ended.set()
+
+    table = [Job("write", "text", work), Job("paint", "images", work)]
+    jobs = Jobs(store, table, {"text": 3, "images": 1})
+    for number in range(5):
+        await jobs.enqueue("write", f"text {number}", f"text {number}")
+        await jobs.enqueue("paint", f"imag {number}", f"imag {number}")
+    await asyncio.wait_for(ended.wait(), 20)
+    await jobs.close()
+    assert len(set(done)) == 10
+    assert most == {"text": 3, "imag": 1}
+
+
+async def test_what_fails_for_good_is_told_with_its_cause(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.jobs.TRIES", 2)
+    monkeypatch.setattr("core.jobs.RETRY_SECONDS", 0.01)
+    told: list[tuple[str, str, str, str]] = []
+    ended = asyncio.Event()
+
+    async def work(argument: str) -> None:
+        raise RuntimeError("it cannot be done")
+
+    async def on_dead(name: str, id: str, argument: str, cause: BaseException) -> None:
+        told.append((name, id, argument, str(cause)))
+        if len(told) == 1:
+            raise StorageError("away for a moment")
+        ended.set()
+
+    jobs = Jobs(store, [Job("work", "text", work)], {"text": 1}, on_dead)
+    await jobs.enqueue("work", "one", "a")
+    await asyncio.wait_for(ended.wait(), 20)
+    await jobs.close()
+    assert told == [("work", "one", "a", "it cannot be done")] * 2
+    assert [key async for key in store.redis.scan_iter("*:task:data:*")] == []
+
+
+async def test_a_job_that_takes_too_long_or_that_nobody_knows_blocks_nothing(store: Store) -> None:
+    told: list[str] = []
+    done = asyncio.Event()
+    never = asyncio.Event()
+
+    async def stuck(argument: str) -> None:
+        await never.wait()
+
+    async def work(argument: str) -> None:
+        done.set()
+
+    async def on_dead(name: str, id: str, argument: str, cause: BaseException) -> None:
+        told.append(str(cause))
+
+    newer = Jobs(store, [Job("unheard", "text")], {})
+    await newer.enqueue("unheard", "zero", "a")
+    await newer.close()
+    table = [Job("stuck", "text", stuck, seconds=0.01), Job("work", "text", work)]
+    jobs = Jobs(store, table, {"text": 1}, on_dead)
+    await jobs.enqueue("stuck", "one", "a")
+    await jobs.enqueue("work", "two", "a")
+    await asyncio.wait_for(done.wait(), 20)
+    await jobs.close()
+    assert told == []
+    waiting = [key async for key in store.redis.scan_iter("*:task:data:*")]
+    assert len(waiting) == 2, "the late one is to be tried again, the unknown one is left to who knows it"
+
+
+DOER = """
+import asyncio, sys
+from core.jobs import Job, Jobs
+from core.storage.client import Store
+from core.tasks import end
+
+async def work(argument):
+    print("begun", flush=True)
+    await asyncio.sleep(600)
+
+async def main():
+    jobs = Jobs(Store(sys.argv[1]), [Job("work", "text", work)], {"text": 1}, idle_seconds=1.0)
+    await jobs.run()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_job_of_a_killed_process_is_done_by_another(store: Store, valkey_url: str) -> None:
+    done = asyncio.Event()
+
+    async def work(argument: str) -> None:
+        done.set()
+
+    giver = jobs_of(store, None, {})
+    await giver.enqueue("work", "one", "a")
+    pipe = asyncio.subprocess.PIPE
+    doomed = await asyncio.create_subprocess_exec(sys.executable, "-c", DOER, valkey_url, stdout=pipe)
+    assert doomed.stdout is not None
+    assert await asyncio.wait_for(doomed.stdout.readline(), 20) == b"begun\n"
+    doomed.kill()
+    await doomed.communicate()
+    assert not done.is_set()
+    heir = jobs_of(store, work)
+    await heir.start_if_any()
+    await asyncio.wait_for(done.wait(), 20)
+    await heir.close()
+    await giver.close()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from core.settings import DiscordSettings
 from core.storage.client import Store
 from core.storage.leases import SECONDS, Leases
 from core.storage.shared import Place
+from core.tasks import end
 from tests.platforms.discord_server import TOKEN, FakeDiscord
 
 ROWS = (
@@ -163,7 +164,5 @@ async def connected(
         assert ready.done(), "never ready"
         yield running
     finally:
-        for each in (ready, task):
-            each.cancel()
-        await asyncio.gather(ready, task, return_exceptions=True)
+        await end((ready, task))
         await rest.close()

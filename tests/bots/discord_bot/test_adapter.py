@@ -13,6 +13,7 @@ from core.errors import SettingsError
 from core.message import AttachmentKind, CommandCall, ConversationKey, Deletion, Message, Platform
 from core.storage.client import Store
 from core.storage.shared import Place
+from core.tasks import end
 from tests.bots.discord_bot.running import ROWS, ListInbox, Notebook, Running, connected, until
 from tests.platforms.discord_server import FakeDiscord, File
 from tests.platforms.discord_world import EPHEMERAL
@@ -198,8 +199,7 @@ async def test_a_stop_stores_what_was_received(discord: FakeDiscord, store: Stor
     async with connected(discord, store, inbox=inbox) as bot:
         discord.say("the last")
         await until(lambda: inbox.failures == 0)
-        bot.task.cancel()
-        await asyncio.gather(bot.task, return_exceptions=True)
+        await end([bot.task])
     assert inbox.texts == ["the last"]
 
 

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from core.conversation import mailbox as mailbox_module
 from core.conversation.mailbox import Admission, Bot, Mailbox, Posted, Turn, Work
@@ -145,24 +144,36 @@ async def test_a_turn_that_is_handed_over_is_no_takeover(store: Store) -> None:
     assert (await take(second)).takeovers == 0
 
 
-async def test_a_take_whose_reply_was_lost_is_no_takeover(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    mailbox = box(store)
-    await mailbox.post([message("a")])
-    run = store.redis.evalsha
-    tries: list[str] = []
+async def test_a_take_whose_reply_was_lost_is_no_takeover(store: Store, valkey_url: str, tmp_path: Path) -> None:
+    losing = asyncio.Event()
 
-    async def lossy(*arguments: object) -> object:
-        reply = await run(*arguments)
-        tries.append("")
-        if len(tries) == 1:
-            raise RedisConnectionError("the reply was lost")
-        return reply
+    async def through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_server, to_server = await asyncio.open_unix_connection(valkey_url.removeprefix("unix://"))
 
-    monkeypatch.setattr(store.redis, "evalsha", lossy)
-    turn = await take(mailbox)
-    assert len(tries) == 2
-    assert turn.takeovers == 0
-    assert await finish(mailbox, turn) is None
+        async def back() -> None:
+            while data := await from_server.read(65536):
+                if losing.is_set():
+                    losing.clear()
+                    break
+                writer.write(data)
+            writer.close()
+
+        backwards = asyncio.create_task(back())
+        while data := await reader.read(65536):
+            to_server.write(data)
+        to_server.close()
+        await backwards
+
+    async with await asyncio.start_unix_server(through, tmp_path / "lossy.sock"):
+        lossy = Store(f"unix://{tmp_path / 'lossy.sock'}")
+        mailbox = box(lossy)
+        await mailbox.post([message("a")])
+        losing.set()
+        turn = await take(mailbox)
+        assert not losing.is_set()
+        assert turn.takeovers == 0
+        assert await finish(mailbox, turn) is None
+        await lossy.close()
 
 
 async def test_new_work_is_told_to_one_worker_of_its_bot(store: Store) -> None:

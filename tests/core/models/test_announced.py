@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from core.models import announced, model_server
 from core.models.announced import announce, follow
 from core.models.breaker import Breaker
 from core.models.catalog import LOCAL, Catalog, LocalModel
+from core.models.chat import ChatMessage, ChatRequest
 from core.models.local_models import SMOLLM2
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
@@ -37,6 +38,7 @@ TINY = LocalModel("http://10.0.0.1:8000/v1", "secret", "tiny", "tiny-id", 2048, 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announced, "RENEW_SECONDS", 0.05)
     monkeypatch.setattr(announced, "FOLLOW_SECONDS", 0.05)
+    monkeypatch.setattr(model_server, "FOLLOW_SECONDS", 0.05)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -167,7 +169,13 @@ async def test_a_model_server_for_real(store: Store, tmp_path: Path) -> None:
             [endpoint] = catalog.endpoints(LOCAL, SMOLLM2)
             assert endpoint.base_url in lines[-1]
             assert endpoint.api_key not in "".join(lines)
-            serving.cancel()
+            # Who stops it lets the answer under way end, but takes no further ones.
+            story = ChatRequest((ChatMessage("user", "Tell me a long story about a dog."),), max_answer=60)
+            async with aclosing(router.answer(story)) as coming:
+                parts = [await anext(coming)]
+                serving.cancel()
+                parts += [part async for part in coming]
+            assert (finished(parts).ending, finished(parts).usage.calls) == (Ending.LENGTH, 1)
             await serving
             await until(lambda: not catalog.models)
             await router.aclose()
