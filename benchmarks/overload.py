@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 from redis.asyncio import Redis
 
 from benchmarks.figures import Row, percentile, table, write
@@ -320,12 +321,13 @@ async def load_on_all(scene: Stage, size: Size) -> list[Row]:
     halves: list[Peaks] = []
     async with scene.watched() as rest:
         pass
+    psutil.cpu_percent()  # from now on
     used, began = {name: scene.fleet.cpu_of(name) for name in scene.members}, time.monotonic()
     for _ in range(2):
         async with scene.watched() as peaks:
             await town.flood(everybody, rate, size.seconds / 2)
         halves.append(peaks)
-    passed = time.monotonic() - began
+    passed, busy = time.monotonic() - began, psutil.cpu_percent() / 100
     shares = {name: (scene.fleet.cpu_of(name) - used[name]) / passed for name in scene.members}
     drained = await town.settle(4 * PATIENCE_SECONDS)
     after = town.reckoning()
@@ -341,6 +343,7 @@ async def load_on_all(scene: Stage, size: Size) -> list[Row]:
         Row("load on all: neither answered nor told of", after.silent, "", 0),
         Row("load on all: seconds from its end to the last word", drained, "s"),
         *(Row(f"load on all: share of a core, {name}", share, "") for name, share in shares.items()),
+        Row("load on all: share of all processors that was in use", busy, ""),
         *(Row(f"before: memory of {name}", megabytes, "MB") for name, megabytes in rest.parley.items()),
         *(Row(f"load on all: peak of {name}", megabytes, "MB") for name, megabytes in second.parley.items()),
         *(

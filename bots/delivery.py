@@ -220,8 +220,9 @@ class _Show:
             shown[-1] = replace(shown[-1], buttons=self._buttons(finished.ending))
         if self._able.endings:
             shown = [replace(page, ending=str(finished.ending)) for page in shown]
+        is_all = not (rest or answer.media)
         for number, page in enumerate(shown):
-            await self._must_show(number, page)
+            await self._must_show(number, page, last=is_all and number == len(shown) - 1)
         for number in [n for n in self._turn.pages if n >= len(shown)]:
             # An earlier form of the answer was longer.
             await self._remove(self._turn.pages.pop(number))
@@ -240,8 +241,9 @@ class _Show:
 
     # ---- one message
 
-    async def _must_show(self, number: int, page: Page, *, newest: bool = False) -> None:
-        """Creates or edits a page, until it is done. ``newest``: shows what there is when its time has come."""
+    async def _must_show(self, number: int, page: Page, *, newest: bool = False, last: bool = False) -> None:
+        """Creates or edits a page, until it is done. ``newest``: shows what there is when its time has come. ``last``:
+        nothing but the turn's end comes after it."""
         if number in self._turn.pages:
             if self._shown.get(number) == page:
                 return
@@ -254,7 +256,7 @@ class _Show:
                 # Someone deleted it: the rest still has to reach the person.
                 del self._turn.pages[number]
                 self._resent[number] = self._resent.get(number, 0) + RESENT
-        await self._create(number, page, newest=newest)
+        await self._create(number, page, newest=newest, last=last)
 
     async def _persist(self, number: int, page: Page) -> None:
         """An edit that has to be done."""
@@ -265,7 +267,7 @@ class _Show:
         await self._outbound.edit(self._target, self._turn.pages[number], page)
         self._shown[number] = page
 
-    async def _create(self, number: int, page: Page, *, newest: bool) -> None:
+    async def _create(self, number: int, page: Page, *, newest: bool, last: bool) -> None:
         if not self._permitted:
             await self._pacer.draw(self._chat, self._group, Kind.CREATE, self._space)
         self._permitted = True
@@ -280,7 +282,13 @@ class _Show:
             Kind.CREATE, lambda: self._outbound.send(self._target, page, slot), lambda: self._found(page, slot)
         )
         faults.reached("sent")
-        await self._journal.created(self._turn, number, message_id)
+        if last:
+            # The end of the turn records it, a moment later: no round trip of its own. Should that moment be the
+            # process's last, the message is found by its slot.
+            self._turn.pages[number], self._turn.slot = message_id, None
+        else:
+            await self._journal.created(self._turn, number, message_id)
+        faults.reached("noted")
         self._shown[number] = page
 
     async def _record_slot(self, number: int) -> Slot:

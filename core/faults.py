@@ -19,7 +19,7 @@ Point = Literal[
     "modelled",  # the model has begun or ended, nothing shown
     "slotted",  # about to create a message
     "sent",  # created, its id not recorded
-    "noted",  # created and recorded
+    "noted",  # created; recorded, unless the turn's end is what comes next
     "edited",  # the last edit done, the turn not finished
     "finished",  # the turn closed, the worker not told
 ]

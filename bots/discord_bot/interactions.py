@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from bots.discord_bot.rest import Rest
+from bots.discord_bot.rest import CallFailed, Rest
 from core.errors import OutboundError
 
 DEFERRED_MESSAGE, DEFERRED_UPDATE = 5, 6
@@ -20,6 +20,8 @@ CALLBACK_SECONDS = 3.0
 """Discord's limit from the press to the first answer."""
 TOKEN_SECONDS = 900.0
 """Life of an interaction's token."""
+ALREADY_ANSWERED = 40060
+"""Discord's code for a second first answer."""
 
 log = structlog.get_logger()
 
@@ -79,5 +81,8 @@ class Deferrals:
                 CALLBACK_SECONDS,
             )
         except (OutboundError, TimeoutError) as error:
+            if isinstance(error, CallFailed) and error.code == ALREADY_ANSWERED:
+                # Another process had the same event: two have a shard for a moment when it changes hands.
+                return
             # The command itself is accepted: its answer then goes to the channel.
             log.warning("an interaction could not be deferred", interaction=interaction, error=str(error))

@@ -43,8 +43,9 @@ RESENT = 1000
 SECONDARY, ACTION_ROW, BUTTON = 2, 1, 2
 MAX_IN_ROW = 5
 DEFERRAL_SECONDS = 4.0
-"""Age of an interaction up to which its first answer may still be under way in another process."""
-DEFERRAL_PAUSE = 0.25
+"""How long the first answer to an interaction may still be under way in another process."""
+DEFERRAL_PAUSE = 0.15
+"""Seconds to the second try; each further pause is twice as long, since Discord counts the calls."""
 CLOCK_SLACK = 60.0
 """Seconds that this machine's clock may differ from Discord's."""
 MAX_HISTORY = 100
@@ -209,13 +210,16 @@ class DiscordOutbound:
                 for message in await self._since(target, slot):
                     if message["author"]["id"] == target.conversation.bot and _has_text(message, page):
                         return message["id"]
+        give_up, pause = time.monotonic() + DEFERRAL_SECONDS, DEFERRAL_PAUSE
         while True:
             try:
                 made = await self._rest.call(method, path, body, upload=upload)
             except CallFailed as error:
-                if error.code != UNKNOWN_WEBHOOK or age(token.interaction) > DEFERRAL_SECONDS:
+                may_come = age(token.interaction) < DEFERRAL_SECONDS + CLOCK_SLACK
+                if error.code != UNKNOWN_WEBHOOK or not may_come or time.monotonic() + pause > give_up:
                     raise
-                await asyncio.sleep(DEFERRAL_PAUSE)
+                await asyncio.sleep(pause)
+                pause *= 2
             except OutboundError as error:
                 if error.fault is OutboundFault.TRANSIENT:
                     self._doubtful.append(nonce)

@@ -19,7 +19,10 @@ from bots.discord_bot.starts import allowance
 from core.errors import StorageError
 from core.storage.fleet import Fleet, Roll
 from core.storage.leases import Leases
+from core.tasks import to_the_end
 
+LEAVE_SECONDS = 10.0
+"""For storing what was received and giving the leases back."""
 BEAT = 0.5
 """Seconds between two looks at the fleet."""
 
@@ -68,13 +71,7 @@ class Shards:
                 await self._step(inbox)
                 await self._pause()
         finally:
-            # Whoever ends us may lose patience and cancel again; what was received must be stored all the same.
-            leaving = asyncio.create_task(self._leave())
-            while not leaving.done():
-                try:
-                    await asyncio.shield(leaving)
-                except asyncio.CancelledError:
-                    continue
+            await to_the_end(self._leave(), LEAVE_SECONDS)
 
     async def _pause(self) -> None:
         """Until the next beat, or until a shard has connected or ended."""

@@ -275,7 +275,6 @@ class Mailbox:
         turn.pages[page] = message_id
         turn.slot = None
         await self._note(turn, [f"m{page}", message_id, "slot", ""])
-        faults.reached("noted")
 
     async def recent(self, conversation: ConversationKey) -> list[str]:
         """Ids of the newest messages in the tree, questions and answers with all their pages, newest first."""

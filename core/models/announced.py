@@ -54,6 +54,8 @@ async def announce(announcements: Announcements, served: Callable[[], LocalModel
 async def follow(catalog: Catalog, announcements: Announcements) -> None:
     """Keeps the announced servers in the catalog, until cancelled. While Redis is away the last ones known stay."""
     known: list[str] = []
+    # Until the first look nobody is to be told that there is no model.
+    catalog.announce((), expected=True)
     while True:
         try:
             texts, expected = await announcements.load()

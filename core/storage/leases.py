@@ -14,7 +14,7 @@ from core import clock
 from core.errors import StorageError
 from core.storage import keys
 from core.storage.client import Store
-from core.tasks import end
+from core.tasks import end, to_the_end
 
 log = structlog.get_logger()
 
@@ -22,6 +22,10 @@ SECONDS = 6.0
 """A dead holder's lease is free after this time."""
 RETRY_SECONDS = 0.5
 """How often :meth:`Leases.wait` looks whether a lease is free."""
+
+
+RELEASE_SECONDS = 2.0
+"""How long giving one back may take. After that it ends by itself."""
 
 
 class Held:
@@ -40,7 +44,10 @@ class Held:
         return not self.lost.is_set() and clock.seconds() < self._until
 
     async def release(self) -> None:
-        """Gives it back, so that another process need not wait. Never raises: it would end by itself."""
+        """Gives it back, so that no other process has to wait. Goes on for a moment though its caller is cancelled."""
+        await to_the_end(self._release(), RELEASE_SECONDS)
+
+    async def _release(self) -> None:
         await end([self._renewing])
         self.lost.set()
         try:

@@ -36,12 +36,10 @@ def main() -> None:
         frozenset(Kind) if given.only is None else frozenset(Kind(kind) for kind in given.only.split(",") if kind),
         frozenset(Platform) if given.platforms is None else frozenset(map(Platform, given.platforms.split(","))),
         given.talk,
+        given.journal,
     )
     print(f"chaos: seed {options.seed}, {options.seconds:.0f} s, {options.layout}", flush=True)
     outcome = asyncio.run(run(options))
-    if given.journal is not None:
-        entries = sorted(outcome.journal.entries, key=lambda entry: entry.at)
-        given.journal.write_text("".join(outcome.journal.line(entry) + "\n" for entry in entries))
     report(options, outcome)
     sys.exit(1 if outcome.verdict.violations else 0)
 

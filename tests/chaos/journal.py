@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from typing import TextIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,14 @@ class Journal:
     talks: bool = False
     """Print troubles as they come."""
     began: float = field(default_factory=time.time)
+    file: TextIO | None = None
+    """Where everything is written at once, so that a run that is cut off can be read, too."""
 
     def note(self, who: str, what: str) -> None:
         entry = Entry(time.time(), who, what)
         self.entries.append(entry)
+        if self.file is not None:
+            self.file.write(self.line(entry) + "\n")
         if self.talks and who == TROUBLE:
             print(self.line(entry), flush=True)
 

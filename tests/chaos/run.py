@@ -72,6 +72,8 @@ class Options:
     kinds: frozenset[Kind] = frozenset(Kind)
     platforms: frozenset[Platform] = frozenset(Platform)
     talks: bool = False
+    journal: Path | None = None
+    """A file for everything that happens."""
 
 
 @dataclass
@@ -255,7 +257,9 @@ async def _talk(scene: Scene) -> list[Violation]:
     await _perform(scene)
     await scene.troubles.heal()
     await scene.ready()
+    scene.journal.note("driver", "waits for quiet")
     violations = await _wait(scene, "work is left long after the faults")
+    scene.journal.note("driver", "asks once more in every room")
     # Whatever happened: everybody is answered again, without a restart.
     late = await scene.round()
     violations += [Violation("stuck", room, tag, "not answered in calm") for room, tag in late]
@@ -336,9 +340,11 @@ def _judged(scene: Scene, violations: list[Violation]) -> Outcome:
 
 @asynccontextmanager
 async def _scene(options: Options, folder: Path) -> AsyncGenerator[Scene]:
-    journal = Journal(talks=options.talks)
     (folder / "tmp").mkdir()
     async with AsyncExitStack() as stack:
+        journal = Journal(talks=options.talks)
+        if options.journal is not None:
+            journal.file = stack.enter_context(options.journal.open("w", buffering=1))
         telegram = await stack.enter_async_context(TelegramServer())
         discord = await stack.enter_async_context(FakeDiscord())
         models = [await stack.enter_async_context(_model(name)) for name in ("one", "two")]

@@ -88,6 +88,13 @@ async def test_servers_come_and_go(store: Store) -> None:
         assert catalog.expects_local
 
 
+async def test_before_the_first_look_servers_are_expected(store: Store) -> None:
+    async with followed(store) as catalog:
+        await asyncio.sleep(0)
+        assert catalog.expects_local
+        await until(lambda: not catalog.expects_local)
+
+
 async def test_a_server_that_died_without_a_word_expires(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "EXPIRY_SECONDS", 1)
     await Announcements(store).renew("dead", json.dumps({**fields(TINY), "node": "gpu"}))

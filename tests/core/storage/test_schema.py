@@ -18,9 +18,10 @@ from core.storage import keys, schema
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys
 from core.storage.leases import Leases
+from core.tasks import end
 from tests.builders import conversation, message
 
-CHATS = [str(number) for number in range(100, 140)]
+CHATS = [str(number) for number in range(100, 120)]
 
 
 def mailbox(store: Store, worker: str = "w") -> Mailbox:
@@ -127,25 +128,20 @@ async def counted(store: Store) -> dict[str, int]:
 
 
 async def until_current(store: Store) -> None:
+    """Until the migration is over and its lease given back."""
     async with asyncio.timeout(20):
-        while (await schema.read(store)).version < VERSION:
+        while (await schema.read(store)).version < VERSION or await store.redis.exists(keys.lease(schema.LEASE)):
             await asyncio.sleep(0.01)
-
-
-async def stop(task: asyncio.Task[Any]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_an_empty_store_becomes_this_version(store: Store) -> None:
     await schema.check(store)
     running = asyncio.create_task(schema.run(store, Leases(store, "one")))
     await until_current(store)
-    await stop(running)
+    await end([running])
     found = await store.redis.hgetall(keys.schema())
     assert found.keys() == {"version", "program", "at"}
     assert found["program"].startswith("Parley")
-    assert await store.redis.exists(keys.lease(schema.LEASE)) == 0
 
 
 async def test_all_that_version_1_left_is_answered_while_it_is_migrated(store: Store) -> None:
@@ -163,7 +159,7 @@ async def test_all_that_version_1_left_is_answered_while_it_is_migrated(store: S
     await until_current(store)
     assert await counted(store) == await waiting(store)
     await work(store, answered, "w")
-    await stop(running)
+    await end([running])
     expected = ["12", "14", "15", "16", "100", "101", "102"]
     for chat in CHATS:
         assert [name.partition("/")[2] for name in answered if name.startswith(f"{chat}/")] == expected
@@ -176,7 +172,7 @@ async def test_what_waits_is_counted_and_its_space_is_known(store: Store) -> Non
     await write_version_1(store)
     running = asyncio.create_task(schema.run(store, Leases(store, "one")))
     await until_current(store)
-    await stop(running)
+    await end([running])
     assert await counted(store) == await waiting(store) == {"": 3 * len(CHATS), "5": 3 * len(CHATS) // 2}
     spaces = {work.conversation.chat: work.space for work in await mailbox(store).waiting(own=True)}
     assert spaces == {chat: "5" if int(chat) % 2 else "" for chat in CHATS}
@@ -185,33 +181,28 @@ async def test_what_waits_is_counted_and_its_space_is_known(store: Store) -> Non
 async def test_one_process_migrates_and_another_goes_on_where_it_stopped(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done: list[tuple[str, int]] = []
-    release = asyncio.Event()
+    begun: list[int] = []
+    stuck, never = asyncio.Event(), asyncio.Event()
     migrate = schema.MIGRATIONS[2]
 
-    def of(who: str) -> schema.Migration:
-        async def step(store: Store, partition: int) -> int:
-            if partition == 7 and who == "first":
-                await release.wait()
-            done.append((who, partition))
-            return await migrate(store, partition)
-
-        return step
+    async def step(store: Store, partition: int) -> int:
+        begun.append(partition)
+        if partition == 7 and not stuck.is_set():
+            stuck.set()
+            await never.wait()
+        return await migrate(store, partition)
 
     monkeypatch.setattr(schema, "AGAIN_SECONDS", 0.02)
-    monkeypatch.setattr(schema, "MIGRATIONS", {2: of("first")})
+    monkeypatch.setattr(schema, "MIGRATIONS", {2: step})
     first = asyncio.create_task(schema.run(store, Leases(store, "one")))
-    async with asyncio.timeout(10):
-        while len(done) < 7:
-            await asyncio.sleep(0.01)
-    monkeypatch.setattr(schema, "MIGRATIONS", {2: of("second")})
+    await asyncio.wait_for(stuck.wait(), 10)
     second = asyncio.create_task(schema.run(store, Leases(store, "two")))
     await asyncio.sleep(0.2)
-    assert len(done) == 7, "the first one is at it"
-    await stop(first)
+    assert begun == list(range(8)), "the first one is at it"
+    await end([first])
     await until_current(store)
-    await stop(second)
-    assert done == [*(("first", n) for n in range(7)), *(("second", n) for n in range(7, keys.PARTITIONS))]
+    await end([second])
+    assert begun == [*range(8), *range(7, keys.PARTITIONS)]
 
 
 async def test_a_newer_store_is_refused_at_the_start(store: Store) -> None:
