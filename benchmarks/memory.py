@@ -17,6 +17,7 @@ from core.conversation.history import Answer, Mode, Node, Older, Path, Question
 from core.conversation.mailbox import LISTEN_SECONDS, Admission, Bot, Posted, Turn, Work
 from core.message import CommandCall, ConversationKey, Deletion, Message
 from core.parts import Ending, Finished, Usage
+from core.storage.failed import Failure
 
 MOST_NODES = 1000
 """Read of a path at most, as by the script."""
@@ -129,7 +130,15 @@ class MemoryMailbox:
     async def created(self, turn: Turn, page: int, message_id: str) -> None:
         turn.pages[page] = message_id
 
-    async def finish(self, turn: Turn, answer: str, tokens: int, usage: Usage) -> Turn | None:
+    async def recent(self, conversation: ConversationKey) -> list[str]:
+        return list(self._rooms[conversation].tree)[::-1]
+
+    async def failed(self, turn: Turn, cause: str) -> None:
+        turn.causes = (*turn.causes, cause)
+
+    async def finish(
+        self, turn: Turn, answer: str, tokens: int, usage: Usage, failure: Failure | None = None
+    ) -> Turn | None:
         room = self._rooms[turn.conversation]
         question = room.tree.get(turn.question)
         if question is not None and turn.pages:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.scale [--quick] [--only speed,durability,...] [--json FILE] [--page docs/sizing.md]
 
-``--page`` writes the figures, and the plan made from them, between the marks of that page; ``--from FILE`` does it
-with the figures of an earlier ``--json``. Answers a second are bound by this machine, whose cores the fakes, the stub
-and the server share: processor time an answer is what carries over to others.
+``--page`` writes the figures, and the plan made from them, between the marks of that page. ``--from FILE`` takes the
+figures of an earlier ``--json`` and measures only the parts named by ``--only`` anew. Answers a second are bound by
+this machine, whose cores fakes, stub and server share: processor time an answer is what carries over to others.
 """
 
 from __future__ import annotations
@@ -116,22 +116,19 @@ def kept(path: Path) -> tuple[Figures, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="less of everything: 4 minutes instead of 20")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between: %(default)s")
+    parser.add_argument("--only", metavar="PARTS", help=f"with commas between: {','.join(PARTS)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write figures and plan into this page")
-    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="measure nothing: rows of a --json")
+    parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="rows of an earlier --json")
     given = parser.parse_args()
-    names = given.only.split(",")
+    figures, where = kept(given.source) if given.source else ({}, machine())
+    names = given.only.split(",") if given.only else [name for name in PARTS if name not in figures]
     if unknown := [name for name in names if name not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
-    if given.source:
-        figures, where = kept(given.source)
-    else:
-        where = machine()
-        try:
-            figures = asyncio.run(measure(names, QUICK if given.quick else FULL))
-        except DidNotStart as error:
-            sys.exit(f"did not start: {error}")
+    try:
+        figures |= asyncio.run(measure(names, QUICK if given.quick else FULL))
+    except DidNotStart as error:
+        sys.exit(f"did not start: {error}")
     sys.stdout.write(f"{where}\n\n{sections(figures)}\n")
     if given.json:
         keep(given.json, figures, where)

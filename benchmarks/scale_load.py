@@ -173,6 +173,7 @@ async def durability(size: LoadSize, work: Path) -> list[Row]:
     """``parley up`` against the same with mailbox and history in memory: loads by turns, the medians count."""
     costs: dict[str, list[float]] = {"durable": [], "bypassed": []}
     served: list[float] = []
+    lost = {"durable": 0, "bypassed": 0}
     async with stub(work) as model, TelegramServer() as one, TelegramServer() as two:
         places = {"durable": TelegramPlace(one), "bypassed": TelegramPlace(two)}
         async with valkey(work / "v1") as first, valkey(work / "v2") as second:
@@ -187,9 +188,13 @@ async def durability(size: LoadSize, work: Path) -> list[Row]:
                     for name, place in places.items():
                         result = await load(place, fleet[name], servers[name], size.durable_chats, 2)
                         costs[name].append(result.cpu - result.server_cpu)
+                        lost[name] += len(result.questions) - len(result.done)
                         if name == "durable":
                             served.append(result.server_cpu)
-    return durability_rows(costs["durable"], costs["bypassed"], served)
+    return [
+        *(Row(f"{name}: answers lost", count, "", 0) for name, count in lost.items()),
+        *durability_rows(costs["durable"], costs["bypassed"], served),
+    ]
 
 
 PROFILES = os.environ.get("PARLEY_PROFILES", "")

@@ -74,7 +74,7 @@ def telegram(shared: Shared) -> Connection | None:
         from bots.telegram_bot.adapter import TelegramAdapter
 
         memory = Memory(shared.store)
-        menu = [(row.name, row.summary) for row in COMMANDS if row.listed]
+        menu = [(row.name, row.summary) for row in COMMANDS if row.listed and not row.for_owner]
         limit = shared.settings.chat.max_image_bytes
         adapter = TelegramAdapter(settings, api, seen, shared.leases, memory, commands=menu, image_limit=limit)
         return Receiver(adapter)
@@ -139,6 +139,8 @@ def _slash_rows() -> list[SlashCommand]:
             ),
             private=row.private,
             descriptions={"zh-CN": row.summary_zh},
+            # Shown to a server's administrators only; who may use it is decided when it is called.
+            permissions=0 if row.for_owner else None,
         )
         for row in COMMANDS
         if row.listed

@@ -10,6 +10,7 @@ import contextlib
 import signal
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -76,6 +77,8 @@ async def run(settings: Settings, server: EmbeddedServer | None, role: Role = EV
         else:
             url = settings.storage.redis_url
             await reach(settings.storage, stop, tell)
+            if stop.is_set():
+                return
         await serve(settings, url, stack, stop, role=role)
 
 
@@ -97,7 +100,6 @@ async def serve(
     instance = Instance.claim(settings.data)
     stack.callback(instance.close)
     catalog = Catalog.of(settings)
-    breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
     places = Places(store)
     shared = Shared(settings, store, catalog, places, Leases(store, instance.name))
     connections = _connect(shared, role, stack)
@@ -110,7 +112,10 @@ async def serve(
         wakes_itself=role.works,
     )
     tasks = _Tasks(stop)
-    worker = _build_worker(settings, shared, mailbox, connections, breaker, tasks, stack) if role.works else None
+    making = _build_making(shared, role, tasks, stack) if role.works or role.queues is not None else None
+    worker = None
+    if role.works and making is not None:
+        worker = _build_worker(settings, shared, mailbox, connections, making)
     inbox = Inbox(mailbox, worker, places)
     receivers = {p: c.receiver() for p, c in connections.items() if p in role.receives}
     adapters = [tasks.start(r.adapter.run(inbox), f"adapter {platform}") for platform, r in receivers.items()]
@@ -118,7 +123,6 @@ async def serve(
         tasks.start(worker.run(), "worker")
         tasks.start(worker.renew(), "leases")
         tasks.start(worker.measure(), "strain")
-        tasks.start(breaker.run(SharedBreakers(store)), "breakers")
     if settings.storage.redis_url:
         tasks.start(follow(catalog, Announcements(store)), "model servers")
     tasks.start(_flush(places), "places")
@@ -158,42 +162,50 @@ def _connect(shared: Shared, role: Role, stack: AsyncExitStack) -> dict[Platform
     return connections
 
 
-def _build_worker(
-    settings: Settings,
-    shared: Shared,
-    mailbox: Mailbox,
-    connections: Mapping[Platform, Connection],
-    breaker: Breaker,
-    tasks: _Tasks,
-    stack: AsyncExitStack,
-) -> Worker:
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What makes answers and does jobs."""
+
+    router: Router
+    history: History
+    jobs: Jobs
+    failed: DeadLetters
+
+
+def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitStack) -> _Making:
+    settings, storage = shared.settings, shared.settings.storage
+    breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
+    tasks.start(breaker.run(SharedBreakers(shared.store)), "breakers")
     router = Router(shared.catalog, settings.routing, breaker, OpenAIApi)
     stack.push_async_callback(router.aclose)
-    storage = settings.storage
     history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
 
     async def bury(name: str, id: str, argument: str, cause: BaseException) -> None:
         await failed.keep_job(name, id, argument, [cause_of(cause)])
 
-    jobs = Jobs(
-        shared.store, [Job(JOB, "text", partial(summarise, history, router))], settings.jobs.worked(), on_dead=bury
-    )
+    table = [Job(JOB, "text", partial(summarise, history, router))]
+    jobs = Jobs(shared.store, table, settings.jobs.worked(role.queues), on_dead=bury)
     stack.push_async_callback(jobs.close)
     tasks.start(jobs.run(), "jobs")
+    failed = DeadLetters(shared.store, keep_days=storage.keep_days, enqueue=jobs.enqueue)
+    return _Making(router, history, jobs, failed)
 
+
+def _build_worker(
+    settings: Settings, shared: Shared, mailbox: Mailbox, connections: Mapping[Platform, Connection], making: _Making
+) -> Worker:
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
 
-    failed = DeadLetters(shared.store, keep_days=storage.keep_days, enqueue=jobs.enqueue)
     engine = Engine(
         settings.chat,
         mailbox,
-        history,
+        making.history,
         shared.catalog,
-        router,
+        making.router,
         fetch,
-        jobs.enqueue,
-        failed,
+        making.jobs.enqueue,
+        making.failed,
         owners=settings.owners,
     )
     delivery = Delivery(

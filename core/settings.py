@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -170,9 +170,14 @@ class JobsSettings(Section):
     concurrency: Mapping[Queue, Annotated[int, Field(ge=1, le=1000)]] = {}
     """Jobs done at once by one process, for each queue: text 2, documents 2, the others 1 unless said here."""
 
-    def worked(self) -> dict[str, int]:
-        """The queues that this process works, with how many jobs of each at once."""
-        return {queue: self.concurrency.get(queue, QUEUES[queue]) for queue in self.queues or get_args(Queue)}
+    def worked(self, only: Sequence[str] | None = None) -> dict[str, int]:
+        """The queues that this process works, with how many jobs of each at once. Raises SettingsError for one of
+        ``only`` that there is not."""
+        names: Sequence[str] = only or self.queues or get_args(Queue)
+        if unknown := [name for name in names if name not in QUEUES]:
+            raise SettingsError(f"There is no queue {unknown[0]!r}. There are: {', '.join(QUEUES)}.")
+        concurrency: Mapping[str, int] = {**QUEUES, **self.concurrency}
+        return {name: concurrency[name] for name in names}
 
 
 class ProviderSettings(Section):

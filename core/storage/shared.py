@@ -148,7 +148,7 @@ class Places:
         try:
             for (platform, bot), records in bots.items():
                 names = [keys.places(platform, bot), keys.last_seen(platform, bot)]
-                await self._store.run("places", names, (int(time.time()), MOST_PLACES, MEMORY_SECONDS, *records))
+                await self._store.run("places", names, (f"{time.time():.3f}", MOST_PLACES, MEMORY_SECONDS, *records))
         except StorageError:
             self._fresh = {**fresh, **self._fresh}
             raise

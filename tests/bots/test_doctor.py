@@ -89,7 +89,9 @@ async def test_an_old_server_that_tells_little(tmp_path: Path) -> None:
             command = line.strip().upper()
             if command == b"INFO":
                 writer.write(b"$%d\r\n%b\r\n" % (len(facts), facts))
-            elif command in {b"CONFIG", b"HELLO"}:
+            elif command == b"HELLO":
+                writer.write(b"%1\r\n+proto\r\n:3\r\n")
+            elif command == b"CONFIG":
                 writer.write(b"-ERR unknown command\r\n")
             elif command == b"CLIENT":
                 writer.write(b"+OK\r\n")
@@ -97,7 +99,7 @@ async def test_an_old_server_that_tells_little(tmp_path: Path) -> None:
 
     server = await asyncio.start_server(old, "127.0.0.1", 0)
     async with server:
-        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/?protocol=2"
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         findings = await found(tmp_path, storage={"redis_url": url})
     assert findings["database"].ok is False
     assert "6.2.14" in findings["database"].what

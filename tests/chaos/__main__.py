@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -39,9 +40,16 @@ def main() -> None:
         given.journal,
     )
     print(f"chaos: seed {options.seed}, {options.seconds:.0f} s, {options.layout}", flush=True)
-    outcome = asyncio.run(run(options))
+    outcome = asyncio.run(_whole(options))
     report(options, outcome)
     sys.exit(1 if outcome.verdict.violations else 0)
+
+
+async def _whole(options: Options) -> Outcome:
+    """Ended from outside it still ends everything it started."""
+    running = asyncio.create_task(run(options))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, running.cancel)
+    return await running
 
 
 def report(options: Options, outcome: Outcome) -> None:

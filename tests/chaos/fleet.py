@@ -26,11 +26,12 @@ OURS = ("PARLEY", "OPENAI", "DISCORD", "TELEGRAM", "REDIS", "FAKETIME", "LD_PREL
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended. ``asked`` is the signal that we sent it, or none."""
+    """How a process ended. ``asked`` is the signal that we sent it, or none; ``late``: SIGTERM was not enough."""
 
     name: str
     status: int
     asked: signal.Signals | None
+    late: bool = False
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Member:
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
     _down_seconds: float = PAUSE_BEFORE_RESTART
     _closing: bool = False
+    _late: bool = False
     _running: asyncio.Task[None] | None = None
 
     @property
@@ -107,6 +109,7 @@ class Member:
                 await asyncio.wait_for(asyncio.shield(self._running), STOP_SECONDS)
             except TimeoutError:
                 self.journal.note(EXIT, f"{self.name} did not end within {STOP_SECONDS:.0f} s of SIGTERM")
+                self._late = True
                 self.send(signal.SIGKILL)
                 await self._running
 
@@ -142,7 +145,7 @@ class Member:
         status = await process.wait()
         self._ready.clear()
         self.is_paused = False
-        self.ends.append(Ended(self.name, status, self._asked))
+        self.ends.append(Ended(self.name, status, self._asked, self._late))
         self.journal.note(EXIT, f"{self.name} ended with {status}, asked {self._asked.name if self._asked else 'not'}")
 
     async def _read(self, stream: asyncio.StreamReader) -> None:

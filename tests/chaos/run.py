@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -300,9 +301,10 @@ def _bad_ends(members: Sequence[Member]) -> list[Violation]:
     found: list[Violation] = []
     for member in members:
         for end in member.ends:
-            right = end.status in ((-end.asked, 0) if end.asked else (2,))
-            if not right:
-                asked = end.asked.name if end.asked else "nothing"
+            # SIGTERM ends it in good order: with 0.
+            allowed = {signal.SIGKILL: (-signal.SIGKILL, 0), signal.SIGTERM: (0,), None: (2,)}[end.asked]
+            if end.late or end.status not in allowed:
+                asked = "SIGTERM, too late" if end.late else end.asked.name if end.asked else "nothing"
                 found.append(Violation("ended", member.name, "", f"status {end.status} after {asked}"))
     return found
 

@@ -145,6 +145,55 @@ async def test_without_the_intent_texts_are_left_out(client: aiohttp.ClientSessi
         assert texts == ["", f"<@{discord.world.bot}> spoken to", "private"]
 
 
+async def identified(client: aiohttp.ClientSession, discord: FakeDiscord, **more: Any) -> tuple[Any, Any]:
+    """A connection that has said who it is, and the first answer: READY's data, an op or a close code."""
+    socket = await client.ws_connect(discord.gateway_url)
+    assert (await socket.receive_json())["op"] == 10
+    intents = GUILDS | GUILD_MESSAGES | DIRECT_MESSAGES
+    await socket.send_json({"op": 2, "d": {"token": TOKEN, "intents": intents, **more}})
+    frame = await socket.receive()
+    if frame.type is aiohttp.WSMsgType.CLOSE:
+        return socket, frame.data
+    said = json.loads(frame.data)
+    return socket, said["d"] if said["op"] == 0 else said["op"]
+
+
+async def test_a_shard_gets_the_events_of_its_guilds(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
+    world = discord.world
+    guilds = [world.add_guild(str(shard), shard=shard, of=3)["id"] for shard in range(3)]
+    rooms = [world.add_channel(guild, "general") for guild in guilds]
+    del world.guilds[world.guild["id"]]
+    sockets: list[Any] = []
+    for shard in (0, 1, 2, 2):
+        socket, ready = await identified(client, discord, shard=[shard, 3])
+        assert ready["shard"] == [shard, 3]
+        assert [guild["id"] for guild in ready["guilds"]] == [guilds[shard]]
+        assert (await socket.receive_json())["t"] == "GUILD_CREATE"
+        sockets.append(socket)
+    for shard, room in enumerate(rooms):
+        discord.say(f"in {shard}", room)
+    discord.say("private")
+    heard = [(await socket.receive_json())["d"]["channel_id"] for socket in sockets]
+    # Two with the same shard both get everything.
+    assert heard == [*rooms, rooms[2]]
+    assert "guild_id" not in (await sockets[0].receive_json())["d"]
+
+
+async def test_identifies_that_are_refused(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
+    sharding = discord.world.sharding
+    sharding.required = 2
+    assert (await identified(client, discord))[1] == 4011
+    assert (await identified(client, discord, shard=[0, 1]))[1] == 4011
+    assert (await identified(client, discord, shard=[2, 2]))[1] == 4010
+    sharding.identify_seconds, sharding.side_by_side = 60.0, 2
+    for shard in (0, 1):
+        assert (await identified(client, discord, shard=[shard, 4]))[1]["shard"] == [shard, 4]
+    assert (await identified(client, discord, shard=[2, 4]))[1] == 9
+    _, answer, _ = await call(client, discord, "GET", "/gateway/bot")
+    limit = {"total": 1000, "remaining": 994, "reset_after": 14_400_000, "max_concurrency": 2}
+    assert (answer["shards"], answer["session_start_limit"]) == (1, limit)
+
+
 async def test_as_a_process_of_its_own(client: aiohttp.ClientSession) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.platforms.discord_server", "--channels", "3", "--no-limits"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +20,6 @@ from core.storage.client import Store
 from core.storage.shared import Place
 from core.tasks import end
 from tests.bots.discord_bot.detour import Detour
-from tests.bots.discord_bot.receiver import ACCEPTED, process
 from tests.bots.discord_bot.running import ListInbox, Notebook, Running, connected, until
 from tests.platforms.discord_server import FakeDiscord
 
@@ -43,7 +41,12 @@ class Town:
 
     @asynccontextmanager
     async def receiver(self, owner: str, store: Store | None = None, **more: Any) -> AsyncGenerator[Running]:
-        given = {"recent": self.places, "notebook": self.notebook, "lease_seconds": LEASE_SECONDS, **more}
+        given: dict[str, Any] = {
+            "recent": self.places,
+            "notebook": self.notebook,
+            "lease_seconds": LEASE_SECONDS,
+            **more,
+        }
         inbox = ListInbox(self.square.accepted, owner, self.square.brought)
         async with connected(self.discord, store or self.store, inbox=inbox, owner=owner, **given) as running:
             yield running
@@ -236,45 +239,6 @@ async def test_alone_the_connection_outlives_the_storage(town: Town, valkey_url:
             await town.shared_out(one=4)
             assert town.discord.gateway.count("identify") == 4
         await cut.close()
-
-
-async def test_another_takes_over_from_the_dead(discord: FakeDiscord, store: Store, valkey_url: str) -> None:
-    town = _town(discord, store, 2)
-    async with process("dead", discord, valkey_url) as dead, process("heir", discord, valkey_url):
-        await town.shared_out(dead=1, heir=1)
-        dead.send_signal(signal.SIGKILL)
-        await town.shared_out(heir=2)
-        for room in town.rooms:
-            discord.say("hello", room, mention=True)
-        await _accepted(store, 2)
-        assert await store.redis.lrange(ACCEPTED, 0, -1) == ["heir hello"] * 2
-
-
-async def test_whoever_stood_still_is_not_listened_to(discord: FakeDiscord, store: Store, valkey_url: str) -> None:
-    town = _town(discord, store, 2)
-    async with process("slow", discord, valkey_url) as slow, process("heir", discord, valkey_url):
-        await town.shared_out(slow=1, heir=1)
-        before = discord.gateway.count("ready")
-        slow.send_signal(signal.SIGSTOP)
-        await until(lambda: discord.gateway.count("ready") > before)
-        for room in town.rooms:
-            # The stopped one finds its message in its socket when it wakes.
-            discord.say("hello", room, mention=True)
-        await _accepted(store, 2)
-        slow.send_signal(signal.SIGCONT)
-        await town.shared_out(slow=1, heir=1)
-        for room in town.rooms:
-            discord.say("after", room, mention=True)
-        await _accepted(store, 4)
-        accepted = await store.redis.lrange(ACCEPTED, 0, -1)
-        assert accepted[:2] == ["heir hello"] * 2
-        assert sorted(accepted[2:]) == ["heir after", "slow after"]
-
-
-async def _accepted(store: Store, count: int) -> None:
-    async with asyncio.timeout(8):
-        while await store.redis.llen(ACCEPTED) < count:
-            await asyncio.sleep(0.02)
 
 
 # ---------------------------------------------------------------------- the number

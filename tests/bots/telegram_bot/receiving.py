@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
 from bots.telegram_bot.adapter import TelegramAdapter
 from bots.telegram_bot.api import Api
-from core.errors import SettingsError, StorageError
+from core.errors import StorageError
 from core.message import Incoming, Message
 from core.settings import TelegramSettings
+from core.tasks import end
 
 COMMANDS = (("new", "Start afresh"), ("help", "What I can do"))
 
@@ -66,10 +66,7 @@ async def running(adapter: TelegramAdapter, inbox: Kept) -> AsyncGenerator[async
             task.result()
         yield task
     finally:
-        ready.cancel()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, SettingsError):
-            await task
+        await end((ready, task))
 
 
 async def until(condition: Callable[[], object]) -> None:

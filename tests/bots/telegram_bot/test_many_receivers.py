@@ -17,6 +17,7 @@ from core.settings import TelegramSettings
 from core.storage import keys
 from core.storage.client import Store
 from core.storage.leases import Leases
+from core.tasks import end
 from tests.bots.telegram_bot.receiving import Kept, Receivers, running, until
 from tests.platforms.telegram_server import Fault, TelegramServer
 
@@ -66,8 +67,7 @@ async def test_a_poller_that_is_stopped_makes_room_at_once(
     ):
         server.world.text(7, "for one")
         await until(lambda: first.texts)
-        one.cancel()
-        await asyncio.wait((one,))
+        await end([one])
         server.world.text(7, "for two")
         await until(lambda: second.texts)
         assert await holder(store) == "two"
@@ -88,7 +88,7 @@ async def test_what_a_stopping_poller_accepts_is_confirmed(server: TelegramServe
         await asyncio.sleep(0.02)
         one.cancel()  # as core.tasks.end does
         first.gate.set()
-        await asyncio.wait((one,))
+        await end([one])
         assert first.texts == ["in hand"]
         assert server.world.pending == {}, "nobody is handed it again"
     async with running(receiver("two"), second):
@@ -154,19 +154,19 @@ async def test_what_comes_after_the_loss_is_not_accepted(
 
 
 async def test_a_poll_left_over_by_one_of_us_is_no_complaint(
-    server: TelegramServer, receiver: Receivers, store: Store
+    server: TelegramServer, receiver: Receivers, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inbox = Kept()
+    inbox, real = Kept(), clock.seconds
     with capture_logs() as logs:
-        async with running(receiver("one"), Kept()) as one:
+        async with running(receiver("one"), Kept()):
             await until(lambda: server.updates.polled)
-            # It hangs: its lease ends, and nothing of it notices.
+            # It stood still until its lease had ended, with a poll open.
+            monkeypatch.setattr(clock, "seconds", lambda: real() + 60)
             await store.redis.delete(keys.lease(LEASE))
             async with running(receiver("two"), inbox):
+                await until(lambda: server.updates.conflicts)
                 server.world.text(7, "hello")
                 await until(lambda: inbox.texts)
-                one.cancel()
-                await asyncio.wait((one,))
                 server.world.text(7, "again")
                 await until(lambda: len(inbox.texts) == 2)
     assert server.updates.conflicts == 1
@@ -225,8 +225,7 @@ async def test_many_take_webhooks_and_the_webhook_is_set_once(
             await until(lambda: not server.world.pending)
             assert first.texts
             assert second.texts
-            two.cancel()
-            await asyncio.wait((two,))
+            await end([two])
         for number in range(60, 80):
             server.world.text(number % 6 + 1, str(number))
         await until(lambda: not server.world.pending)
@@ -285,6 +284,6 @@ async def test_a_stopping_receiver_finishes_what_it_is_accepting(
             await session.post(url, headers=header, data=b"{}")
         assert not one.done()
         inbox.gate.set()
-        await asyncio.wait((one,))
+        await end([one])
         await until(lambda: not server.world.pending)
     assert inbox.texts == ["in hand"]
