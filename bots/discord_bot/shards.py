@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import time
 from collections.abc import Collection
 
 import structlog
@@ -61,6 +62,8 @@ class Shards:
         self._proposed = 0
         self._change = 0
         self._processes = 0
+        self._given = 0
+        self._gives_again_at = 0.0
 
     async def run(self, inbox: Inbox) -> None:
         """Holds its share until cancelled. Raises SettingsError for a wrong token and the like."""
@@ -136,6 +139,8 @@ class Shards:
         staying = [shard for shard in self._running if not shard.is_leaving]
         fair = share(roll.number, len(roll.members), self._with.settings.shards_per_process)
         for shard in to_give_back(staying, fair):
+            if shard.is_connected and not self._may_give():
+                break
             log.info("a shard goes to another process", shard=shard.id)
             shard.leave()
         taken = {part for member in roll.members for part in member.parts} | {shard.id for shard in self._running}
@@ -144,6 +149,16 @@ class Shards:
             if shard := await self._take(free.pop(0), roll.number, inbox):
                 staying.append(shard)
         self._note(roll, free, staying)
+
+    def _may_give(self) -> bool:
+        """No faster than others may connect it: what nobody receives for a while is only in the history."""
+        now, starts = time.monotonic(), self._with.starts
+        if now < self._gives_again_at:
+            return False
+        self._given += 1
+        if self._given % starts.side_by_side == 0:
+            self._gives_again_at = now + starts.pause
+        return True
 
     async def _take(self, part: int, count: int, inbox: Inbox) -> Shard | None:
         held = await self._leases.take(lease_name(self._with.bot, part, count))

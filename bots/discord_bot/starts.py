@@ -64,15 +64,15 @@ class Starts:
     def __init__(self, rest: Rest, fleet: Fleet, side_by_side: int, pause: float = IDENTIFY_PAUSE) -> None:
         self._rest = rest
         self._fleet = fleet
-        self._side_by_side = side_by_side
-        self._pause = pause
+        self.side_by_side = side_by_side
+        self.pause = pause
 
     async def wait(self, shard: int) -> None:
         """Returns when the shard may begin a session. Raises SettingsError as :func:`allowance`."""
         while True:
-            await self._take_turn(f"identify:{shard % self._side_by_side}")
+            await self._take_turn(f"identify:{shard % self.side_by_side}")
             now = await allowance(self._rest)
-            self._side_by_side = now.side_by_side
+            self.side_by_side = now.side_by_side
             if now.left > min(KEPT, now.total // 2):
                 break
             wait = min(MAX_PAUSE, max(1.0, now.renewed_in))
@@ -86,10 +86,10 @@ class Starts:
             log.warning("few connections to Discord are left today", left=now.left, of=now.total)
 
     async def _take_turn(self, bucket: str) -> None:
-        wait = self._pause
+        wait = self.pause
         while wait:
             try:
-                wait = await self._fleet.turn(bucket, self._pause)
+                wait = await self._fleet.turn(bucket, self.pause)
             except StorageError as error:
                 log.warning("a connection waits for the storage", error=str(error))
             await asyncio.sleep(wait)

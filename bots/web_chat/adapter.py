@@ -21,12 +21,15 @@ from bots.web_chat.site import Site
 from core.errors import SettingsError
 from core.message import Platform
 from core.settings import WebSettings
-from core.tasks import end
+from core.tasks import end, to_the_end
 
 log = structlog.get_logger()
 
 HOST = "127.0.0.1"
 STOP_SECONDS = 1
+"""How long requests under way may take when the server stops."""
+CLOSE_SECONDS = 6.0
+"""How long all of its end may take."""
 BACKLOG = 512
 
 
@@ -107,14 +110,17 @@ class WebAdapter:
             await asyncio.wait((serving, listening), return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._ready.clear()
-            # First the event streams, which would never end by themselves.
-            self._store.close()
-            server.should_exit = True
-            await asyncio.wait((serving,))
-            await end([listening])
+            await to_the_end(self._close(server, serving, listening), CLOSE_SECONDS)
         for task in (serving, listening):
             if not task.cancelled() and (error := task.exception()):
                 raise error
+
+    async def _close(self, server: _Server, serving: asyncio.Task[None], listening: asyncio.Task[None]) -> None:
+        # First the event streams, which would never end by themselves.
+        self._store.close()
+        server.should_exit = True
+        await asyncio.wait((serving,), timeout=CLOSE_SECONDS / 2)
+        await end([serving, listening])
 
     async def _site(self, inbox: Inbox) -> Site:
         is_https = self.address.startswith("https://")

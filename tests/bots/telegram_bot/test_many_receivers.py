@@ -282,6 +282,7 @@ async def test_a_stopping_receiver_finishes_what_it_is_accepting(
         one.cancel()  # as core.tasks.end does
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.post(url, headers=header, data=b"{}")
+        await asyncio.sleep(0.1)
         assert not one.done()
         inbox.gate.set()
         await end([one])
