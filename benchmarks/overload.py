@@ -59,7 +59,9 @@ class Size:
     rounds: int = 3
     """Of calm and flood by turns: the machine may be busy with something else in one of them."""
     rooms: int = 120
-    """Channels of the community that floods, or private chats."""
+    """Channels of the community that floods."""
+    chats: int = 3000
+    """Private chats on Telegram: so many that each may ask little and all together far too much."""
     flood: float = 4.0
     """Times what can be served, from the one."""
     all: float = 10.0
@@ -76,7 +78,7 @@ class Size:
         }
 
 
-QUICK = Size(seconds=10.0, rounds=1)
+QUICK = Size(seconds=10.0, rounds=1, chats=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def discord(server: FakeDiscord, size: Size) -> Grounds:
 def telegram(server: TelegramServer, size: Size) -> Grounds:
     """Telegram takes whatever comes: a processor answers about so many a second."""
     place = TelegramPlace(server)
-    quiet, big = place.chats(QUIET), place.chats(size.rooms)
+    quiet, big = place.chats(QUIET), place.chats(size.chats)
     return Grounds(
         place, quiet, big, 60.0, lambda room: [post.history[-1] for post in server.world.shown(int(room))], lambda: 0
     )

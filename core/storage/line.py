@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -18,6 +18,9 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core.tasks import end
+
+
+_pack: Callable[[tuple[str | int | float, ...]], bytes] = cast(Any, hiredis).pack_command
 
 
 class Line:
@@ -43,7 +46,7 @@ class Line:
                 reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
                 # In one step, so that the order of waiting is the order of writing.
                 self._waiting.append(reply)
-                await self._connection.send_packed_command([hiredis.pack_command(args)], check_health=False)
+                await self._connection.send_packed_command([_pack(args)], check_health=False)
                 return await reply
         except TimeoutError:
             self.hang_up()

@@ -16,6 +16,7 @@ from core.errors import LeaseLost, OutboundError, OutboundFault, StorageError
 from core.message import Attachment, Author, ConversationKey, Platform
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.storage.client import Store
+from core.storage.keys import ConversationKeys
 from core.texts import say
 from core.worker import Delivered
 from tests.builders import message
@@ -33,6 +34,8 @@ class Board:
     failures: dict[str, list[OutboundFault]] = field(default_factory=dict[str, list[OutboundFault]])
     """Method -> what its next calls fail with."""
     created: int = 0
+    known: Sequence[str] = ()
+    """What the last search was told to be other messages."""
 
     def _may_fail(self, method: str) -> None:
         if waiting := self.failures.get(method):
@@ -52,6 +55,7 @@ class Board:
 
     async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
         self._may_fail("find")
+        self.known = known
         return None
 
     async def edit(self, target: Target, message_id: str, page: Page) -> None:
@@ -77,6 +81,7 @@ class Stage:
     """Delivers one answer after the other to the board."""
 
     def __init__(self, store: Store) -> None:
+        self.store = store
         self.mailbox = Mailbox(store, "w", admission=Admission(5), keep_days=1)
         self.board = Board()
         self.language = ""
@@ -176,6 +181,17 @@ async def test_a_bot_that_may_not_look_still_answers_after_a_crash(stage: Stage)
     stage.board.failures["find"] = [OutboundFault.FORBIDDEN]
     await stage.deliver(await stage.turn(), TextDelta("text"), DONE)
     assert stage.texts == ["text"]
+
+
+async def test_a_search_knows_what_else_stands_in_the_conversation(stage: Stage) -> None:
+    turn = await stage.turn()
+    key = ConversationKeys.of(turn.conversation).order
+    await stage.mailbox.about_to_create(turn, 0, "1")
+    await stage.mailbox.created(turn, 0, "page")
+    await stage.mailbox.about_to_create(turn, 1, "1")
+    await stage.store.redis.zadd(key, {"old question": 1, "old answer": 2})
+    await stage.deliver(await stage.turn(), TextDelta("text"), DONE)
+    assert list(stage.board.known) == ["page", "old answer", "old question"]
 
 
 async def test_the_file_of_a_long_answer_says_how_it_ended(stage: Stage) -> None:

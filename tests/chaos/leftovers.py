@@ -25,18 +25,19 @@ GONE = {
     "load": rf"{_TAGGED}load$",
     "wake list": rf"{_TAGGED}wake:",
     "lease": r"parley:lease:",
-    "waiting job": r"streaq:[a-z]+:queues:delayed:\w+$",
-    "running job": r"streaq:[a-z]+:(task:(data|retry|lock|dependents|dependencies):|index:running$)",
+    "waiting job": r"streaq:\S+:queues:delayed:\w+$",
+    "running job": r"streaq:\S+:(task:(data|retry|lock|dependents|dependencies):|index:running$)",
 }
 """What may not be there once everything has ended in good order."""
 LASTING = (
     *(rf"{_TAGGED}{name}:" for name in ("state", "tree", "order", "seen", "blob", "usage", "calls", "failed")),
     rf"{_TAGGED}failed$",
     r"parley:breaker$",
+    r"parley:\{models\}:",
     *(rf"parley:{name}:" for name in ("memory", "permits", "sightings", "fleet", "turn", "places", "web", "health")),
 )
 """What may be there, with a time to live."""
-FOR_GOOD = (r"parley:schema$", r"streaq:[a-z]+:(queues:\w+$|index:results$|cron:|health|task:results:)", r"streaq:")
+FOR_GOOD = (r"parley:schema$", r"streaq:\S+:(queues:\w+$|index:results$|cron:|health|task:results:)")
 FILES = re.compile(r"(instance|worker-\d+\.lock)")
 """What a process may keep in its data folder when Redis is elsewhere."""
 USAGE = ("prompt", "answer", "cost", "calls")
@@ -74,11 +75,19 @@ async def read(port: int) -> Remains:
                 remains.usage.update({name: int(value) for name, value in (await redis.hgetall(key)).items()})
             elif re.match(rf"{_TAGGED}tree:", key):
                 remains.answers += _answers(await redis.hvals(key))
-            elif re.match(r"streaq:[a-z]+:queues:\w+$", key) and await redis.type(key) == "stream":
+            elif re.match(r"streaq:\S+:queues:\w+$", key) and await redis.type(key) == "stream":
                 remains.backlog[key] = await redis.xlen(key)
     finally:
         await redis.aclose()
     return remains
+
+
+async def jobs_left(redis: Any) -> int:
+    """Jobs that wait or run, in all queues."""
+    count = 0
+    async for key in redis.scan_iter(match="streaq:*:queues:*", count=1000):
+        count += await (redis.xlen(key) if await redis.type(key) == "stream" else redis.zcard(key))
+    return count
 
 
 def _answers(nodes: Iterable[str]) -> list[Mapping[str, Any]]:

@@ -177,7 +177,7 @@ class Scene:
 
     async def quiet(self) -> bool:
         """Whether all work came to an end in time."""
-        redis: Any = Redis(port=self.store.port, socket_timeout=5)
+        redis: Any = Redis(port=self.store.port, socket_timeout=5, decode_responses=True)
         deadline = time.monotonic() + QUIET_SECONDS
         still = time.monotonic()
         try:
@@ -186,7 +186,8 @@ class Scene:
                 for partition in range(keys.PARTITIONS):
                     pipe.zcard(keys.ready(partition))
                 untaken = self.telegram.world.pending or any(room.waiting for room in self.web)
-                if sum(await pipe.execute()) or untaken or not self._is_connected():
+                work = sum(await pipe.execute()) or await leftovers.jobs_left(redis)
+                if work or untaken or not self._is_connected():
                     still = time.monotonic()
                 if time.monotonic() - still > STILL_SECONDS:
                     return True

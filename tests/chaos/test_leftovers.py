@@ -32,8 +32,11 @@ def test_what_a_conversation_keeps_is_allowed_with_a_time_to_live() -> None:
 def test_what_must_be_gone() -> None:
     for key in (CHAT.box, CHAT.turn, CHAT.ready, CHAT.load, CHAT.wake, keys.lease("telegram")):
         assert len(told({key: 5})) == 1, key
+    waiting, delayed = keys.job_queue("text")
+    assert told({delayed: -1}) == [f"waiting job: {delayed}"]
+    assert told({waiting: -1}) == []
     assert told({"parley:novelty": 5}) == ["unknown key parley:novelty"]
-    assert len(check_keys(Remains(holders={CHAT.state: "w"}, backlog={"streaq:parley:queues:normal": 1}))) == 2
+    assert len(check_keys(Remains(holders={CHAT.state: "w"}, backlog={keys.job_queue("text")[0]: 1}))) == 2
 
 
 def answered(turn: str, cost: int) -> str:

@@ -167,6 +167,22 @@ async def test_a_stop_and_a_button_reach_the_worker_in_another_process(tmp_path:
 
 
 @pytest.mark.parametrize("point", ["slotted", "sent", "noted"])
+async def test_a_worker_killed_among_others(tmp_path: Path, point: Point) -> None:
+    """All private chats share one counter of message ids: others' messages come between mark and send."""
+    now = tmp_path / "now"
+    async with town_of(tmp_path) as town:
+        await town.start("receiver", "receive", "telegram", **ALONE)
+        doomed = await town.start("doomed", "work", **ALONE, PARLEY_FAULT=point, PARLEY_FAULT_WHEN=str(now))
+        for name in ("one", "two"):
+            await town.start(name, "work", **ALONE)
+        people = People(town)
+        await until(lambda: sum(len(chat.shown) for chat in people.chats.values()) > 5, "first answers")
+        now.touch()
+        assert await doomed.ended() == -signal.SIGKILL
+        await people.are_answered()
+
+
+@pytest.mark.parametrize("point", ["slotted", "sent", "noted"])
 async def test_a_worker_killed_over_a_topic(tmp_path: Path, point: Point) -> None:
     now = tmp_path / "now"
     async with town_of(tmp_path) as town:

@@ -14,6 +14,11 @@ end
 
 local pages = {}
 for i = 20, #ARGV do table.insert(pages, ARGV[i]) end
+if question_id == '' and #pages > 0 then
+  -- A command's answer is in no tree, but who looks for a lost message has to know that it is none.
+  for _, page in ipairs(pages) do redis.call('ZADD', ORDER, now_ms(), page) end
+  redis.call('EXPIRE', ORDER, seconds)
+end
 local question = question_id ~= '' and read_node(question_id)
 if question and question.kind == 'q' and #pages > 0 then
   write_node(pages[1], question_id, question.before + question.tokens, tokens, 'a', payload)
