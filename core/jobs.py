@@ -242,6 +242,7 @@ class _Line:
                 self._unfinished -= 1
 
         worker.run_task = run
+        worker.signal_handler = _leave_signals
         worker.task(name=FUNCTION, max_tries=None)(self._job(worker))
         return worker
 
@@ -320,6 +321,10 @@ class _Line:
         with contextlib.suppress(StorageError):
             await self._store.attempt(lambda: self._store.redis.decr(keys.job_tries(self.queue, task_id)), 1.0)
         return _retry(seconds)
+
+
+async def _leave_signals(_: CancelScope) -> None:
+    """streaq 7.2 does not heed ``handle_signals``: its own handler would take SIGTERM away from Parley's."""
 
 
 def _retry(seconds: float) -> StreaqRetry:

@@ -115,6 +115,9 @@ class DiscordSettings(Section):
     changed number is taken over once every running process has it."""
     shards_per_process: Annotated[int, Field(ge=0, le=1000)] = 0
     """The most connections of one process. 0: a fair share."""
+    identify_seconds: Annotated[float, Field(ge=0.001, le=60)] = 5.5
+    """Time between the beginnings of two connections, over all processes. Discord wants 5 seconds and takes the token
+    away from who goes on without; less is for a gateway proxy that paces by itself."""
 
 
 class WebSettings(Section):

@@ -16,7 +16,7 @@ from bots.discord_bot.interactions import Deferrals
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.shard import Equipment
 from bots.discord_bot.shards import Shards
-from bots.discord_bot.starts import IDENTIFY_PAUSE, NOT_KNOWN, Starts, allowance
+from bots.discord_bot.starts import NOT_KNOWN, Starts, allowance
 from core.errors import OutboundError, SettingsError, StorageError
 from core.message import Platform
 from core.settings import DiscordSettings
@@ -49,7 +49,6 @@ class DiscordAdapter:
         leases: Leases,
         memory: Memory,
         recent: catch_up.Recent,
-        identify_pause: float = IDENTIFY_PAUSE,
         silence: float = SILENCE,
     ) -> None:
         self._settings = settings
@@ -60,7 +59,6 @@ class DiscordAdapter:
         self._leases = leases
         self._memory = memory
         self._recent = recent
-        self._identify_pause = identify_pause
         self._silence = silence
         self._ready = asyncio.Event()
         self._registering: asyncio.Task[None] | None = None
@@ -83,7 +81,7 @@ class DiscordAdapter:
             bot=bot,
             rest=self._rest,
             deferrals=self._deferrals,
-            starts=Starts(self._rest, fleet, granted.side_by_side, self._identify_pause),
+            starts=Starts(self._rest, fleet, granted.side_by_side, self._settings.identify_seconds),
             leases=self._leases,
             private=frozenset(row.name for row in self._rows if row.private),
             recent=self._recent,

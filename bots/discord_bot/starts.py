@@ -13,8 +13,6 @@ from bots.discord_bot.rest import Rest
 from core.errors import OutboundError, OutboundFault, SettingsError, StorageError
 from core.storage.fleet import Fleet
 
-IDENTIFY_PAUSE = 5.5
-"""Seconds between two beginnings: Discord wants five, and the way there is not always equally long."""
 KEPT = 10
 """Beginnings that are left for a human who looks for what is wrong."""
 FEW = 0.1
@@ -61,7 +59,7 @@ async def allowance(rest: Rest) -> Allowance:
 class Starts:
     """Lets new sessions begin one by one, over all processes. ``pause`` is in seconds."""
 
-    def __init__(self, rest: Rest, fleet: Fleet, side_by_side: int, pause: float = IDENTIFY_PAUSE) -> None:
+    def __init__(self, rest: Rest, fleet: Fleet, side_by_side: int, pause: float) -> None:
         self._rest = rest
         self._fleet = fleet
         self.side_by_side = side_by_side

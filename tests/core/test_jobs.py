@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -74,6 +76,26 @@ async def test_a_job_that_was_interrupted_is_done_at_the_next_start_and_has_all_
     await second.start_if_any()
     await asyncio.wait_for(done.wait(), 20)
     await second.close()
+
+
+async def test_the_end_of_the_process_stays_its_own_business(store: Store) -> None:
+    heard, done = asyncio.Event(), asyncio.Event()
+
+    async def work(argument: str) -> None:
+        done.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, heard.set)
+    jobs = jobs_of(store, work)
+    try:
+        await jobs.enqueue("work", "one", "a")
+        await asyncio.wait_for(done.wait(), 20)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(heard.wait(), 5)
+        assert jobs.is_running
+    finally:
+        await jobs.close()
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 async def test_nothing_is_started_without_jobs(store: Store) -> None:

@@ -128,13 +128,13 @@ async def connected(
     notebook: Notebook | None = None,
     owner: str = "one",
     lease_seconds: float = SECONDS,
-    identify_pause: float = 0.001,
+    identify_seconds: float = 0.001,
     rows: Sequence[SlashCommand] = ROWS,
     silence: float = 60.0,
     **settings: object,
 ) -> AsyncGenerator[Running]:
     """A bot that is ready; stopped at the end."""
-    chosen = settings_for(discord, **settings)
+    chosen = settings_for(discord, identify_seconds=identify_seconds, **settings)
     rest = Rest(chosen.api_base, chosen.token.get_secret_value())
     deferrals = Deferrals(rest)
 
@@ -150,7 +150,6 @@ async def connected(
         leases=Leases(store, owner, seconds=lease_seconds),
         memory=notebook or Notebook(),
         recent=recall_recent,
-        identify_pause=identify_pause,
         silence=silence,
     )
     kept = inbox or ListInbox()

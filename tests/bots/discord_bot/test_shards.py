@@ -161,7 +161,7 @@ async def test_a_process_takes_no_more_than_it_is_told(town: Town) -> None:
 async def test_given_back_first_is_what_is_not_connected_yet(town: Town) -> None:
     town.discord.world.sharding.identify_seconds = 0.3
     async with AsyncExitStack() as stack:
-        both = [town.receiver(owner, identify_pause=0.4) for owner in ("one", "two")]
+        both = [town.receiver(owner, identify_seconds=0.4) for owner in ("one", "two")]
         await asyncio.gather(*map(stack.enter_async_context, both))
         await town.shared_out(one=2, two=2)
     assert town.discord.gateway.count("too early") == 0
@@ -171,7 +171,7 @@ async def test_given_back_first_is_what_is_not_connected_yet(town: Town) -> None
 async def test_shards_of_other_buckets_begin_side_by_side(town: Town) -> None:
     town.discord.world.sharding.identify_seconds = 60.0
     town.discord.world.sharding.side_by_side = 4
-    async with town.receiver("one", identify_pause=60.0), town.receiver("two", identify_pause=60.0):
+    async with town.receiver("one", identify_seconds=60.0), town.receiver("two", identify_seconds=60.0):
         await until(lambda: town.discord.gateway.count("ready") == 4)
     assert town.discord.gateway.count("too early") == 0
 
@@ -296,7 +296,7 @@ async def test_connections_are_not_begun_when_few_are_left(town: Town) -> None:
 
     with capture_logs() as logs:
         more = asyncio.create_task(grant_more())
-        async with town.receiver("one", identify_pause=0.05):
+        async with town.receiver("one", identify_seconds=0.05):
             await town.shared_out(one=4)
         await more
 
