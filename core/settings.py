@@ -116,8 +116,8 @@ class DiscordSettings(Section):
     shards_per_process: Annotated[int, Field(ge=0, le=1000)] = 0
     """The most connections of one process. 0: a fair share."""
     identify_seconds: Annotated[float, Field(ge=0.001, le=60)] = 5.5
-    """Time between the beginnings of two connections, over all processes. Discord wants 5 seconds and takes the token
-    away from who goes on without; less is for a gateway proxy that paces by itself."""
+    """Time between the beginnings of two connections, over all processes. Discord wants 5 seconds; less is only for a
+    gateway proxy that keeps them by itself."""
 
 
 class WebSettings(Section):
@@ -290,7 +290,8 @@ class ChatSettings(Section):
     max_waiting_space: Annotated[int, Field(ge=1, le=100_000)] = 200
     """Messages that may wait in one community (a Discord server, a Telegram group), roughly."""
     max_waiting_all: Annotated[int, Field(ge=16, le=10_000_000)] = 20_000
-    """Messages that may wait in all, roughly. At four times as many, notices included, further ones are dropped."""
+    """Messages that may wait in all, roughly, and no more than were answered within a minute (but always a twentieth of
+    this). At four times as many, notices included, further ones are dropped with a line in the log."""
     max_pages: Annotated[int, Field(ge=1, le=50)] = 8
     """Messages one answer may take; a longer answer comes as a file."""
     max_image_bytes: Annotated[int, Field(ge=10_000)] = 10_000_000

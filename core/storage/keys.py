@@ -52,6 +52,11 @@ def letter(partition: int, id: str) -> str:
     return f"{_prefix(partition)}failed:{id}"
 
 
+def served(partition: int, minute: int) -> str:
+    """string: turns that were opened in that minute since 1970; 2 minutes."""
+    return f"{_prefix(partition)}served:{minute}"
+
+
 def wake(partition: int, platform: str, bot: str) -> str:
     """list of ``conversation TAB space`` with new work for whichever worker is first; 1 minute."""
     return f"{_prefix(partition)}wake:{platform}:{bot}"

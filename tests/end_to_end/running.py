@@ -125,6 +125,7 @@ def variables(folder: Path, telegram: TelegramServer, discord: FakeDiscord, mode
         "DISCORD_API_BASE": discord.api_base,
         "DISCORD_GATEWAY": discord.gateway_url,
         "DISCORD_CDN": discord.cdn,
+        "PARLEY__DISCORD__IDENTIFY_SECONDS": "0.05",
         "OPENAI_BASE_URL": models.url,
         "OPENAI_API_KEY": "x",
         "OPENAI_MODEL": "stub",

@@ -16,7 +16,7 @@ from tests.scale.fleet import Fleet, fleet
 SHARDS = 4
 EVERY_SECONDS = 0.3
 """A channel's turn comes every 1.5 seconds: within what Discord lets a bot write."""
-ALONE = {"TELEGRAM_TOKEN": ""}
+ALONE = {"TELEGRAM_TOKEN": "", "PARLEY__DISCORD__IDENTIFY_SECONDS": "5.5"}
 
 
 def asked(body: dict[str, Any]) -> str:

@@ -33,7 +33,14 @@ if edited ~= '' then
 end
 
 local in_all = tonumber(redis.call('HGET', LOAD, '') or 0)
-local busy = in_all >= most_of_all or (space ~= '' and tonumber(redis.call('HGET', LOAD, space) or 0) >= most_of_space)
+-- Nobody is to wait much longer than a minute: as many may wait as were answered in one, and a few in any case.
+local most_in_all, fewest = most_of_all, math.max(50, most_of_all / 20)
+if in_all >= fewest then
+  local minute = math.floor(now_ms() / 60000)
+  for ago = 0, 1 do fewest = math.max(fewest, tonumber(redis.call('GET', served_in(minute - ago)) or 0)) end
+  most_in_all = math.min(most_of_all, fewest)
+end
+local busy = in_all >= most_in_all or (space ~= '' and tonumber(redis.call('HGET', LOAD, space) or 0) >= most_of_space)
 if busy or redis.call('LLEN', BOX) >= most then
   if in_all >= 4 * most_of_all then return 'refused' end
   -- One entry stands for all that are too many, so that one notice tells of them.
@@ -43,6 +50,8 @@ if busy or redis.call('LLEN', BOX) >= most then
     if busy then redis.call('HSET', STATE, 'busy', 1) end
   end
   ready(conversation, space, is_told)
+  -- One more of a flood costs no memory for long. Should it be delivered again later, it is only counted again.
+  redis.call('EXPIRE', SEEN, 60)
   return 'full'
 end
 redis.call('RPUSH', BOX, entry)

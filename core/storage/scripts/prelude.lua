@@ -78,6 +78,11 @@ local function call_holder(conversation)
   redis.call('EXPIRE', calls, 60)
 end
 
+-- How many turns of the partition were opened in a minute.
+local function served_in(minute)
+  return (string.gsub(READY, 'ready$', 'served:' .. minute))
+end
+
 -- Opens the turn of the next waiting entry, or leaves the conversation free.
 local function open_next(conversation, worker, lease_ms)
   local entry = redis.call('LPOP', BOX)
@@ -87,6 +92,9 @@ local function open_next(conversation, worker, lease_ms)
     return { 'idle' }
   end
   count(space_of(entry), -1)
+  local served = served_in(math.floor(now_ms() / 60000))
+  redis.call('INCR', served)
+  redis.call('EXPIRE', served, 120)
   local number = redis.call('HINCRBY', STATE, 'turns', 1)
   redis.call('HSET', TURN, 'number', number, 'entry', entry, 'takeovers', 0)
   redis.call('HSET', STATE, 'holder', worker)
