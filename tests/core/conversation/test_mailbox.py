@@ -15,7 +15,7 @@ from core.errors import LeaseLost, StorageError
 from core.message import Author, ConversationKey, Deletion, Message, Platform
 from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
-from core.storage.keys import ConversationKeys, partition_of
+from core.storage.keys import ConversationKeys, partition_of, served
 from tests.builders import call, conversation, message
 
 
@@ -242,6 +242,17 @@ async def test_a_space_that_floods_is_told_and_leaves_room_for_others(store: Sto
     while turn is not None:
         turn = await finish(mailbox, turn)
     assert await mailbox.post([message("again", conversation=_same_partition(0), space="flood")]) == [Posted.ACCEPTED]
+
+
+async def test_no_more_wait_than_are_answered_in_a_minute(store: Store) -> None:
+    mailbox = Mailbox(store, "w1", Admission(all=16 * 1000), keep_days=1)
+    chats = [key for key in (conversation(str(n)) for n in range(1000, 3000)) if partition_of(str(key)) == 0]
+    posted = await mailbox.post([message(conversation=chat) for chat in chats[:60]])
+    assert posted == [Posted.ACCEPTED] * 50 + [Posted.FULL] * 10
+    for minute in (int(time.time() // 60), int(time.time() // 60) + 1):
+        await store.redis.set(served(0, minute), 62)
+    posted = await mailbox.post([message(conversation=chat) for chat in chats[60:64]])
+    assert posted == [Posted.ACCEPTED] * 2 + [Posted.FULL] * 2
 
 
 async def test_far_too_much_is_refused_and_nothing_of_it_is_kept(store: Store) -> None:
