@@ -129,7 +129,11 @@ async def serve(
     tasks.start(schema.run(store, shared.leases), "schema")
     starts_model = role.starts_model and wants_local(settings)
     local = _start_local(settings, catalog, stack) if starts_model else asyncio.create_task(_no_model())
-    known = [asyncio.create_task(_serve_bot(worker, p, c)) for p, c in connections.items() if worker is not None]
+    known = [
+        tasks.start(_serve_bot(worker, platform, connection), f"bot {platform}", lasting=False)
+        for platform, connection in connections.items()
+        if worker is not None
+    ]
     ready = ready or asyncio.Event()
     tasks.start(beat(settings.data, ready), "pulse")
     readying = asyncio.create_task(announce(role, receivers, known, catalog, local, ready))
@@ -235,15 +239,16 @@ class _Tasks:
 
     def start(self, work: Coroutine[Any, Any, None], name: str, *, lasting: bool = True) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
-        if lasting:
-            task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, lasting))
         self.all.append(task)
         return task
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, lasting: bool, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             return
         error = task.exception()
+        if error is None and not lasting:
+            return
         if self.failure is None and not self._stop.is_set():
             self.failure = error or ParleyError(f"{task.get_name()} ended by itself.")
         self._stop.set()

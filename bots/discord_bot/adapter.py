@@ -11,12 +11,12 @@ from bots.adapter import Inbox
 from bots.discord_bot import catch_up, commands
 from bots.discord_bot.commands import Memory, SlashCommand
 from bots.discord_bot.endpoints import point
-from bots.discord_bot.identity import bot_id
+from bots.discord_bot.identity import NOT_KNOWN, bot_id
 from bots.discord_bot.interactions import Deferrals
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.shard import Equipment
 from bots.discord_bot.shards import Shards
-from bots.discord_bot.starts import NOT_KNOWN, Starts, allowance
+from bots.discord_bot.starts import Starts, allowance
 from core.errors import OutboundError, SettingsError, StorageError
 from core.message import Platform
 from core.settings import DiscordSettings

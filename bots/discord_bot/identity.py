@@ -9,15 +9,22 @@ import binascii
 import structlog
 
 from bots.discord_bot.rest import Rest
-from core.errors import OutboundError
+from core.errors import OutboundError, OutboundFault, SettingsError
 
+NOT_KNOWN = (
+    "DISCORD_TOKEN is wrong: Discord does not know it. Open discord.com/developers/applications, choose the "
+    "application, then Bot, “Reset Token”, and copy the new one."
+)
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 
 log = structlog.get_logger()
 
 
 async def bot_id(rest: Rest, token: str) -> str:
-    """The bot's user id. It is the first part of the token; if it is not to be read there, Discord is asked."""
+    """The bot's user id. It is the first part of the token; if it is not to be read there, Discord is asked.
+
+    Raises SettingsError for a token that Discord refuses.
+    """
     if known := _from_token(token):
         return known
     pause = FIRST_PAUSE
@@ -25,6 +32,8 @@ async def bot_id(rest: Rest, token: str) -> str:
         try:
             return str((await rest.call("GET", "/users/@me"))["id"])
         except OutboundError as error:
+            if error.fault is OutboundFault.FORBIDDEN:
+                raise SettingsError(NOT_KNOWN) from None
             log.warning("Discord does not say who this bot is", error=str(error), next_try_seconds=pause)
         await asyncio.sleep(pause)
         pause = min(LONGEST_PAUSE, pause * 2)

@@ -21,11 +21,12 @@ import structlog
 from bots.adapter import Inbox
 from bots.discord_bot import catch_up, translate
 from bots.discord_bot.endpoints import Hook, converse, hook, parser
+from bots.discord_bot.identity import NOT_KNOWN
 from bots.discord_bot.intake import Intake
 from bots.discord_bot.interactions import DEFERRED_MESSAGE, DEFERRED_UPDATE, Deferrals
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.rooms import Rooms
-from bots.discord_bot.starts import NOT_KNOWN, Starts
+from bots.discord_bot.starts import Starts
 from core.errors import ParleyError, SettingsError, StorageError
 from core.message import Incoming, Message
 from core.settings import DiscordSettings

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from bots.discord_bot.identity import NOT_KNOWN
 from bots.discord_bot.rest import Rest
 from core.errors import OutboundError, OutboundFault, SettingsError, StorageError
 from core.storage.fleet import Fleet
@@ -18,10 +19,6 @@ KEPT = 10
 FEW = 0.1
 """Part of a day's beginnings from which on each of them is worth a warning."""
 MAX_PAUSE = 60.0
-NOT_KNOWN = (
-    "DISCORD_TOKEN is wrong: Discord does not know it. Open discord.com/developers/applications, choose the "
-    "application, then Bot, “Reset Token”, and copy the new one."
-)
 
 log = structlog.get_logger()
 

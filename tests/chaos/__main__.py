@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--layout", choices=sorted(FLEET), default="split", help="split processes, or whole ones")
     parser.add_argument("--only", help=f"troubles, separated by commas: {', '.join(Kind)}")
     parser.add_argument("--platforms", help="platforms, separated by commas (default: all)")
+    parser.add_argument("--storm", type=float, default=1.0, help="how many times as much goes wrong (default: 1)")
     parser.add_argument("--journal", type=Path, help="file for everything that happened")
     parser.add_argument("--talk", action="store_true", help="print troubles as they come")
     given = parser.parse_args()
@@ -34,8 +35,11 @@ def main() -> None:
         random.randrange(1_000_000) if given.seed is None else given.seed,
         given.seconds,
         given.layout,
-        frozenset(Kind) if given.only is None else frozenset(Kind(kind) for kind in given.only.split(",") if kind),
+        frozenset(Kind)
+        if given.only is None
+        else frozenset(Kind(kind.replace("_", " ")) for kind in given.only.split(",") if kind),
         frozenset(Platform) if given.platforms is None else frozenset(map(Platform, given.platforms.split(","))),
+        given.storm,
         given.talk,
         given.journal,
     )

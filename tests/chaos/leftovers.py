@@ -30,7 +30,10 @@ GONE = {
 }
 """What may not be there once everything has ended in good order."""
 LASTING = (
-    *(rf"{_TAGGED}{name}:" for name in ("state", "tree", "order", "seen", "blob", "usage", "calls", "failed", "served")),
+    *(
+        rf"{_TAGGED}{name}:"
+        for name in ("state", "tree", "order", "seen", "blob", "usage", "calls", "failed", "served")
+    ),
     rf"{_TAGGED}failed$",
     r"parley:breaker$",
     r"parley:\{models\}:",

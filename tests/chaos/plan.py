@@ -145,11 +145,13 @@ class Plan:
     troubles: tuple[Trouble, ...]
 
 
-def plan(seed: int, seconds: float, kinds: frozenset[Kind] = frozenset(Kind)) -> Plan:
-    """Everything that happens in a run, in order; ``kinds`` leaves only some troubles."""
+def plan(seed: int, seconds: float, kinds: frozenset[Kind] = frozenset(Kind), storm: float = 1.0) -> Plan:
+    """Everything that happens in a run, in order.
+
+    ``kinds`` leaves only some troubles, as many in all; ``storm`` makes them that many times as frequent.
+    """
     says = _says(random.Random(f"says {seed}"), seconds)
-    troubles = tuple(t for t in _troubles(random.Random(f"troubles {seed}"), seconds) if t.kind in kinds)
-    return Plan(says, troubles)
+    return Plan(says, tuple(_troubles(random.Random(f"troubles {seed}"), seconds, kinds, storm) if kinds else ()))
 
 
 def _says(rng: random.Random, seconds: float) -> tuple[Say, ...]:
@@ -187,15 +189,16 @@ def _say(rng: random.Random, at: float, room: int, number: int) -> Say:
     )
 
 
-def _troubles(rng: random.Random, seconds: float) -> list[Trouble]:
+def _troubles(rng: random.Random, seconds: float, kinds: frozenset[Kind], storm: float) -> list[Trouble]:
     troubles: list[Trouble] = []
+    weights = {kind: weight for kind, weight in WEIGHTS.items() if kind in kinds}
     at = 2.0
     while True:
-        at += rng.expovariate(TROUBLES_A_SECOND)
+        at += rng.expovariate(TROUBLES_A_SECOND * storm)
         if at % WAVE_SECONDS > WAVE_SECONDS - CALM_SECONDS:
             at += CALM_SECONDS
         if at >= seconds:
             return troubles
-        kind = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        kind = rng.choices(list(weights), list(weights.values()))[0]
         length = round(rng.uniform(*SECONDS.get(kind, (0.0, 0.0))), 2)
         troubles.append(Trouble(round(at, 3), kind, rng.randrange(1_000_000), length, round(rng.random(), 3)))

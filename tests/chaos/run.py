@@ -72,6 +72,7 @@ class Options:
     layout: str = "split"
     kinds: frozenset[Kind] = frozenset(Kind)
     platforms: frozenset[Platform] = frozenset(Platform)
+    storm: float = 1.0
     talks: bool = False
     journal: Path | None = None
     """A file for everything that happens."""
@@ -285,7 +286,7 @@ async def _wait(scene: Scene, what: str) -> list[Violation]:
 
 
 async def _perform(scene: Scene) -> None:
-    played = plan(scene.options.seed, scene.options.seconds, scene.options.kinds)
+    played = plan(scene.options.seed, scene.options.seconds, scene.options.kinds, scene.options.storm)
     began = time.monotonic()
     happenings: list[Say | Any] = sorted((*played.says, *played.troubles), key=lambda happening: happening.at)
     for happening in happenings:

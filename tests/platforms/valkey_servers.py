@@ -129,7 +129,7 @@ async def _agrees(server: Server) -> bool:
 
 
 async def _is_linked(replica: Server) -> bool:
-    return (await replica.call("INFO", "replication"))["master_link_status"] == "up"
+    return (await replica.call("INFO", "replication")).get("master_link_status") == "up"
 
 
 async def _is_known(sentinel: Server) -> bool:
@@ -161,6 +161,14 @@ class SentinelServers:
         """The one that the Sentinel calls the master now."""
         _, port = await self.sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.name)
         return next(server for server in self.servers if server.port == int(port))
+
+    async def is_followed(self) -> None:
+        """Returns when the other server is a replica that has all, and the Sentinel knows it."""
+        master = await self.master()
+        for server in self.servers:
+            if server is not master:
+                await _until(partial(_is_linked, server))
+        await _until(partial(_is_known, self.sentinel))
 
     async def fail_over(self) -> None:
         """Makes the replica the master, and returns when it is."""
