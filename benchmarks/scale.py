@@ -121,10 +121,11 @@ def main() -> None:
     parser.add_argument("--page", type=Path, metavar="FILE", help="write figures and plan into this page")
     parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="rows of an earlier --json")
     given = parser.parse_args()
-    figures, where = kept(given.source) if given.source else ({}, machine())
+    figures, where = kept(given.source) if given.source else ({}, "")
     names = given.only.split(",") if given.only else [name for name in PARTS if name not in figures]
     if unknown := [name for name in names if name not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    where = machine() if names else where
     try:
         figures |= asyncio.run(measure(names, QUICK if given.quick else FULL))
     except DidNotStart as error:

@@ -26,12 +26,16 @@ OURS = ("PARLEY", "OPENAI", "DISCORD", "TELEGRAM", "REDIS", "FAKETIME", "LD_PREL
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a process ended. ``asked`` is the signal that we sent it, or none; ``late``: SIGTERM was not enough."""
+    """How a process ended. ``asked`` is the signal that we sent it, or none; ``late``: SIGTERM was not enough.
+
+    ``early``: it had not said yet that it is ready, so that a signal found nobody who would obey it.
+    """
 
     name: str
     status: int
     asked: signal.Signals | None
     late: bool = False
+    early: bool = False
 
 
 @dataclass
@@ -143,9 +147,10 @@ class Member:
         assert process.stderr
         await asyncio.gather(self._read(process.stdout), self._read(process.stderr))
         status = await process.wait()
+        early = not self._ready.is_set()
         self._ready.clear()
         self.is_paused = False
-        self.ends.append(Ended(self.name, status, self._asked, self._late))
+        self.ends.append(Ended(self.name, status, self._asked, self._late, early))
         self.journal.note(EXIT, f"{self.name} ended with {status}, asked {self._asked.name if self._asked else 'not'}")
 
     async def _read(self, stream: asyncio.StreamReader) -> None:

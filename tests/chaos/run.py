@@ -303,9 +303,10 @@ def _bad_ends(members: Sequence[Member]) -> list[Violation]:
     found: list[Violation] = []
     for member in members:
         for end in member.ends:
-            # SIGTERM ends it in good order: with 0.
+            # SIGTERM ends it in good order, with 0; one that is still starting ends at once.
             allowed = {signal.SIGKILL: (-signal.SIGKILL, 0), signal.SIGTERM: (0,), None: (2,)}[end.asked]
-            if end.late or end.status not in allowed:
+            was_early = end.early and end.status == -signal.SIGTERM
+            if end.late or not (end.status in allowed or was_early):
                 asked = "SIGTERM, too late" if end.late else end.asked.name if end.asked else "nothing"
                 found.append(Violation("ended", member.name, "", f"status {end.status} after {asked}"))
     return found

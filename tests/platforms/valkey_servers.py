@@ -192,7 +192,7 @@ async def sentinel(folder: Path) -> AsyncGenerator[SentinelServers]:
         replica = spawn(folder / "two", free_port(), "--replicaof", f"{HOST} {master.port}")
         servers.append(replica)
         await replica.answers()
-        # The Sentinel asks when it starts, and then not for ten seconds.
+        # The Sentinel looks when it starts, and then not for a while.
         await _until(lambda: _is_linked(replica))
         port = free_port()
         config = folder / "sentinel.conf"
@@ -203,6 +203,7 @@ async def sentinel(folder: Path) -> AsyncGenerator[SentinelServers]:
         watcher = spawn(folder / "three", port, config=config)
         servers.append(watcher)
         await watcher.answers()
+        await watcher.call("SENTINEL", "DEBUG", "INFO-PERIOD", 500, "PUBLISH-PERIOD", 500)
         await _until(lambda: _is_known(watcher))
         yield SentinelServers(servers[:2], watcher)
     finally:
