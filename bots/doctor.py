@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import httpx2
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from core.errors import ParleyError
+from core.errors import ParleyError, SettingsError
 from core.models.local_models import SMOLLM2, downloaded, packaged_path, wants_local
 from core.settings import ProviderSettings, Settings
+from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer, live_url
 
 HTTP_SECONDS = 8.0
@@ -125,35 +125,36 @@ def _web_port(settings: Settings) -> Finding:
 async def _database(settings: Settings) -> list[Finding]:
     url = settings.storage.redis_url or live_url(settings.data)
     if url:
-        return await _redis(url, "REDIS_URL" if settings.storage.redis_url else "embedded, running")
+        return await _redis(settings, url, "REDIS_URL" if settings.storage.redis_url else "embedded, running")
     server = EmbeddedServer(settings.data)
     try:
         async with server as url:
-            return await _redis(url, "embedded")
+            return await _redis(settings, url, "embedded")
     except ParleyError as error:
         return [Finding("database", False, str(error), "Or set REDIS_URL to a Redis or Valkey server of your own.")]
 
 
-async def _redis(url: str, which: str) -> list[Finding]:
-    client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-        url, decode_responses=True, socket_timeout=HTTP_SECONDS, socket_connect_timeout=HTTP_SECONDS
-    )
+async def _redis(settings: Settings, url: str, which: str) -> list[Finding]:
     try:
-        facts: dict[str, Any] = await client.info("server")  # pyright: ignore[reportUnknownMemberType]
-        persistence = await _config(client, "appendonly")
-        eviction = await _config(client, "maxmemory-policy")
+        store = Store(settings.storage.address(url))
+    except SettingsError as error:
+        return [Finding("database", False, str(error))]
+    try:
+        facts: dict[str, Any] = await store.redis.info("server")
+        persistence = await _config(store.redis, "appendonly")
+        eviction = await _config(store.redis, "maxmemory-policy")
     except (RedisError, OSError, ValueError) as error:
         what = f"{which} cannot be reached ({type(error).__name__})"
         return [Finding("database", False, what, "Start that server, or correct REDIS_URL; user and password too.")]
     finally:
-        await client.aclose()
+        await store.close()
     return [_version(facts, which), _persistence(persistence), _eviction(eviction)]
 
 
-async def _config(client: Redis, name: str) -> str | None:
+async def _config(redis: Any, name: str) -> str | None:
     """None where the server does not tell, as hosted ones often do not."""
     try:
-        found = cast("dict[str, str]", await client.config_get(name))  # pyright: ignore[reportUnknownMemberType]
+        found = cast("dict[str, str]", await redis.config_get(name))
     except RedisError:
         return None
     return found.get(name)

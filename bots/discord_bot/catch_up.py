@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +41,7 @@ async def missed(rest: Rest, place: Place, minutes: int) -> list[dict[str, Any]]
     A channel that is gone or closed to the bot has missed nothing.
     """
     channel = place.conversation.chat
-    after = max(at(time.time() - minutes * 60), place.last_seen or "0", key=int)
+    after = max(at(rest.now() - minutes * 60), place.last_seen or "0", key=int)
     query = {"after": after, "limit": str(MAX_MESSAGES)}
     try:
         found = await _patiently(rest, f"/channels/{channel}/messages", query)

@@ -20,7 +20,7 @@ from bots.adapter import Button, Capabilities, Page, Slot, Target
 from bots.discord_bot.format import to_page
 from bots.discord_bot.interactions import EPHEMERAL, Deferrals, ReplyToken
 from bots.discord_bot.rest import CallFailed, Rest, Upload
-from bots.discord_bot.snowflake import age, at
+from bots.discord_bot.snowflake import at, moment
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, ConversationKey, Platform
 from core.settings import DiscordSettings
@@ -83,7 +83,7 @@ class DiscordOutbound:
 
     def mark(self, target: Target) -> str:
         """A moment before the send, as an id."""
-        return at(time.time() - CLOCK_SLACK)
+        return at(self._rest.now() - CLOCK_SLACK)
 
     async def send(self, target: Target, page: Page, slot: Slot) -> str:
         return await self._create(target, page, slot, None)
@@ -215,7 +215,7 @@ class DiscordOutbound:
             try:
                 made = await self._rest.call(method, path, body, upload=upload)
             except CallFailed as error:
-                may_come = age(token.interaction) < DEFERRAL_SECONDS + CLOCK_SLACK
+                may_come = self._rest.now() - moment(token.interaction) < DEFERRAL_SECONDS + CLOCK_SLACK
                 if error.code != UNKNOWN_WEBHOOK or not may_come or time.monotonic() + pause > give_up:
                     raise
                 await asyncio.sleep(pause)
@@ -229,7 +229,7 @@ class DiscordOutbound:
 
     async def _since(self, target: Target, slot: Slot) -> list[dict[str, Any]]:
         """The channel's messages since the send was planned or the question asked, oldest first."""
-        after = max(slot.after or at(time.time() - CLOCK_SLACK), target.question or "0", key=int)
+        after = max(slot.after or at(self._rest.now() - CLOCK_SLACK), target.question or "0", key=int)
         found: list[dict[str, Any]] = []
         for _ in range(SEARCH_PAGES):
             query = {"after": after, "limit": str(MAX_HISTORY)}

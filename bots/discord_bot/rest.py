@@ -7,6 +7,8 @@ global limit is waited for. Here the pacing in front stays in control: a limit c
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
 import io
 import json
 import time
@@ -16,12 +18,15 @@ from typing import Any, cast
 
 import aiohttp
 
+from core import clock
 from core.errors import OutboundError, OutboundFault
 
 AGENT = "DiscordBot (https://parley.invalid, 0.1)"
 """The form that Discord asks for; a self-hosted bot has no address of its own to name."""
 TIMEOUT = aiohttp.ClientTimeout(total=20, sock_connect=5)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=5)
+TIME_SECONDS = 30.0
+"""How long Discord's word about the time holds."""
 UNKNOWN_TYPE = "application/octet-stream"
 MAX_CLOSED = 1000
 """Used-up buckets remembered before the old ones are thrown out."""
@@ -60,6 +65,13 @@ class Rest:
         self._client: aiohttp.ClientSession | None = None
         self._closed_until: dict[str, float] = {}
         self._banned_until = 0.0
+        self._ahead: float | None = None
+        """Discord's time less the seconds of :mod:`core.clock`."""
+        self._told_until = 0.0
+
+    def now(self) -> float:
+        """Unix seconds at Discord, where ids are made: this machine's clock may be wrong."""
+        return time.time() if self._ahead is None else clock.seconds() + self._ahead
 
     @property
     def client(self) -> aiohttp.ClientSession:
@@ -113,6 +125,7 @@ class Rest:
             ) as response:
                 raw = await response.read()
                 self._note_bucket(bucket, response.headers)
+                self._note_time(response.headers)
                 if response.status == 204:
                     return None
                 if response.status < 300:
@@ -138,6 +151,13 @@ class Rest:
         if len(self._closed_until) >= MAX_CLOSED:
             self._closed_until = {key: until for key, until in self._closed_until.items() if until > now}
         self._closed_until[bucket] = now + _seconds(headers.get("X-RateLimit-Reset-After"))
+
+    def _note_time(self, headers: Mapping[str, str]) -> None:
+        now = clock.seconds()
+        if now >= self._told_until and (told := headers.get("Date")):
+            with contextlib.suppress(ValueError):
+                self._ahead = email.utils.parsedate_to_datetime(told).timestamp() - now
+                self._told_until = now + TIME_SECONDS
 
     def _error(self, status: int, headers: Mapping[str, str], raw: bytes) -> OutboundError:
         said = _object(raw)

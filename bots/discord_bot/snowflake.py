@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 EPOCH = 1_420_070_400_000
 """Milliseconds: the first second of 2015."""
 
@@ -11,11 +9,6 @@ EPOCH = 1_420_070_400_000
 def moment(snowflake: str) -> float:
     """When the id was made, in Unix seconds; 0.0 for anything that is no id."""
     return ((int(snowflake) >> 22) + EPOCH) / 1000 if snowflake.isdigit() else 0.0
-
-
-def age(snowflake: str) -> float:
-    """Seconds since the id was made."""
-    return time.time() - moment(snowflake)
 
 
 def at(seconds: float) -> str:

@@ -13,8 +13,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, cast
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
 from redis.commands import AsyncCoreCommands
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, ReadOnlyError, RedisError
@@ -31,6 +29,10 @@ MAP_CHANGED = (MovedError, ClusterDownError, ReadOnlyError, RedisConnectionError
 """After these the map of the slots is read anew."""
 
 Command = tuple[tuple[Any, ...], dict[str, Any]]
+Client = Any
+"""The library's client of one node. Its types know neither decoded replies nor pipelines."""
+Commands: Any = AsyncCoreCommands
+"""Its methods named like commands, over ``execute_command``."""
 
 SCRIPTED = frozenset(("EVAL", "EVALSHA", "EVAL_RO", "EVALSHA_RO", "FCALL", "FCALL_RO", "BLMPOP"))
 """Their first key stands behind a number of keys and one thing more."""
@@ -52,13 +54,13 @@ def by_slot(keys: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
-class Cluster(AsyncCoreCommands):
+class Cluster(Commands):
     """The client's commands over all nodes."""
 
-    def __init__(self, seeds: Sequence[Node], connect: Callable[[Node], Redis]) -> None:
+    def __init__(self, seeds: Sequence[Node], connect: Callable[[Node], Client]) -> None:
         self._seeds = list(seeds)
         self._connect = connect
-        self._nodes: dict[Node, Redis] = {}
+        self._nodes: dict[Node, Client] = {}
         self._owners: list[Node | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._is_stale = True
         self._lock = asyncio.Lock()
@@ -83,7 +85,7 @@ class Cluster(AsyncCoreCommands):
     def pipeline(self, transaction: bool = True) -> ClusterPipeline:
         return ClusterPipeline(self, transaction)
 
-    def pubsub(self) -> PubSub:
+    def pubsub(self) -> Any:
         """What is published reaches every node, so any will do."""
         return self._node(random.choice(list(self._nodes) or self._seeds)).pubsub()
 
@@ -96,12 +98,12 @@ class Cluster(AsyncCoreCommands):
         """All keys like ``pattern``; as slow as there are many."""
         return [key async for key in self.scan_iter(pattern)]
 
-    async def masters(self) -> list[Redis]:
+    async def masters(self) -> list[Client]:
         """The nodes that serve slots. Raises what a node that is away raises."""
         await self._look()
         return [self._node(owner) for owner in {owner for owner in self._owners if owner is not None}]
 
-    async def node_of(self, args: Sequence[Any]) -> Redis:
+    async def node_of(self, args: Sequence[Any]) -> Client:
         """The node that serves a command."""
         await self._look()
         key = _key(args)
@@ -113,7 +115,7 @@ class Cluster(AsyncCoreCommands):
             raise ClusterDownError("CLUSTERDOWN Hash slot not served")
         return self._node(owner)
 
-    async def send(self, node: Redis, commands: Sequence[Command], transaction: bool) -> list[Any]:
+    async def send(self, node: Client, commands: Sequence[Command], transaction: bool) -> list[Any]:
         """Commands of one node in one round trip; what is wrong with one of them comes in its place."""
         pipe = node.pipeline(transaction=transaction)
         for args, options in commands:
@@ -142,7 +144,7 @@ class Cluster(AsyncCoreCommands):
             pipe.execute_command(*args, **options)
         return (await pipe.execute())[1::2]
 
-    def _node(self, node: Node) -> Redis:
+    def _node(self, node: Node) -> Client:
         if node not in self._nodes:
             self._nodes[node] = self._connect(node)
         return self._nodes[node]
@@ -174,7 +176,7 @@ class Cluster(AsyncCoreCommands):
             raise failure
 
 
-class ClusterPipeline(AsyncCoreCommands):
+class ClusterPipeline(Commands):
     """Commands that are sent together: one round trip to each node concerned, all at once.
 
     With ``transaction`` all keys must lie in one slot.
@@ -191,13 +193,13 @@ class ClusterPipeline(AsyncCoreCommands):
 
     async def execute(self, raise_on_error: bool = True) -> list[Any]:
         commands, self._commands = self._commands, []
-        groups: dict[int, tuple[Redis, list[int]]] = {}
+        groups: dict[int, tuple[Client, list[int]]] = {}
         for place, (args, _) in enumerate(commands):
             node = await self._cluster.node_of(args)
             groups.setdefault(id(node), (node, []))[1].append(place)
         replies: list[Any] = [None] * len(commands)
 
-        async def send(node: Redis, places: list[int]) -> None:
+        async def send(node: Client, places: list[int]) -> None:
             found = await self._cluster.send(node, [commands[place] for place in places], self._transaction)
             for place, reply in zip(places, found, strict=True):
                 replies[place] = reply

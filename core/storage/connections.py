@@ -29,7 +29,7 @@ SENTINEL_SECONDS = 1.0
 """How long one Sentinel may take to answer, before the next is asked."""
 
 
-def connect(address: Address) -> Redis | Cluster:
+def connect(address: Address) -> Any:
     """A client for the address; nothing is connected yet. Raises SettingsError for a certificate that is no use."""
     context = address.tls.context() if address.is_encrypted else None
     if address.topology == "cluster":
@@ -42,7 +42,7 @@ def connect(address: Address) -> Redis | Cluster:
     return _client(address, _to(address.nodes[0], context))
 
 
-def alone(client: Redis) -> Any:
+def alone(client: Any) -> Any:
     """A connection like those of the client's pool, not connected yet: for a caller that keeps it, and the time."""
     pool: Any = client.connection_pool
     return pool.connection_class(**{**pool.connection_kwargs, "socket_timeout": None})
@@ -59,7 +59,7 @@ def _to_master(masters: _Masters, context: ssl.SSLContext | None) -> dict[str, A
     return {"connection_class": _EncryptedMaster, "connection_pool": masters, "context": context}
 
 
-def _client(address: Address, to: dict[str, Any], connections: int = CONNECTIONS) -> Redis:
+def _client(address: Address, to: dict[str, Any], connections: int = CONNECTIONS) -> Any:
     options: dict[str, Any] = {
         "decode_responses": True,
         "retry": Retry(NoBackoff(), 0),
@@ -78,13 +78,13 @@ class _Encrypted(SSLConnection):
     """One context for all connections: making it reads files and takes 10 ms."""
 
     def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
         self.ssl_context.context = context
 
 
 class _EncryptedMaster(SentinelManagedSSLConnection):
     def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
         self.ssl_context.context = context
 
 
@@ -112,10 +112,9 @@ class _Masters:
         failure: Exception = MasterNotFoundError(f"no Sentinel knows a master named {self._name}")
         for node in self._nodes:
             pool = ConnectionPool(**self._options, **_to(node, self._context))
+            client: Any = Redis(connection_pool=pool)
             try:
-                found = await Redis(connection_pool=pool).execute_command(
-                    "SENTINEL GET-MASTER-ADDR-BY-NAME", self._name
-                )
+                found = await client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._name)
             except (RedisError, OSError) as error:
                 failure = error
             else:

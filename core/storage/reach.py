@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from redis.asyncio.sentinel import MasterNotFoundError
@@ -67,7 +67,9 @@ async def _reach(store: Store, stop: asyncio.Event, tell: Callable[[str], None])
 async def _hello(store: Store) -> Mapping[str, Any]:
     """What the server says of itself. On a cluster the map of the slots has been read as well by then."""
     reply = await store.redis.execute_command("HELLO")
-    return reply if isinstance(reply, Mapping) else dict(zip(reply[::2], reply[1::2], strict=True))
+    if isinstance(reply, dict):
+        return cast("dict[str, Any]", reply)
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _check(address: Address, hello: Mapping[str, Any]) -> None:

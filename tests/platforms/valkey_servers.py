@@ -232,7 +232,7 @@ async def tls_front(target: int, folder: Path, names: Sequence[str] = (HOST, "lo
     authority.issue_cert("parley@example.org").private_key_and_cert_chain_pem.write_to_path(front.client)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(front.ca))
     context.verify_mode = ssl.CERT_REQUIRED
-    authority.issue_cert(*names).configure_cert(context)
+    authority.issue_cert(*names).configure_cert(context)  # pyright: ignore[reportUnknownMemberType]
 
     async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

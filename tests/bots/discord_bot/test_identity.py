@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import pytest
 
+from bots.discord_bot import rest as rest_module
 from bots.discord_bot.identity import bot_id
 from bots.discord_bot.rest import Rest
 from core.errors import SettingsError
@@ -31,4 +33,18 @@ async def test_a_token_that_discord_refuses_ends_the_start() -> None:
         rest = Rest(discord.api_base, "WRONG.TOKEN")
         with pytest.raises(SettingsError, match="DISCORD_TOKEN is wrong"):
             await bot_id(rest, "WRONG.TOKEN")
+        await rest.close()
+
+
+async def test_the_time_is_discords_however_wrong_the_machines_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with FakeDiscord() as discord:
+        rest = Rest(discord.api_base, TOKEN)
+        right = time.time
+        monkeypatch.setattr(rest_module.time, "time", lambda: right() + 7200)
+        assert rest.now() - right() > 7000
+        # The server's own clock is right.
+        monkeypatch.undo()
+        await rest.call("GET", "/users/@me")
+        monkeypatch.setattr(rest_module.time, "time", lambda: right() + 7200)
+        assert abs(rest.now() - right()) < 60
         await rest.close()

@@ -16,6 +16,7 @@ from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
 from core.storage.shared import Memory, Place, Places, SharedBreakers, SharedPermits
 from tests.builders import conversation, message
+from tests.platforms.valkey_servers import HOST, free_port, spawn
 
 
 async def test_a_restart_of_the_server_is_waited_for(tmp_path: Path) -> None:
@@ -109,3 +110,51 @@ async def test_a_new_place_is_kept_at_once_and_later_messages_with_the_next_flus
     assert await Places(store).recent(here.platform, here.bot) == [Place(here, "10", "")]
     await places.flush()
     assert await Places(store).recent(here.platform, here.bot) == [Place(here, "11", "")]
+
+
+async def test_a_server_that_may_not_write_for_a_while_is_away(tmp_path: Path) -> None:
+    server = spawn(tmp_path / "server", free_port())
+    await server.answers()
+    store = Store(f"redis://{HOST}:{server.port}")
+    permits = SharedPermits(store)
+    for refuse, allow in (
+        (("REPLICAOF", HOST, free_port()), ("REPLICAOF", "NO", "ONE")),
+        (("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "min-replicas-to-write", 0)),
+    ):
+        await server.call(*refuse)
+        taking = asyncio.create_task(permits.take("bot", 50, 10.0, 8, 0, 0, 0))
+        await asyncio.sleep(0.1)
+        assert not taking.done()
+        await server.call(*allow)
+        await taking
+    await store.close()
+    server.stop()
+
+
+async def test_a_wait_takes_from_each_list_in_its_turn(store: Store) -> None:
+    assert await store.pop(["one", "two"], 5, 0.01) == []
+    await store.redis.rpush("one", *range(6))
+    await store.redis.rpush("two", *"abc")
+    assert sorted([await store.pop(["one", "two"], 2, 1.0) for _ in range(3)]) == [["0", "1"], ["2", "3"], ["a", "b"]]
+    waiting = asyncio.create_task(store.pop(["three"], 5, 4.0))
+    await asyncio.sleep(0.05)
+    await store.redis.rpush("three", "x")
+    assert await waiting == ["x"]
+
+
+async def test_a_wait_that_was_given_up_takes_nothing_later(store: Store) -> None:
+    waiting = asyncio.create_task(store.pop(["one"], 5, 4.0))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    while int((await store.redis.info("clients"))["blocked_clients"]):
+        await asyncio.sleep(0.01)
+    await store.redis.rpush("one", "x")
+    assert await store.pop(["one"], 5, 1.0) == ["x"]
+
+
+async def test_a_wait_for_a_server_that_is_away_fails_at_once(tmp_path: Path) -> None:
+    store = Store(f"unix://{tmp_path}/nowhere.sock")
+    with pytest.raises(StorageError):
+        await store.pop(["one"], 5, 4.0)
+    await store.close()
