@@ -234,10 +234,10 @@ class _Line:
         worker.prefetch = worker.concurrency
         run_task = worker.run_task
 
-        async def run(message: StreamMessage) -> None:
+        async def run(msg: StreamMessage) -> None:
             self._unfinished += 1
             try:
-                await run_task(message)
+                await run_task(msg)
             finally:
                 self._unfinished -= 1
 
@@ -323,7 +323,7 @@ class _Line:
         return _retry(seconds)
 
 
-async def _leave_signals(_: CancelScope) -> None:
+async def _leave_signals(scope: CancelScope) -> None:
     """streaq 7.2 does not heed ``handle_signals``: its own handler would take SIGTERM away from Parley's."""
 
 

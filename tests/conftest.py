@@ -64,6 +64,14 @@ async def valkey_url(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pyt
 
 
 @pytest.fixture
+def valkey_socket(valkey_url: str) -> Path:
+    """Where the one server listens, for a test that stands between it and Parley."""
+    if not valkey_url.startswith("unix://"):
+        pytest.skip("about a single server")
+    return Path(valkey_url.removeprefix("unix://"))
+
+
+@pytest.fixture
 async def store(valkey_url: str) -> AsyncIterator[Store]:
     """An empty store."""
     store = Store(valkey_url)

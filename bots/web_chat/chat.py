@@ -116,7 +116,7 @@ class Chat:
             raise HTTPException(400)
         # A form that comes twice (a lost answer, a double click) is the same message with the same ids.
         kind = translate.kind_of(translate.typed_command(text)[0])
-        claim = f"{name or ids.new_name()} {ids.new_message_id(kind)}"
+        claim = f"{name or ids.new_name()} {ids.new_message_id(kind, await self.site.store.now())}"
         claimed, _, message_id = (await self.site.store.claim(user.id, ticket, claim)).partition(" ")
         title = translate.title_of(text, files[0].name if files else "…")
         model = "" if name else self._model(form)
@@ -267,11 +267,12 @@ class Chat:
             raise HTTPException(404)
         if name == "model" and argument not in self.site.models():
             raise HTTPException(422)
+        kind = ids.SILENT if name == "stop" else translate.kind_of(name)
         call = translate.to_call(
             user,
             ids.key_of(user.id, conversation.id),
             name,
-            message_id=ids.new_message_id(ids.SILENT if name == "stop" else translate.kind_of(name)),
+            message_id=ids.new_message_id(kind, await self.site.store.now()),
             language=language_of(request),
             now=time.time(),
             argument=argument,

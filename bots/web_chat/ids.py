@@ -27,9 +27,12 @@ def new_name() -> str:
     return secrets.token_hex(12)
 
 
-def new_message_id(kind: str) -> str:
-    """Milliseconds since 1970, randomness and the kind."""
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(4)}{kind}"
+def new_message_id(kind: str, now: float | None = None) -> str:
+    """Milliseconds since 1970, randomness and the kind.
+
+    ``now`` are the Unix seconds of :meth:`WebStore.now` where the id decides about an order.
+    """
+    return f"{int((time.time() if now is None else now) * 1000):012x}{secrets.token_hex(4)}{kind}"
 
 
 def answer_id(asked: str, number: int) -> str:

@@ -100,7 +100,8 @@ class WebOutbound:
         user, _ = ids.parts_of(target.conversation)
         kind = ids.COMMAND if target.ephemeral else ids.ASKING
         try:
-            return await self._store.claim(user, ids.name_of(slot.turn), ids.new_message_id(kind))
+            made = ids.new_message_id(kind, await self._store.now())
+            return await self._store.claim(user, ids.name_of(slot.turn), made)
         except StorageError as error:
             raise OutboundError(OutboundFault.TRANSIENT, str(error)) from error
 

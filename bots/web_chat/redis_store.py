@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from bots.web_chat import ids
 from bots.web_chat.store import Change, Changes, Conversation, File, StoredMessage, User
+from core import clock
 from core.storage import web_keys as keys
 from core.storage.client import Store
 
@@ -29,6 +30,8 @@ MAX_BLOBS = 24
 MAX_CHANGES = 200
 PATIENCE_SECONDS = 4.0
 """How long a browser's request waits for a server that is away."""
+TIME_SECONDS = 30.0
+"""How long the server's word about the time holds."""
 LISTEN_SECONDS = 3.0
 """One blocking read; less than the connection's own timeout of 5 seconds."""
 
@@ -57,8 +60,20 @@ class RedisWebStore:
         self._redis = store.redis
         self._keep_seconds = keep_days * 86400
         self._max_messages = max_messages
+        self._ahead = 0.0
+        """The server's time less the seconds of :mod:`core.clock`."""
+        self._told_until = 0.0
         self._watches: dict[str, set[_Watch]] = {}
         self._is_closed = False
+
+    async def now(self) -> float:
+        now = clock.seconds()
+        if now >= self._told_until:
+            seconds, micros = cast(tuple[int, int], await self._do("TIME"))
+            now = clock.seconds()
+            self._ahead = int(seconds) + int(micros) / 1_000_000 - now
+            self._told_until = now + TIME_SECONDS
+        return now + self._ahead
 
     # ---- people
 

@@ -121,6 +121,10 @@ class Watch(Protocol):
 class WebStore(Protocol):
     """Every method raises ``core.errors.StorageError`` when the server stays away."""
 
+    async def now(self) -> float:
+        """Unix seconds by a clock that all processes share: messages are shown in its order."""
+        ...
+
     async def secret(self) -> bytes:
         """The key that cookies are signed with; made at the first call ever."""
         ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from redis.commands import AsyncCoreCommands
@@ -43,7 +43,7 @@ EVERYWHERE = frozenset(("SCRIPT LOAD", "SCRIPT FLUSH", "FLUSHALL", "CONFIG SET",
 
 def slot_of(key: str) -> int:
     """The slot of a key, by its hash tag where it has one."""
-    return cast(int, key_slot(key.encode()))
+    return key_slot(key.encode())
 
 
 def by_slot(keys: Sequence[str]) -> list[tuple[str, ...]]:
@@ -77,7 +77,10 @@ class Cluster(Commands):
         try:
             return await node.execute_command(*args, **options)
         except AskError as error:
-            return (await self._ask(error, [(args, options)]))[0]
+            reply = await self._ask(error, (args, options))
+            if isinstance(reply, Exception):
+                raise reply from None
+            return reply
         except MAP_CHANGED:
             self._is_stale = True
             raise
@@ -125,24 +128,25 @@ class Cluster(Commands):
         except MAP_CHANGED:
             self._is_stale = True
             raise
-        asked = [place for place, reply in enumerate(replies) if isinstance(reply, AskError)]
-        if asked:
-            again = await self._ask(replies[asked[0]], [commands[place] for place in asked])
-            for place, reply in zip(asked, again, strict=True):
-                replies[place] = reply
+        for place, reply in enumerate(replies):
+            if isinstance(reply, AskError):
+                replies[place] = await self._ask(reply, commands[place])
         for reply in replies:
             if isinstance(reply, MAP_CHANGED):
                 self._is_stale = True
                 raise reply
         return replies
 
-    async def _ask(self, error: AskError, commands: Sequence[Command]) -> list[Any]:
-        """While a slot moves, the node it moves to serves what has moved already, if it is asked in this way."""
-        pipe = self._node((error.host, error.port)).pipeline(transaction=False)
-        for args, options in commands:
-            pipe.execute_command("ASKING")
-            pipe.execute_command(*args, **options)
-        return (await pipe.execute())[1::2]
+    async def _ask(self, error: AskError, command: Command) -> Any:
+        """The reply of the node that a slot moves to, which serves what has moved already if it is asked in this way.
+
+        What it refuses comes as the reply.
+        """
+        where: Any = error
+        pipe = self._node((where.host, where.port)).pipeline(transaction=False)
+        pipe.execute_command("ASKING")
+        pipe.execute_command(*command[0], **command[1])
+        return (await pipe.execute(raise_on_error=False))[1]
 
     def _node(self, node: Node) -> Client:
         if node not in self._nodes:

@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 
 from core.message import Platform
+from tests.chaos.building import FLEET
 from tests.chaos.plan import Kind
-from tests.chaos.run import FLEET, Options, Outcome, run
+from tests.chaos.run import Outcome, run
+from tests.chaos.scene import Options
 from tests.chaos.timeline import timeline
 
 MOST_TIMELINES = 8

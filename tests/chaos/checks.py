@@ -69,10 +69,7 @@ class Verdict:
 
 
 def check(questions: Sequence[Question], commands: Mapping[str, Counter[str]], shown: Sequence[Shown]) -> Verdict:
-    """All rooms. ``questions`` and ``shown`` are in the order of each room; ``commands`` counts names by room.
-
-    Rooms whose messages need not stand in the order of the questions (the web sorts them) pass ids only.
-    """
+    """All rooms. ``questions`` and ``shown`` are in the order of each room; ``commands`` counts names by room."""
     verdict = Verdict()
     home = {tag: question.room for question in questions for tag in question.tags}
     for room in sorted({q.room for q in questions} | {s.room for s in shown} | set(commands)):
@@ -294,7 +291,8 @@ class _Room:
 
     def _order(self) -> None:
         """Answers begin in the order of the questions. An edited one may be answered at any time."""
-        if not self._shown or not self._shown[0].room or self._name.startswith("web"):
+        if self._name.startswith("web"):
+            self._order_of_ids()
             return
         last, previous = -1, ""
         for question in self._questions:
@@ -305,6 +303,13 @@ class _Room:
                 self._tell("order", tag, f"answered before {previous}, which was asked before it")
             else:
                 last, previous = self._resolved[tag], tag
+
+    def _order_of_ids(self) -> None:
+        """A page sorts by id, and an answer stands under its question."""
+        ids = [question.id for question in self._questions]
+        for earlier, question in zip(ids, self._questions[1:], strict=False):
+            if question.id < earlier:
+                self._tell("order", question.tags[-1], "the page shows it above a message that was written before it")
 
 
 COMMAND_ANSWERS = {

@@ -91,6 +91,18 @@ def test_out_of_order() -> None:
     assert found([asked(1), asked(2), asked(3)], [told(1), told(3), told(2)]) == [("order", "zq3")]
 
 
+def test_a_page_sorts_by_id() -> None:
+    def page(*ids: str) -> list[str]:
+        questions = [Question("web-0", id, 5, (f"zq{n}",)) for n, id in enumerate(ids)]
+        shown = [
+            Shown("web-0", f"{id}.0000", told(n).text, id) for n, id in sorted(enumerate(ids), key=lambda row: row[1])
+        ]
+        return [violation.kind for violation in check(questions, {}, shown).violations]
+
+    assert page("01q", "02q", "03q") == []
+    assert page("01q", "03q", "02q") == ["order"]
+
+
 def test_leaked() -> None:
     other = Question("telegram-private-1", "m9", 5, ("zq9",))
     shown = [told(1, seen=("zq9",)), told(9, room="telegram-private-1")]

@@ -140,7 +140,7 @@ async def test_what_can_never_be_shown_does_not_block_its_conversation(
         assert platforms.said[-2:] == ["crashed", "new"]
 
 
-async def test_an_edit_does_not_interrupt_its_own_answer(store: Store, valkey_url: str, tmp_path: Path) -> None:
+async def test_an_edit_does_not_interrupt_its_own_answer(store: Store, valkey_socket: Path, tmp_path: Path) -> None:
     """The turn of the edit may be open before the one who posted it gets to interrupt the turn before."""
     posted, asked = asyncio.Event(), asyncio.Event()
     interrupted = asyncio.Event()
@@ -168,7 +168,7 @@ async def test_an_edit_does_not_interrupt_its_own_answer(store: Store, valkey_ur
                 await asyncio.sleep(0.01)
         posted.set()
         await asyncio.wait_for(asked.wait(), 10)
-        socket.symlink_to(valkey_url.removeprefix("unix://"))
+        socket.symlink_to(valkey_socket)
         await accepting
         interrupted.set()
         await idle(worker)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -167,3 +168,15 @@ async def replies(chat: TelegramChat) -> None:
     """Each question has one answer; nothing comes twice."""
     await asyncio.sleep(2.0)
     assert chat.shown == ["re 2", "re 4", "re 6"]
+
+
+async def test_no_script_and_no_pipeline_crosses_slots() -> None:
+    """What is tested with one server is done on a cluster as well."""
+    folders = ("tests/core/conversation", "tests/core/storage", "tests/core/test_jobs.py", "tests/bots/web_chat")
+    # About the embedded server, and about what a single server is told to do.
+    but = "not embedded and not cluster and not reach"
+    command = (sys.executable, "-m", "pytest", "-q", "--topology", "cluster", "-k", but, *folders)
+    pipe = asyncio.subprocess.PIPE
+    running = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+    output, _ = await running.communicate()
+    assert running.returncode == 0, output.decode()[-5000:]

@@ -144,11 +144,11 @@ async def test_a_turn_that_is_handed_over_is_no_takeover(store: Store) -> None:
     assert (await take(second)).takeovers == 0
 
 
-async def test_a_take_whose_reply_was_lost_is_no_takeover(store: Store, valkey_url: str, tmp_path: Path) -> None:
+async def test_a_take_whose_reply_was_lost_is_no_takeover(store: Store, valkey_socket: Path, tmp_path: Path) -> None:
     losing = asyncio.Event()
 
     async def through(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_server, to_server = await asyncio.open_unix_connection(valkey_url.removeprefix("unix://"))
+        from_server, to_server = await asyncio.open_unix_connection(valkey_socket)
 
         async def back() -> None:
             while data := await from_server.read(65536):
@@ -363,7 +363,7 @@ async def test_a_server_that_refuses_to_write_accepts_nothing(store: Store, coun
 
 
 async def test_a_lease_counts_from_the_try_that_succeeded(
-    store: Store, valkey_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, valkey_socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailbox_module, "LEASE_SECONDS", 0.5)
     socket = tmp_path / "later.sock"
@@ -372,7 +372,7 @@ async def test_a_lease_counts_from_the_try_that_succeeded(
     await box(store).post([message("a")])
     taking = asyncio.create_task(take(mailbox))
     await asyncio.sleep(0.6)
-    socket.symlink_to(valkey_url.removeprefix("unix://"))
+    socket.symlink_to(valkey_socket)
     (await taking).check_lease()
     await away.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from redis.asyncio import UnixDomainSocketConnection
@@ -14,20 +15,19 @@ from core.storage.client import Store
 from core.storage.line import Line
 
 
-def line_to(url: str, seconds: float = 5.0) -> Line:
-    path = url.removeprefix("unix://")
-    return Line(lambda: UnixDomainSocketConnection(path=path, socket_timeout=None, decode_responses=True), seconds)
+def line_to(path: Path, seconds: float = 5.0) -> Line:
+    return Line(lambda: UnixDomainSocketConnection(path=str(path), socket_timeout=None, decode_responses=True), seconds)
 
 
-async def test_everybody_gets_the_own_reply(store: Store, valkey_url: str) -> None:
-    line = line_to(valkey_url)
+async def test_everybody_gets_the_own_reply(store: Store, valkey_socket: Path) -> None:
+    line = line_to(valkey_socket)
     replies = await asyncio.gather(*(line.call("ECHO", f"é{number}") for number in range(500)))
     assert replies == [f"é{number}" for number in range(500)]
     await line.close()
 
 
-async def test_a_refusal_is_told_to_whom_it_concerns(store: Store, valkey_url: str) -> None:
-    line = line_to(valkey_url)
+async def test_a_refusal_is_told_to_whom_it_concerns(store: Store, valkey_socket: Path) -> None:
+    line = line_to(valkey_socket)
     await line.call("SET", "text", "a")
     calls = (line.call("GET", "text"), line.call("INCR", "text"), line.call("GET", "text"))
     first, refused, last = await asyncio.gather(*calls, return_exceptions=True)
@@ -36,8 +36,8 @@ async def test_a_refusal_is_told_to_whom_it_concerns(store: Store, valkey_url: s
     await line.close()
 
 
-async def test_who_gives_up_waiting_disturbs_nobody(store: Store, valkey_url: str) -> None:
-    line = line_to(valkey_url)
+async def test_who_gives_up_waiting_disturbs_nobody(store: Store, valkey_socket: Path) -> None:
+    line = line_to(valkey_socket)
     await line.call("PING")
     given_up = asyncio.create_task(line.call("ECHO", "a"))
     following = asyncio.create_task(line.call("ECHO", "b"))
@@ -49,8 +49,8 @@ async def test_who_gives_up_waiting_disturbs_nobody(store: Store, valkey_url: st
     await line.close()
 
 
-async def test_a_broken_connection_is_told_to_all_and_made_anew(store: Store, valkey_url: str) -> None:
-    line = line_to(valkey_url)
+async def test_a_broken_connection_is_told_to_all_and_made_anew(store: Store, valkey_socket: Path) -> None:
+    line = line_to(valkey_socket)
     number = await line.call("CLIENT", "ID")
     waiting = [asyncio.create_task(line.call("BLPOP", f"nothing{n}", 4)) for n in range(3)]
     await asyncio.sleep(0.05)
@@ -61,8 +61,8 @@ async def test_a_broken_connection_is_told_to_all_and_made_anew(store: Store, va
     await line.close()
 
 
-async def test_a_reply_that_does_not_come_breaks_the_line(store: Store, valkey_url: str) -> None:
-    line = line_to(valkey_url, 0.2)
+async def test_a_reply_that_does_not_come_breaks_the_line(store: Store, valkey_socket: Path) -> None:
+    line = line_to(valkey_socket, 0.2)
     with pytest.raises(RedisTimeoutError):
         await line.call("BLPOP", "nothing", 4)
     assert await line.call("ECHO", "a") == "a"
