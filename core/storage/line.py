@@ -19,7 +19,6 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core.tasks import end
 
-
 _pack: Callable[[tuple[str | int | float, ...]], bytes] = cast(Any, hiredis).pack_command
 
 

@@ -132,10 +132,11 @@ async def test_a_server_that_may_not_write_for_a_while_is_away(tmp_path: Path) -
 
 
 async def test_a_wait_takes_from_each_list_in_its_turn(store: Store) -> None:
-    assert await store.pop(["one", "two"], 5, 0.01) == []
-    await store.redis.rpush("one", *range(6))
-    await store.redis.rpush("two", *"abc")
-    assert sorted([await store.pop(["one", "two"], 2, 1.0) for _ in range(3)]) == [["0", "1"], ["2", "3"], ["a", "b"]]
+    lists = ["{x}one", "{x}two"]
+    assert await store.pop(lists, 5, 0.01) == []
+    await store.redis.rpush(lists[0], *range(6))
+    await store.redis.rpush(lists[1], *"abc")
+    assert sorted([await store.pop(lists, 2, 1.0) for _ in range(3)]) == [["0", "1"], ["2", "3"], ["a", "b"]]
     waiting = asyncio.create_task(store.pop(["three"], 5, 4.0))
     await asyncio.sleep(0.05)
     await store.redis.rpush("three", "x")

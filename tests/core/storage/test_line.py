@@ -70,7 +70,7 @@ async def test_a_reply_that_does_not_come_breaks_the_line(store: Store, valkey_s
 
 
 async def test_no_server_is_an_error_of_the_connection() -> None:
-    line = line_to("unix:///nowhere.sock")
+    line = line_to(Path("/nowhere.sock"))
     with pytest.raises(RedisConnectionError):
         await line.call("PING")
     await line.close()
