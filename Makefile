@@ -63,7 +63,7 @@ test-scale:  ## Test many processes, clusters and overload (some minutes)
 
 chaos:  ## Kill, cut and flood at random, then count: make chaos ARGS="--seconds 3600 --seed 7"
 	$(call environment,test)
-	@.venv/bin/python -m tests.chaos $(ARGS)
+	@.venv/bin/python -m tests.chaos $(if $(ARGS),$(ARGS),--seconds 600)
 
 bench:  ## Measure: make bench ARGS="--json figures.json"
 	$(call environment,test)
