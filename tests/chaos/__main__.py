@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import signal
 import sys
@@ -23,6 +24,8 @@ MOST_TIMELINES = 8
 
 
 def main() -> None:
+    # The fakes are cut off in the middle of their answers all the time.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600.0, help="length of the storm (default: 600)")
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, which is printed")
