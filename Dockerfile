@@ -26,7 +26,7 @@ ENV PATH=/app/.venv/bin:$PATH \
 USER 10001:10001
 VOLUME /data
 EXPOSE 8080
-# Every kind of process keeps this file young and says in it that it is ready (core/pulse.py).
+# All but model servers keep this file young and say in it that they are ready (core/pulse.py).
 HEALTHCHECK --interval=30s --timeout=5s --start-period=90s --retries=3 \
     CMD ["sh", "-c", "grep -q ready $PARLEY_DATA/pulse && test $(( $(date +%s) - $(stat -c %Y $PARLEY_DATA/pulse) )) -lt 30"]
 CMD ["parley", "up"]

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from core.message import Attachment, ConversationKey, Incoming, Platform
 
+RESENT = 1000
+"""Added to a slot's number when its message was deleted and has to be created anew."""
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -21,8 +24,6 @@ class Capabilities:
     """The same in groups."""
     drafts: bool = False
     """Private chats show a preview that is replaced by the message at the end."""
-    draft_lifetime: float = 0.0
-    """Seconds after which an unrefreshed preview vanishes."""
     typing_lifetime: float = 0.0
     """Seconds that one typing signal lasts; 0 where there is none."""
     buttons: bool = False

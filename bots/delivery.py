@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from bots.adapter import Button, Capabilities, Outbound, Page, Slot, Target
+from bots.adapter import RESENT, Button, Capabilities, Outbound, Page, Slot, Target
 from bots.growing import GrowingAnswer
 from bots.pacing import Kind, Pacer
 from bots.splitting import Pages, split
@@ -38,8 +38,6 @@ RETRY_SECONDS = (0.3, 0.7, 1.5, 3.0, 6.0, 10.0, 15.0, 20.0, 30.0)
 """Pauses after a call that failed; the last one for all that follow."""
 MAX_FAILURES = 120
 """Of one call: a platform that is down for less than an hour costs no answer."""
-RESENT = 1000
-"""Added to a slot's number when its message was deleted and has to be created anew."""
 
 
 class Journal(Protocol):

@@ -17,10 +17,6 @@ class StorageError(ParleyError):
     """Redis could not be reached, or refused, for longer than is waited for."""
 
 
-class Crowded(ParleyError):
-    """So many wait already that no more are let in: the person is to be told, and may ask again later."""
-
-
 class EntryError(ParleyError, ValueError):
     """A record in Redis cannot be read: it is damaged, or a newer program wrote it."""
 

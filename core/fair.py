@@ -5,13 +5,9 @@ A share is whoever stands for its own queue: a space, or a private chat.
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
-
-from core.errors import Crowded
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -94,56 +90,3 @@ class FairQueue(Generic[Item]):
         """Drops all items."""
         self._shares.clear()
         self._where.clear()
-
-
-class FairPlaces:
-    """So many places to be taken at once, handed on fairly between the shares that wait for one."""
-
-    def __init__(self, places: int, *, most_waiting: int, most_of_share: int) -> None:
-        """``most_waiting`` may wait in all, ``most_of_share`` of one share."""
-        self._free = places
-        self._most_waiting = most_waiting
-        self._most_of_share = most_of_share
-        self._queue: FairQueue[asyncio.Future[None]] = FairQueue()
-
-    @property
-    def waiting(self) -> int:
-        """How many wait for a place."""
-        return len(self._queue)
-
-    def position(self, share: str) -> int:
-        """How many would get a place before one of this share that asked now; 0: nobody waits before it."""
-        return self._queue.ahead(share)
-
-    @asynccontextmanager
-    async def taken(self, share: str) -> AsyncGenerator[None]:
-        """Holds a place. Raises Crowded."""
-        await self.acquire(share)
-        try:
-            yield
-        finally:
-            self.release()
-
-    async def acquire(self, share: str) -> None:
-        """Returns with a place, to be given back by :meth:`release`. Raises Crowded when too many wait for one."""
-        if self._free:
-            self._free -= 1
-            return
-        if len(self._queue) >= self._most_waiting or self._queue.count(share) >= self._most_of_share:
-            raise Crowded(f"{len(self._queue)} wait for a place")
-        place = asyncio.get_running_loop().create_future()
-        self._queue.push(share, place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if not self._queue.remove(place) and not place.cancelled():
-                self.release()  # it was given a place that it can use no more
-            raise
-
-    def release(self) -> None:
-        """Gives a place back: to the next who waits, if anybody does."""
-        while (place := self._queue.pop()) is not None:
-            if not place.done():
-                place.set_result(None)
-                return
-        self._free += 1

@@ -18,8 +18,6 @@ DEFERRED_MESSAGE, DEFERRED_UPDATE = 5, 6
 EPHEMERAL = 1 << 6
 CALLBACK_SECONDS = 3.0
 """Discord's limit from the press to the first answer."""
-TOKEN_SECONDS = 900.0
-"""Life of an interaction's token."""
 ALREADY_ANSWERED = 40060
 """Discord's code for a second first answer."""
 

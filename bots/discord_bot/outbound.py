@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import yarl
 
-from bots.adapter import Button, Capabilities, Page, Slot, Target
+from bots.adapter import RESENT, Button, Capabilities, Page, Slot, Target
 from bots.discord_bot.format import to_page
 from bots.discord_bot.interactions import EPHEMERAL, Deferrals, ReplyToken
 from bots.discord_bot.rest import CallFailed, Rest, Upload
@@ -38,8 +38,6 @@ TOKEN_SPENT = (UNKNOWN_WEBHOOK, INVALID_TOKEN)
 """Discord's codes for a token that is over 15 minutes old, or whose interaction was never answered."""
 NO_REPLY_RIGHT = 160002
 """Discord's code where the bot may write but not read the history."""
-RESENT = 1000
-"""Slots from this number on are pages sent anew in place of deleted ones (see ``bots.delivery``)."""
 SECONDARY, ACTION_ROW, BUTTON = 2, 1, 2
 MAX_IN_ROW = 5
 DEFERRAL_SECONDS = 4.0

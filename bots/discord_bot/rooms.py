@@ -12,11 +12,6 @@ class Rooms:
     def __init__(self, client: discord.Client) -> None:
         self._client = client
 
-    def guild_of(self, channel: str) -> str:
-        """The guild's id; empty for direct messages and for channels never heard of. Looks through all guilds."""
-        found = self._client.get_channel(int(channel))
-        return str(found.guild.id) if isinstance(found, GuildChannel | discord.Thread) else ""
-
     def place(self, guild: str, channel: str) -> str:
         found = self._channel(guild, channel)
         if found is None:

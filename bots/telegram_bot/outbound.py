@@ -41,7 +41,6 @@ class TelegramOutbound:
         # 20 messages and edits a minute in a group.
         group_edit_interval=3.0,
         drafts=True,
-        draft_lifetime=30.0,
         typing_lifetime=5.0,
         buttons=True,
         max_file=50_000_000,

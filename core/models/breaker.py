@@ -109,7 +109,7 @@ class Breaker:
             log.info("provider_back_in_service", provider=provider)
 
     def is_open(self, provider: str) -> bool:
-        """Whether the provider is out of service, for status pages."""
+        """Whether the provider is out of service."""
         return self._clock() < self._circuit(provider).open_until
 
     async def run(self, store: BreakerStore, refresh_seconds: float = 5.0) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import Crowded
-from core.fair import FairPlaces, FairQueue
-from core.tasks import end
+from core.fair import FairQueue
 
 SHARES = ("a", "b", "c", "d")
 Step = tuple[str, str]
@@ -125,120 +120,3 @@ def test_a_hundred_thousand_shares_cost_no_more_each_than_a_few() -> None:
         queue.push(str(number), number)
     assert [queue.pop() for _ in range(100_000)] == list(range(100_000))
     assert queue.shares == 0
-
-
-# -- places
-
-
-class Guests:
-    """Tasks that take a place each."""
-
-    def __init__(self, places: FairPlaces) -> None:
-        self.places = places
-        self.inside: list[str] = []
-
-    def come(self, share: str, stays: asyncio.Event) -> asyncio.Task[None]:
-        async def stay() -> None:
-            async with self.places.taken(share):
-                self.inside.append(share)
-                try:
-                    await stays.wait()
-                finally:
-                    self.inside.remove(share)
-
-        return asyncio.create_task(stay())
-
-
-async def settle() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-async def test_places_go_round_between_those_who_wait() -> None:
-    places = FairPlaces(1, most_waiting=10, most_of_share=10)
-    order: list[str] = []
-
-    async def use(share: str) -> None:
-        async with places.taken(share):
-            order.append(share)
-            await asyncio.sleep(0)
-
-    tasks = [asyncio.create_task(use(share)) for share in ("flood", "flood", "flood", "flood", "quiet", "still")]
-    await asyncio.sleep(0)
-    assert places.waiting == 5
-    assert [places.position(share) for share in ("quiet", "flood", "new")] == [4, 5, 3]
-    await asyncio.gather(*tasks)
-    assert order == ["flood", "flood", "quiet", "still", "flood", "flood"]
-    assert (places.waiting, places.position("flood")) == (0, 0)
-
-
-async def test_too_many_are_told_at_once() -> None:
-    places = FairPlaces(1, most_waiting=3, most_of_share=2)
-    await places.acquire("a")
-    waiting = [asyncio.create_task(places.acquire(share)) for share in "aab"]
-    await settle()
-    for share in "ac":
-        with pytest.raises(Crowded):
-            await places.acquire(share)
-    assert places.waiting == 3
-    places.release()
-    await settle()
-    last = asyncio.create_task(places.acquire("c"))
-    await settle()
-    assert (places.waiting, last.done()) == (3, False)
-    await end([*waiting, last])
-    assert places.waiting == 0
-
-
-async def free_places(places: FairPlaces) -> int:
-    """How many can be taken now."""
-    free = 0
-    with contextlib.suppress(TimeoutError):
-        while free < 100:
-            await asyncio.wait_for(places.acquire("count"), 0.01)
-            free += 1
-    return free
-
-
-@pytest.mark.parametrize("first", ["given", "cancelled"])
-async def test_a_place_given_in_the_moment_of_giving_up_goes_to_the_next(first: str) -> None:
-    places = FairPlaces(1, most_waiting=9, most_of_share=9)
-    await places.acquire("a")
-    leaving, staying = (asyncio.create_task(places.acquire(share)) for share in "bc")
-    await settle()
-    # Nothing runs between the two.
-    for step in (places.release, leaving.cancel) if first == "given" else (leaving.cancel, places.release):
-        step()
-    await settle()
-    assert staying.done()
-    assert leaving.cancelled()
-    places.release()
-    assert await free_places(places) == 1
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from(["come", "come", "go", "cancel", "go+cancel"]), st.integers(0, 50)), max_size=40)
-)
-def test_whoever_gives_up_loses_no_place(todo: list[tuple[str, int]]) -> None:
-    async def play() -> None:
-        places = FairPlaces(3, most_waiting=100, most_of_share=100)
-        guests = Guests(places)
-        staying: list[tuple[asyncio.Task[None], asyncio.Event]] = []
-        for what, number in todo:
-            if what == "come":
-                event = asyncio.Event()
-                staying.append((guests.come(SHARES[number % 4], event), event))
-            elif staying:
-                if "go" in what:
-                    staying[number % len(staying)][1].set()
-                if "cancel" in what:
-                    staying[(number + 1) % len(staying)][0].cancel()
-            if number % 3:  # now and then several things happen in the same moment
-                await settle()
-            assert len(guests.inside) <= 3
-        for _, event in staying:
-            event.set()
-        await asyncio.gather(*(task for task, _ in staying), return_exceptions=True)
-        assert await free_places(places) == 3
-
-    asyncio.run(play())
