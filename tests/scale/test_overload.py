@@ -14,7 +14,7 @@ from core.storage import keys
 PATIENCE_SECONDS = 120.0
 SIZE = Size(rooms=40, waiting=5, workers=2)
 LIMIT = 3.0
-"""Times as long as before: beside the rest of a test run everything varies. ``benchmarks/overload.py`` measures finely."""
+"""Times as long as before: beside other tests everything varies. ``benchmarks/overload.py`` measures finely."""
 
 
 def median(questions: Sequence[Question]) -> float:
