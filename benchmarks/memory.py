@@ -150,7 +150,7 @@ class MemoryMailbox:
         room.open = None
         return self._next(turn.conversation, room)
 
-    async def waiting(self, *, own: bool = False, most: int = 1000) -> list[Work]:
+    async def waiting(self, bots: Iterable[Bot], *, own: bool = False, most: int = 1000) -> list[Work]:
         return self._rooms.with_work()
 
     async def wake_ups(self, bots: Iterable[Bot], most: int) -> list[Work]:

@@ -16,7 +16,7 @@ SMOOTH = 0.2
 FALL, FALL_SECONDS = 0.8, 0.5
 """What is left of the limit each so many seconds in which the loop runs late."""
 RISE = 1.05
-"""Growth of the limit in a tick in which it was reached while the loop kept up."""
+"""Growth of the limit in a tick in which turns waited for it while the loop kept up."""
 LEAST = 16
 """The limit falls no lower: another program may be what keeps the processor busy."""
 
@@ -36,20 +36,21 @@ class Strain:
         """Turns at once."""
         return int(self._limit)
 
-    def ticked(self, now: float, late: float, active: int) -> None:
-        """Takes a measurement: at ``now`` a timer fired ``late`` seconds late, with so many turns active."""
+    def ticked(self, now: float, late: float, active: int, waiting: int) -> None:
+        """Takes a measurement: at ``now`` a timer fired ``late`` seconds late, with so many turns active, and so many
+        more that would be if they might."""
         self._late += SMOOTH * (late - self._late)
         if self._late > LATE_SECONDS:
             if now - self._fell_at >= FALL_SECONDS:
                 self._fell_at = now
                 self._limit = max(self._least, min(self._limit, active) * FALL)
-        elif active >= int(self._limit):
+        elif active + waiting >= int(self._limit):
             self._limit = min(self._most, self._limit * RISE)
 
-    async def tick(self, active: int) -> None:
+    async def tick(self, active: int, waiting: int) -> None:
         """Measures once; takes :data:`TICK_SECONDS`."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         await asyncio.sleep(TICK_SECONDS)
         now = loop.time()
-        self.ticked(now, now - began - TICK_SECONDS, active)
+        self.ticked(now, now - began - TICK_SECONDS, active, waiting)

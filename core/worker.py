@@ -102,10 +102,11 @@ class Worker:
         own = True  # what this worker held before it died is its own again at once
         while True:
             try:
-                for work in await self._mailbox.waiting(own=own, most=MOST_SWEPT):
-                    if work.conversation not in self._tasks:
-                        self.wake(work)
-                own = False
+                if self._bots:
+                    for work in await self._mailbox.waiting(self._bots, own=own, most=MOST_SWEPT):
+                        if work.conversation not in self._tasks:
+                            self.wake(work)
+                    own = False
             except StorageError as error:
                 log.warning("sweep failed", cause=str(error))
             await asyncio.sleep(SWEEP_SECONDS)
@@ -139,7 +140,7 @@ class Worker:
     async def measure(self) -> None:
         """Takes on as many conversations as the processor bears, until cancelled."""
         while True:
-            await self._strain.tick(len(self._tasks))
+            await self._strain.tick(len(self._tasks), len(self._queue))
             self._fill()
 
     async def drain(self, grace_seconds: float) -> None:
@@ -212,10 +213,16 @@ class Worker:
             except Exception as error:
                 # The turn stays open: taking it again counts as a takeover, and too many end it with a notice.
                 log.exception("turn failed", conversation=str(conversation))
-                await self._note_cause(self._turns.get(conversation), error)
+                failed = self._turns.get(conversation)
+                await self._note_cause(failed, error)
+                # It stays among the turns until then, so that a process that ends hands it over.
+                await asyncio.sleep(RETRY_SECONDS)
                 turn = None
                 self._turns.pop(conversation, None)
-                await asyncio.sleep(RETRY_SECONDS)
+                if self._draining and failed is not None:
+                    with contextlib.suppress(LeaseLost, StorageError):
+                        await self._mailbox.release(failed)
+                    return
 
     async def _note_cause(self, turn: Turn | None, error: Exception) -> None:
         if turn is not None and not isinstance(error, StorageError):

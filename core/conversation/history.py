@@ -138,6 +138,7 @@ class History:
                 window,
                 self._keep_seconds,
                 self._max_messages,
+                turn.number,
             ),
         )
         if reply[0] == "forgotten":

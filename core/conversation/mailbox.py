@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+import structlog
+
 from core import clock, faults
 from core.errors import EntryError, LeaseLost
 from core.message import (
@@ -36,6 +38,8 @@ from core.storage import keys as storage_keys
 from core.storage.client import Store, conversation_keys
 from core.storage.failed import Failure
 from core.storage.keys import ConversationKeys
+
+log = structlog.get_logger()
 
 LEASE_SECONDS = 6.0
 """A dead worker's conversations are taken over within this time, and one sweep. Renewed every third of it."""
@@ -153,6 +157,17 @@ class Turn:
         """Raises LeaseLost when another worker may have taken over."""
         if clock.seconds() > self.lease_ends:
             raise LeaseLost(f"the lease of {self.id} has run out")
+
+
+def _works(texts: Iterable[str]) -> list[Work]:
+    found: list[Work] = []
+    for text in texts:
+        try:
+            found.append(Work.parse(text))
+        except ValueError:
+            # Of a newer program, on a platform that this one does not know.
+            log.warning("a conversation that is not known here", name=text.partition("\t")[0])
+    return found
 
 
 def share_of(work: Work) -> str:
@@ -278,11 +293,21 @@ class Mailbox:
 
     async def recent(self, conversation: ConversationKey) -> list[str]:
         """Ids of the newest messages in the tree, questions and answers with all their pages, newest first."""
-        key = ConversationKeys.of(conversation).order
-        return await self._store.attempt(lambda: self._store.redis.zrevrange(key, 0, RECENT - 1))
+        keys = ConversationKeys.of(conversation)
+
+        async def work() -> list[str]:
+            pipe = self._store.redis.pipeline(transaction=False)
+            pipe.zrevrange(keys.order, 0, RECENT - 1)
+            pipe.lrange(keys.notices, 0, RECENT - 1)
+            in_tree, others = await pipe.execute()
+            return [*in_tree, *others]
+
+        return await self._store.attempt(work)
 
     async def _note(self, turn: Turn, fields: list[str]) -> None:
-        await self._store.run("note", conversation_keys(ConversationKeys.of(turn.conversation)), (turn.fence, *fields))
+        await self._store.run(
+            "note", conversation_keys(ConversationKeys.of(turn.conversation)), (turn.fence, turn.number, *fields)
+        )
 
     async def failed(self, turn: Turn, cause: str) -> None:
         """Notes why a try at the turn failed, for the letter that is kept should it be given up. Raises LeaseLost."""
@@ -331,14 +356,15 @@ class Mailbox:
         faults.reached("finished")
         return _turn(turn.conversation, reply, sent.at)
 
-    async def waiting(self, *, own: bool = False, most: int = 1000) -> list[Work]:
-        """Conversations whose work nobody has taken up, at most ``most`` of each partition; with ``own`` all with
-        work, to try at the start."""
-        arguments = (most, int(own), int(LEASE_SECONDS * 1000), int(HEARD_SECONDS * 1000))
+    async def waiting(self, bots: Iterable[Bot], *, own: bool = False, most: int = 1000) -> list[Work]:
+        """Conversations of the bots whose work nobody has taken up, at most ``most`` of each partition; with ``own``
+        all with work, to try at the start."""
+        served = [f"{bot.platform}:{bot.id}" for bot in bots]
+        arguments = (most, int(own), int(LEASE_SECONDS * 1000), int(HEARD_SECONDS * 1000), *served)
         calls = [((storage_keys.ready(partition),), arguments) for partition in range(storage_keys.PARTITIONS)]
         found: list[Work] = []
         for reply in await self._store.run_many("sweep", calls):
-            found += [Work(ConversationKey.parse(n), s) for n, s in zip(reply[::2], reply[1::2], strict=True)]
+            found += _works("\t".join(pair) for pair in zip(reply[::2], reply[1::2], strict=True))
         return found
 
     async def wake_ups(self, bots: Iterable[Bot], most: int) -> list[Work]:
@@ -349,7 +375,7 @@ class Mailbox:
         partitions = range(storage_keys.PARTITIONS)
         keys = [storage_keys.calls(partition, self._worker) for partition in partitions]
         keys += [storage_keys.wake(partition, bot.platform, bot.id) for bot in bots for partition in partitions]
-        return [Work.parse(text) for text in await self._store.pop(keys, most, LISTEN_SECONDS)]
+        return _works(await self._store.pop(keys, most, LISTEN_SECONDS))
 
 
 def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn | None:
@@ -357,6 +383,20 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
         return None
     _, fence, model, flat = reply
     record: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
+    lease_ends = began + LEASE_SECONDS
+    try:
+        return _from_record(conversation, str(fence), model, record, lease_ends)
+    except (KeyError, ValueError, TypeError) as error:
+        # Closed with a word to its author, instead of being tried for ever.
+        author = stand_in(record.get("entry", ""), conversation)
+        why = f"The record of its turn is damaged: {type(error).__name__}."
+        number = record.get("number", "")
+        return Turn(conversation, number, str(fence), author, unreadable=why, lease_ends=lease_ends)
+
+
+def _from_record(
+    conversation: ConversationKey, fence: str, model: str, record: dict[str, str], lease_ends: float
+) -> Turn:
     causes = tuple(filter(None, record.get("causes", "").split("\n")))
     entry, unreadable = record["entry"].removeprefix("!"), ""
     try:
@@ -368,7 +408,7 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
     turn = Turn(
         conversation,
         record["number"],
-        str(fence),
+        fence,
         incoming,
         takeovers=int(record["takeovers"]),
         causes=causes,
@@ -379,7 +419,7 @@ def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn
         pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
         text=record.get("text", ""),
         question=record.get("question", ""),
-        lease_ends=began + LEASE_SECONDS,
+        lease_ends=lease_ends,
     )
     if slot := record.get("slot"):
         number, _, mark = slot.partition("|")

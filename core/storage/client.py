@@ -175,8 +175,10 @@ class Store:
                 pipe.evalsha(digest, len(keys), *keys, *args)
             replies = await pipe.execute(raise_on_error=False)
             if any(isinstance(reply, NoScriptError) for reply in replies):
-                await self.redis.script_load(text)
-                return await work()
+                pipe = self.redis.pipeline(transaction=False)
+                for keys, args in calls:
+                    pipe.eval(text, len(keys), *keys, *args)
+                replies = await pipe.execute(raise_on_error=False)
             for reply in replies:
                 if isinstance(reply, Exception) and not _is_stale(reply):
                     raise reply

@@ -17,7 +17,7 @@ from typing import Any, cast
 import structlog
 
 from core.errors import EntryError, ParleyError
-from core.message import VERSION, CommandCall, ConversationKey, Deletion, from_json, to_json
+from core.message import VERSION, CommandCall, ConversationKey, Deletion, clean_text, from_json, to_json
 from core.storage import keys
 from core.storage.client import Store, conversation_keys, partition_keys
 from core.storage.keys import ConversationKeys
@@ -71,7 +71,7 @@ def arguments(failure: Failure | None, keep_days: int) -> tuple[str, str, int, i
     seconds = min(DAYS, keep_days) * 86400
     if failure is None:
         return "", "", seconds, VERSION
-    causes = [cause[:MAX_CAUSE] for cause in failure.causes[-MAX_CAUSES:]]
+    causes = [clean_text(cause[:MAX_CAUSE]) for cause in failure.causes[-MAX_CAUSES:]]
     return failure.kind, json.dumps(causes, ensure_ascii=False), seconds, VERSION
 
 

@@ -125,6 +125,11 @@ class ConversationKeys:
         """zset: id -> time, for dropping the oldest messages; kept as the tree."""
         return f"{self.prefix}order:{self.name}"
 
+    @property
+    def notices(self) -> str:
+        """list of the ids of answers that are in no tree, those of commands, newest first; 100, kept as the tree."""
+        return f"{self.prefix}notices:{self.name}"
+
     def seen(self, update: str) -> str:
         """string, an update that was accepted; 2 days."""
         return f"{self.prefix}seen:{self.name}:{update}"

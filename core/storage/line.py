@@ -38,6 +38,8 @@ class Line:
     async def call(self, *args: str | int | float) -> Any:
         """The reply. Raises what the server answered (ResponseError), or RedisConnectionError, RedisTimeoutError or
         OSError: then it is unknown whether it was done."""
+        # Before anything waits for it: what cannot be written has no reply.
+        packed = _pack(args)
         try:
             async with asyncio.timeout(self._seconds):
                 if self._reading is None or self._reading.done():
@@ -45,7 +47,11 @@ class Line:
                 reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
                 # In one step, so that the order of waiting is the order of writing.
                 self._waiting.append(reply)
-                await self._connection.send_packed_command([_pack(args)], check_health=False)
+                try:
+                    await self._connection.send_packed_command([packed], check_health=False)
+                except BaseException:
+                    self.hang_up()
+                    raise
                 return await reply
         except TimeoutError:
             self.hang_up()

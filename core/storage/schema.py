@@ -26,6 +26,8 @@ FIRST = 1
 """The version of a store that does not tell: the first one did not, and in an empty one there is nothing to do."""
 LOOK_SECONDS = 30.0
 """How often a process looks whether the store has become newer than itself."""
+RECOUNT_LOOKS = 10
+"""After so many looks what waits is counted anew."""
 AGAIN_SECONDS = 1.0
 """How soon it looks again while a migration is under way elsewhere, or was interrupted."""
 LEASE = "schema"
@@ -60,6 +62,7 @@ async def check(store: Store) -> None:
 
 async def run(store: Store, leases: Leases) -> None:
     """Migrates an older store, then watches, until cancelled. Raises SettingsError when the store becomes newer."""
+    looks = 0
     while True:
         try:
             schema = await read(store)
@@ -72,6 +75,17 @@ async def run(store: Store, leases: Leases) -> None:
             await asyncio.sleep(AGAIN_SECONDS)
             continue
         await asyncio.sleep(AGAIN_SECONDS if schema.version < VERSION else LOOK_SECONDS)
+        looks += 1
+        if looks % RECOUNT_LOOKS == 0:
+            await _recount(store)
+
+
+async def _recount(store: Store) -> None:
+    # What a program of the first version took out of a mailbox meanwhile is not counted off.
+    try:
+        await recount(store)
+    except StorageError as error:
+        log.warning("waiting entries not counted anew", cause=str(error))
 
 
 async def recount(store: Store) -> None:

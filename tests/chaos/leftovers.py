@@ -32,7 +32,7 @@ GONE = {
 LASTING = (
     *(
         rf"{_TAGGED}{name}:"
-        for name in ("state", "tree", "order", "seen", "blob", "usage", "calls", "failed", "served")
+        for name in ("state", "tree", "order", "seen", "blob", "usage", "calls", "failed", "served", "notices")
     ),
     rf"{_TAGGED}failed$",
     r"parley:breaker$",

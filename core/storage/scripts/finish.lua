@@ -9,6 +9,7 @@ if stale then return stale end
 if redis.call('HGET', TURN, 'number') ~= number then
   -- This finish was done before and its reply got lost: the turn that is open now came of it.
   if redis.call('EXISTS', TURN) == 0 then return { 'idle' } end
+  redis.call('ZADD', READY, now_ms() + lease_ms, conversation)
   return { 'turn', fence, redis.call('HGET', STATE, 'model') or '', redis.call('HGETALL', TURN) }
 end
 
@@ -16,8 +17,10 @@ local pages = {}
 for i = 20, #ARGV do table.insert(pages, ARGV[i]) end
 if question_id == '' and #pages > 0 then
   -- A command's answer is in no tree, but who looks for a lost message has to know that it is none.
-  for _, page in ipairs(pages) do redis.call('ZADD', ORDER, now_ms(), page) end
-  redis.call('EXPIRE', ORDER, seconds)
+  local notices = string.gsub(ORDER, '}:order:', '}:notices:', 1)
+  redis.call('LPUSH', notices, unpack(pages))
+  redis.call('LTRIM', notices, 0, 99)
+  redis.call('EXPIRE', notices, seconds)
 end
 local question = question_id ~= '' and read_node(question_id)
 if question and question.kind == 'q' and #pages > 0 then

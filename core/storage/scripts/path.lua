@@ -1,11 +1,12 @@
 -- Puts the question into the tree and reads its context, newest first, in one round trip.
--- ARGV: fence, mode, id, id replied to or '', tokens, payload, window in tokens, seconds to keep, most messages
+-- ARGV: fence, mode, id, id replied to or '', tokens, payload, window in tokens, seconds to keep, most messages,
+--       turn number
 -- mode: ask (a question), again (the answer to the message replied to, or the newest one, is made anew),
 --       more (a question that needs an answer before it)
 local fence, mode, id, reply_to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local tokens, payload = tonumber(ARGV[5]), ARGV[6]
 local window, seconds, most = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
-local stale = check_fence(fence)
+local stale = check_turn(fence, ARGV[10])
 if stale then return stale end
 if redis.call('HGET', TURN, 'interrupt') == 'forgotten' then return { 'forgotten' } end
 

@@ -8,7 +8,7 @@ if not redis.call('SET', SEEN, '1', 'NX', 'EX', seconds) then return 'seen' end
 
 local open = redis.call('HGET', TURN, 'entry')
 if urgent ~= '' and open and string.sub(open, 1, 1) ~= '!' and read_entry(open)['id'] ~= urgent then
-  redis.call('HSET', TURN, 'interrupt', 'stopped')
+  interrupt('stopped')
   redis.call('HSET', STATE, 'stopped', urgent)
   call_holder(conversation)
 end
@@ -24,7 +24,7 @@ if edited ~= '' then
   end
   -- Being answered: that answer is given up, and the edit comes next, however many wait.
   if is_message(open, is_meant) then
-    redis.call('HSET', TURN, 'interrupt', 'superseded')
+    interrupt('superseded')
     call_holder(conversation)
     redis.call('LPUSH', BOX, entry)
     count(space, 1)
@@ -42,6 +42,8 @@ if in_all >= fewest then
 end
 local busy = in_all >= most_in_all or (space ~= '' and tonumber(redis.call('HGET', LOAD, space) or 0) >= most_of_space)
 if busy or redis.call('LLEN', BOX) >= most then
+  -- One more of a flood costs no memory for long. Should it be delivered again later, it is only counted again.
+  redis.call('EXPIRE', SEEN, 60)
   if in_all >= 4 * most_of_all then return 'refused' end
   -- One entry stands for all that are too many, so that one notice tells of them.
   if redis.call('HINCRBY', STATE, 'overflow', 1) == 1 then
@@ -50,8 +52,6 @@ if busy or redis.call('LLEN', BOX) >= most then
     if busy then redis.call('HSET', STATE, 'busy', 1) end
   end
   ready(conversation, space, is_told)
-  -- One more of a flood costs no memory for long. Should it be delivered again later, it is only counted again.
-  redis.call('EXPIRE', SEEN, 60)
   return 'full'
 end
 redis.call('RPUSH', BOX, entry)

@@ -15,6 +15,15 @@ local function check_fence(fence)
   end
 end
 
+-- So is a write for a turn that is closed: a late copy of one that was done long ago.
+local function check_turn(fence, number)
+  local stale = check_fence(fence)
+  if stale then return stale end
+  if redis.call('HGET', TURN, 'number') ~= number then
+    return redis.error_reply('STALE the turn was closed')
+  end
+end
+
 local function read_node(id)
   local raw = redis.call('HGET', TREE, id)
   if raw and string.sub(raw, 1, 1) == '=' then
@@ -76,6 +85,11 @@ local function call_holder(conversation)
   local calls = string.match(READY, '^(.*:)ready$') .. 'calls:' .. holder
   redis.call('RPUSH', calls, conversation)
   redis.call('EXPIRE', calls, 60)
+end
+
+-- Asks the open turn to end. One that is to leave no trace stays that.
+local function interrupt(reason)
+  if redis.call('HGET', TURN, 'interrupt') ~= 'forgotten' then redis.call('HSET', TURN, 'interrupt', reason) end
 end
 
 -- How many turns of the partition were opened in a minute.

@@ -9,7 +9,10 @@ local is_again = known[1] == worker and known[2] == try
 if not is_again then redis.call('HINCRBY', STATE, 'fence', 1) end
 redis.call('HSET', STATE, 'try', try)
 redis.call('EXPIRE', STATE, ARGV[4])
-if redis.call('EXISTS', TURN) == 0 then return open_next(conversation, worker, lease_ms) end
+if redis.call('HEXISTS', TURN, 'entry') == 0 then
+  redis.call('DEL', TURN)
+  return open_next(conversation, worker, lease_ms)
+end
 -- Neither is a turn that was handed over in good order.
 if redis.call('HDEL', TURN, 'released') == 0 and not is_again then redis.call('HINCRBY', TURN, 'takeovers', 1) end
 redis.call('HSET', STATE, 'holder', worker)

@@ -18,6 +18,8 @@ from core.storage.client import Store
 from core.storage.keys import ConversationKeys, partition_of, served
 from tests.builders import call, conversation, message
 
+BOT = Bot(Platform.TELEGRAM, "1")
+
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,7 +64,7 @@ async def test_turns_come_oldest_first_and_then_none(store: Store) -> None:
         turn = await finish(mailbox, turn)
     assert seen == ["a", "b", "c"]
     assert await mailbox.take(conversation()) is None
-    assert await mailbox.waiting() == []
+    assert await mailbox.waiting([BOT]) == []
 
 
 async def test_an_update_is_accepted_once(store: Store) -> None:
@@ -92,10 +94,10 @@ async def test_a_second_worker_is_held_off_until_the_lease_ends(store: Store, mo
     await first.post([message("a")])
     stale = await take(first)
     assert await second.take(conversation()) is None
-    assert await second.waiting() == []
+    assert await second.waiting([BOT]) == []
     monkeypatch.setattr(mailbox_module, "HEARD_SECONDS", 0.0)
     await asyncio.sleep(0.25)
-    assert await second.waiting() == [Work(conversation())]
+    assert await second.waiting([BOT]) == [Work(conversation())]
     turn = await take(second)
     assert turn.takeovers == 1
     assert turn.incoming == stale.incoming
@@ -131,7 +133,7 @@ async def test_a_worker_that_comes_back_has_its_own_turns_at_once(store: Store) 
     await box(store).post([message("a")])
     before = await take(box(store, "w1"))
     again = box(store, "w1")
-    assert await again.waiting(own=True) == [Work(conversation())]
+    assert await again.waiting([BOT], own=True) == [Work(conversation())]
     turn = await take(again)
     assert turn.takeovers == 1
     assert turn.incoming == before.incoming
@@ -255,11 +257,58 @@ async def test_no_more_wait_than_are_answered_in_a_minute(store: Store) -> None:
     assert posted == [Posted.ACCEPTED] * 2 + [Posted.FULL] * 2
 
 
+async def test_others_conversations_hide_nobody(store: Store) -> None:
+    mailbox = box(store, max_waiting=5)
+    foreign = [ConversationKey(Platform.TELEGRAM, "2", str(n)) for n in range(400)]
+    await mailbox.post([message(conversation=key) for key in foreign if partition_of(str(key)) == 0][:20])
+    await mailbox.post([message(conversation=_same_partition(0))])
+    found = await mailbox.waiting([BOT], own=True, most=3)
+    assert [work.conversation for work in found] == [_same_partition(0)]
+
+
+async def test_a_late_copy_of_a_write_changes_nothing(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a")])
+    turn = await take(mailbox)
+    assert await finish(mailbox, turn) is None
+    # As a delayed first copy of a call that was repeated: the fence is still the same.
+    with pytest.raises(LeaseLost):
+        await mailbox.created(turn, 0, "41")
+    await mailbox.post([message("b")])
+    following = await take(mailbox)
+    with pytest.raises(LeaseLost):
+        await mailbox.created(turn, 0, "41")
+    assert (await take(mailbox)).pages == {}
+    assert following.number != turn.number
+
+
+async def test_a_damaged_record_is_closed_with_a_word(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a")])
+    turn = await take(mailbox)
+    await store.redis.hset(ConversationKeys.of(turn.conversation).turn, mapping={"text": "x", "ending": "nonsense"})
+    again = await take(mailbox)
+    assert again.unreadable
+    assert again.incoming.id == turn.incoming.id
+    assert await finish(mailbox, again) is None
+
+
+async def test_a_deleted_question_stays_deleted_though_it_is_stopped_as_well(store: Store) -> None:
+    mailbox = box(store)
+    await mailbox.post([message("a", id="1")])
+    turn = await take(mailbox)
+    await mailbox.forget(Deletion(conversation(), ("1",), "d"))
+    stop = call("stop")
+    await mailbox.post([stop], urgent=[stop.id])
+    await mailbox.renew([turn])
+    assert turn.reason == "forgotten"
+
+
 async def test_far_too_much_is_refused_and_nothing_of_it_is_kept(store: Store) -> None:
     mailbox = Mailbox(store, "w1", Admission(conversation=100, space=100, all=16), keep_days=1)
     posted = [(await mailbox.post([message(conversation=_same_partition(i))]))[0] for i in range(6)]
     assert posted == [Posted.ACCEPTED] + [Posted.FULL] * 3 + [Posted.REFUSED] * 2
-    for work in await mailbox.waiting(own=True):
+    for work in await mailbox.waiting([BOT], own=True):
         turn = await mailbox.take(work.conversation)
         while turn is not None:
             turn = await finish(mailbox, turn)
@@ -276,7 +325,7 @@ async def test_a_lease_of_a_clock_that_was_set_back_does_not_last(
     await store.redis.zadd(ready, {str(turn.conversation): (time.time() + 3600) * 1000})
     assert await other.take(turn.conversation) is None
     monkeypatch.setattr(mailbox_module, "LEASE_SECONDS", 0.2)
-    assert await other.waiting() == []
+    assert await other.waiting([BOT]) == []
     await asyncio.sleep(0.3)
     assert await other.take(turn.conversation) is not None
 
@@ -412,8 +461,8 @@ async def test_conversations_do_not_wait_for_each_other(store: Store) -> None:
     await mailbox.post([message("a", chat="1"), message("b", chat="2")])
     first, second = await take(mailbox, "1"), await take(mailbox, "2")
     assert first.conversation != second.conversation
-    assert await mailbox.waiting() == []
-    held = {work.conversation for work in await mailbox.waiting(own=True)}
+    assert await mailbox.waiting([BOT]) == []
+    held = {work.conversation for work in await mailbox.waiting([BOT], own=True)}
     assert held == {first.conversation, second.conversation}
 
 

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from core.conversation.mailbox import Admission, Mailbox
+from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.errors import OutboundError, OutboundFault
-from core.message import VERSION, CommandCall, Deletion, Message, Quote, to_json
+from core.message import VERSION, CommandCall, Deletion, Message, Platform, Quote, to_json
 from core.parts import Usage
 from core.storage import failed as failed_module
 from core.storage import keys
@@ -132,7 +132,9 @@ async def test_a_conversation_without_work_is_found_after_a_retry(store: Store) 
     asked = message("a")
     id = await keep(store, asked)
     await letters.retry(id, always)
-    assert [work.conversation for work in await box.waiting(own=True)] == [asked.conversation]
+    assert [work.conversation for work in await box.waiting([Bot(Platform.TELEGRAM, "1")], own=True)] == [
+        asked.conversation
+    ]
     turn = await box.take(asked.conversation)
     assert turn is not None
     assert turn.incoming == replace(asked, update=f"retry-{id}")

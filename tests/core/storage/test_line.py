@@ -49,6 +49,15 @@ async def test_who_gives_up_waiting_disturbs_nobody(store: Store, valkey_socket:
     await line.close()
 
 
+async def test_what_cannot_be_written_shifts_no_reply(store: Store, valkey_socket: Path) -> None:
+    line = line_to(valkey_socket)
+    await line.call("PING")
+    with pytest.raises(UnicodeEncodeError):
+        await line.call("ECHO", "\ud83d")
+    assert await asyncio.gather(*(line.call("ECHO", text) for text in "abc")) == ["a", "b", "c"]
+    await line.close()
+
+
 async def test_a_broken_connection_is_told_to_all_and_made_anew(store: Store, valkey_socket: Path) -> None:
     line = line_to(valkey_socket)
     number = await line.call("CLIENT", "ID")

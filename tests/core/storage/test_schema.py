@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.conversation.history import Answer, History, Mode, Question
-from core.conversation.mailbox import Admission, Mailbox, Turn
+from core.conversation.mailbox import Admission, Bot, Mailbox, Turn
 from core.errors import SettingsError
 from core.message import VERSION, ConversationKey, Message, Platform
 from core.parts import Usage
@@ -174,7 +174,10 @@ async def test_what_waits_is_counted_and_its_space_is_known(store: Store) -> Non
     await until_current(store)
     await end([running])
     assert await counted(store) == await waiting(store) == {"": 3 * len(CHATS), "5": 3 * len(CHATS) // 2}
-    spaces = {work.conversation.chat: work.space for work in await mailbox(store).waiting(own=True)}
+    spaces = {
+        work.conversation.chat: work.space
+        for work in await mailbox(store).waiting([Bot(Platform.TELEGRAM, "1")], own=True)
+    }
     assert spaces == {chat: "5" if int(chat) % 2 else "" for chat in CHATS}
 
 
