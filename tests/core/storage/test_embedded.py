@@ -231,7 +231,8 @@ async def test_a_socket_of_another_folder_is_not_taken_over(tmp_path: Path) -> N
 
 
 async def _another_folder(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readline()
+    # Closing before all was read would break the connection under the one who still writes.
+    await reader.readuntil(b"QUIT\r\n")
     writer.write(b"*2\r\n$3\r\ndir\r\n$5\r\n/else\r\n$12\r\nprocess_id:1\r\n")
     writer.close()
 
