@@ -16,7 +16,9 @@ from core.storage.shared import Place
 MAX_CHANNELS = 50
 MAX_MESSAGES = 100
 """The most that Discord gives in one call, and the most of one channel that is caught up."""
-TRIES = 5
+TRIES = 25
+"""Over several minutes: what a channel missed while Discord is in trouble is still wanted after that."""
+PAUSE, LONGEST_PAUSE = 0.2, 15.0
 MAX_WAIT = 30.0
 """Longest wait, in seconds, for a rate limit of Discord's."""
 Recent = Callable[[str], Awaitable[Sequence[Place]]]
@@ -61,5 +63,5 @@ async def _patiently(rest: Rest, path: str, query: Mapping[str, str]) -> Any:
             hopeless = error.fault not in (OutboundFault.RATE_LIMITED, OutboundFault.TRANSIENT)
             if hopeless or attempt == TRIES - 1:
                 raise
-            await asyncio.sleep(min(MAX_WAIT, error.retry_after or 0.2 * 2**attempt))
+            await asyncio.sleep(min(MAX_WAIT, error.retry_after or min(LONGEST_PAUSE, PAUSE * 2**attempt)))
     raise AssertionError("unreachable")

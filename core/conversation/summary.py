@@ -49,16 +49,24 @@ async def summarise(history: History, router: Router, argument: str) -> None:
                 pieces.append(part.text)
             elif isinstance(part, Finished):
                 ending = part.ending
-    summary = "".join(pieces).strip()[:MAX_CHARS]
+    summary = _cut("".join(pieces).strip())
     if ending not in {Ending.COMPLETE, Ending.LENGTH} or not summary:
         raise RuntimeError(f"no summary: the model's answer was {ending}")
     kept = await history.put_summary(conversation, cut, older, summary)
     log.info("summarised", conversation=name, messages=len(older.nodes), kept=kept)
 
 
+def _cut(text: str) -> str:
+    """At most :data:`MAX_CHARS` of it, and no half words: half a name or number is another one."""
+    if len(text) <= MAX_CHARS:
+        return text
+    words = text[: MAX_CHARS + 1].rsplit(None, 1)[0]
+    return words[:MAX_CHARS]
+
+
 def _prompt(older: Older) -> tuple[ChatMessage, ...]:
     lines = [f"What was said before: {older.earlier}"] if older.earlier else []
     for node in older.nodes:
         who = "Assistant" if isinstance(node.said, Answer) else node.said.author or "User"
-        lines.append(f"{who}: {node.said.text[:2000]}")
+        lines.append(f"{who}: {_cut(node.said.text)}")
     return (ChatMessage("system", INSTRUCTION), ChatMessage("user", "\n\n".join(lines)))
