@@ -167,7 +167,7 @@ class _Room:
         self._resolved[question.tags[-1]] = places[0]
         numbers = [number for _, number in found]
         text = "\n".join(self._shown[place].text for place in places)
-        whole = numbers == list(range(words + 1)) and ended(text + self._last_words(tag, places[-1] + 1), tag)
+        whole = numbers == list(range(words + 1)) and ended(f"{text}\n{self._last_words(tag, places[-1] + 1)}", tag)
         notices = notices_in(text)
         apart = self._notices_apart(question, places[-1] + 1)
         if whole and not BESIDE.issuperset(apart):

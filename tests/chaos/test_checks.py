@@ -46,6 +46,14 @@ def test_pages_are_one_answer() -> None:
     assert found([asked(1, 400)], [pages[0], *pages]) == [("doubled", "zq1")]
 
 
+def test_the_end_may_stand_alone_on_the_last_page() -> None:
+    text = speech.answer("zq1", 40, ["zq1"])
+    # Discord trims what a page begins and ends with.
+    pages = [Shown(ROOM, "a", text[: text.index("end zq1")].strip()), Shown(ROOM, "b", "end zq1")]
+    assert found([asked(1, 40)], pages) == []
+    assert found([asked(1, 40)], pages[:1]) == [("truncated", "zq1")]
+
+
 def test_lost() -> None:
     assert found([asked(1), asked(2)], [told(1)]) == [("lost", "zq2")]
     assert found([asked(1)], []) == [("lost", "zq1")]
