@@ -19,7 +19,7 @@ from benchmarks.memory import MemoryHistory, MemoryMailbox, Rooms
 from bots import run
 from core import telemetry
 from core.conversation.mailbox import Admission
-from core.settings import load
+from core.loading import load
 from core.storage.client import Store
 
 

@@ -171,7 +171,7 @@ async def _serve_model(settings: Settings) -> None:
 
 def _settings() -> Settings:
     from core import telemetry
-    from core.settings import load
+    from core.loading import load
 
     settings = load(FOLDER(), os.environ)
     telemetry.set_up(settings.log)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(DOCS.parent))
 
 from core import settings as s  # noqa: E402
 from core.commands.table import COMMANDS  # noqa: E402
+from core.loading import ENVIRONMENT  # noqa: E402
 
 
 def configuration() -> str:
@@ -31,7 +32,7 @@ def configuration() -> str:
         "variable of their own. `OPENAI_API_KEY`, `OPENAI_BASE_URL` and `OPENAI_MODEL` together make a provider and a",
         "model named by `OPENAI_MODEL`.",
     ]
-    variables = {".".join(filter(None, place)): name for name, place in s.ENVIRONMENT.items()}
+    variables = {".".join(filter(None, place)): name for name, place in ENVIRONMENT.items()}
     top = {name: field for name, field in s.Settings.model_fields.items() if not _section(field)}
     lists = {"providers": s.ProviderSettings, "models": s.ModelSettings}
     lines += _table("Top level", "", {n: f for n, f in top.items() if n not in lists}, variables)

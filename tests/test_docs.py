@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 
 from core.commands.table import COMMANDS
-from core.settings import ENVIRONMENT, OPENAI_ENVIRONMENT, load
+from core.loading import ENVIRONMENT, OPENAI_ENVIRONMENT, load
 from core.texts import CHINESE, ENGLISH
 
 ROOT = Path(__file__).parent.parent

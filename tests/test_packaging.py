@@ -21,8 +21,9 @@ from typer.exceptions import TyperException
 from bots.__main__ import app
 from bots.run import GRACE_SECONDS
 from core import pulse
+from core.loading import ENVIRONMENT, OPENAI_ENVIRONMENT, load
 from core.message import Platform
-from core.settings import ENVIRONMENT, OPENAI_ENVIRONMENT, QUEUES, Settings, load
+from core.settings import QUEUES, Settings
 
 ROOT = Path(__file__).parents[1]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-model.lock")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import load
+from core.loading import load
 
 
 def test_nothing_needs_to_be_set(tmp_path: Path) -> None:

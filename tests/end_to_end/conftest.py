@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bots.run import serve
-from core.settings import load
+from core.loading import load
 from core.storage.client import Store
 from tests.end_to_end.running import DiscordChat, TelegramChat, variables
 from tests.platforms.discord_server import FakeDiscord

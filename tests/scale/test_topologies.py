@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from core.jobs import Job, Jobs
-from core.settings import load
+from core.loading import load
 from core.storage.client import Store
 from tests.end_to_end.running import ROOT, TelegramChat, free_port, until
 from tests.end_to_end.web_page import web_page

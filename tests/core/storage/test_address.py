@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import SettingsError
-from core.settings import load
+from core.loading import load
 from core.storage.address import Address, Tls
 
 
