@@ -98,7 +98,7 @@ class ConversationKeys:
     @property
     def state(self) -> str:
         """hash: fence, holder, try (of taking it), turns, newest (message id), model, space, overflow, busy, stopped
-        (id of the call), forgettings; kept as long as the history."""
+        and stopping (ids of calls), forgettings; kept as long as the history."""
         return f"{self.prefix}state:{self.name}"
 
     @property

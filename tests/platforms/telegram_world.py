@@ -125,9 +125,10 @@ class World:
         return [post.text for post in self.shown(chat)]
 
     def preview(self, chat: int) -> str:
-        """The draft that the person sees now; empty when there is none."""
+        """The draft that the person sees now; empty when there is none. The bot's next message ends it."""
         drafts = self.chat(chat).drafts
-        return drafts[-1].text if drafts and time.time() - drafts[-1].time < DRAFT_SECONDS else ""
+        since = max((post.date for post in self.shown(chat)), default=0.0)
+        return drafts[-1].text if drafts and drafts[-1].time > max(since, time.time() - DRAFT_SECONDS) else ""
 
     # ---- playing
 

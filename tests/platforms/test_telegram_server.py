@@ -214,6 +214,8 @@ async def test_drafts_are_for_private_chats(server: TelegramServer, bot: Bot) ->
     server.world.group(-100500)
     await bot.send_message_draft(7, 5, "Once")
     assert server.world.preview(7) == "Once"
+    await bot.send_message(7, "Once upon a time")
+    assert server.world.preview(7) == ""
     with pytest.raises(BadRequest, match="private"):
         await bot.send_message_draft(-100500, 5, "Once")
     with pytest.raises(BadRequest, match="non-zero"):

@@ -11,6 +11,9 @@ if urgent ~= '' and open and string.sub(open, 1, 1) ~= '!' and read_entry(open)[
   interrupt('stopped')
   redis.call('HSET', STATE, 'stopped', urgent)
   call_holder(conversation)
+elseif urgent ~= '' and not open and redis.call('EXISTS', BOX) == 1 then
+  -- No worker has come to it yet: what waits first is meant.
+  redis.call('HSET', STATE, 'stopping', urgent)
 end
 
 if edited ~= '' then

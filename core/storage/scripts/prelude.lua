@@ -118,6 +118,14 @@ local function open_next(conversation, worker, lease_ms)
                'busy', redis.call('HGET', STATE, 'busy') or '0')
     redis.call('HDEL', STATE, 'overflow', 'busy')
   end
+  local stopping = redis.call('HGET', STATE, 'stopping')
+  if stopping then
+    redis.call('HDEL', STATE, 'stopping')
+    if read_entry(entry)['id'] ~= stopping then
+      interrupt('stopped')
+      redis.call('HSET', STATE, 'stopped', stopping)
+    end
+  end
   return { 'turn', redis.call('HGET', STATE, 'fence'), redis.call('HGET', STATE, 'model') or '', redis.call('HGETALL', TURN) }
 end
 
