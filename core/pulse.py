@@ -30,18 +30,23 @@ async def beat(data: Path, ready: asyncio.Event) -> None:
         while True:
             word = "ready\n" if ready.is_set() else "starting\n"
             try:
-                if word == written:
+                # Another process that shares the folder removes it when it ends.
+                if word == written and path.exists():
                     os.utime(path)
                 else:
                     # In one step: a probe never sees an empty file.
-                    fresh = path.with_suffix(".new")
+                    fresh = path.with_suffix(f".{os.getpid()}")
                     fresh.write_text(word)
                     fresh.replace(path)
                     written = word
             except OSError as error:
                 written = ""
                 log.warning("pulse not written", cause=type(error).__name__)
+            if ready.is_set():
+                await asyncio.sleep(BEAT_SECONDS)
+                continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.sleep(BEAT_SECONDS) if ready.is_set() else ready.wait(), BEAT_SECONDS)
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await ready.wait()
     finally:
         path.unlink(missing_ok=True)
