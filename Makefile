@@ -18,10 +18,10 @@ define environment
 @$(PYTHON) tools/environment.py $(1)
 endef
 
-.PHONY: help up run test check lint local test-local test-scale chaos bench doctor lock clean
+.PHONY: help up run test check lint local test-local test-scale chaos bench bench-scale bench-overload doctor messages lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 up:  ## Install what is missing and run Parley (Ctrl-C ends it)
 	$(call environment,run)
@@ -68,6 +68,18 @@ chaos:  ## Kill, cut and flood at random, then count: make chaos ARGS="--seconds
 bench:  ## Measure: make bench ARGS="--json figures.json"
 	$(call environment,test)
 	@.venv/bin/python -m benchmarks.turn $(ARGS)
+
+bench-scale:  ## Measure many processes: make bench-scale ARGS="--page docs/sizing.md"
+	$(call environment,test)
+	@.venv/bin/python -m benchmarks.scale $(ARGS)
+
+bench-overload:  ## Measure floods: make bench-overload ARGS="--only discord"
+	$(call environment,test)
+	@.venv/bin/python -m benchmarks.overload $(ARGS)
+
+messages:  ## Bring the catalogs of core/locales up to date; make messages ARGS=de begins a language
+	$(call environment,run)
+	@.venv/bin/python tools/messages.py $(ARGS)
 
 LOCK = $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from benchmarks.processes import READY, Running, running, settings
 
@@ -79,9 +78,7 @@ class Fleet:
     async def __aenter__(self) -> Fleet:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         async with AsyncExitStack() as all_of_them:
             for member in self._members.values():
                 all_of_them.push_async_callback(member.ending.aclose)

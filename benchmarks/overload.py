@@ -371,6 +371,9 @@ def at_last(scene: Stage) -> list[Row]:
     ]
 
 
+PLATFORMS = ("discord", "telegram")
+
+
 async def measure(platform: str, size: Size) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as work:
         async with stage(platform, size, Path(work)) as scene:
@@ -383,14 +386,17 @@ async def measure(platform: str, size: Size) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter phases")
-    parser.add_argument("--only", default="discord,telegram", help="platforms, with commas between: %(default)s")
+    parser.add_argument("--only", default=",".join(PLATFORMS), help="platforms, with commas between: %(default)s")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     given = parser.parse_args()
+    names = given.only.split(",")
+    if unknown := [name for name in names if name not in PLATFORMS]:
+        parser.error(f"there is no platform {unknown[0]!r}; there are {', '.join(PLATFORMS)}")
     size = replace(QUICK if given.quick else Size(), workers=given.workers)
     measured: list[Row] = []
     try:
-        for platform in given.only.split(","):
+        for platform in names:
             measured += asyncio.run(measure(platform, size))
     except DidNotStart as error:
         sys.exit(f"did not start: {error}")

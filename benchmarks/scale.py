@@ -4,7 +4,8 @@
 
 ``--page`` writes the figures, and the plan made from them, between the marks of that page. ``--from FILE`` takes the
 figures of an earlier ``--json`` and measures only the parts named by ``--only`` anew. Answers a second are bound by
-this machine, whose cores fakes, stub and server share: processor time an answer is what carries over to others.
+what the chats ask for, and by this machine, whose cores fakes, stub and server share: processor time an answer is what
+carries over to others. With cores to spare, ``--chats 800`` asks for more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks import scale_plan
@@ -115,8 +116,9 @@ def kept(path: Path) -> tuple[Figures, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="less of everything: 4 minutes instead of 20")
+    parser.add_argument("--quick", action="store_true", help="less of everything: 8 minutes instead of 20")
     parser.add_argument("--only", metavar="PARTS", help=f"with commas between: {','.join(PARTS)}")
+    parser.add_argument("--chats", type=int, metavar="NUMBER", help="that ask at once under load")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows here")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write figures and plan into this page")
     parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="rows of an earlier --json")
@@ -126,8 +128,11 @@ def main() -> None:
     if unknown := [name for name in names if name not in PARTS]:
         parser.error(f"there is no part {unknown[0]!r}; there are {', '.join(PARTS)}")
     where = machine() if names else where
+    size = QUICK if given.quick else FULL
+    if given.chats:
+        size = replace(size, load=replace(size.load, chats=given.chats))
     try:
-        figures |= asyncio.run(measure(names, QUICK if given.quick else FULL))
+        figures |= asyncio.run(measure(names, size))
     except DidNotStart as error:
         sys.exit(f"did not start: {error}")
     sys.stdout.write(f"{where}\n\n{sections(figures)}\n")

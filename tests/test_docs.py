@@ -6,13 +6,19 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import typer
+
+from bots.__main__ import app
 from core.commands.table import COMMANDS
 from core.loading import ENVIRONMENT, OPENAI_ENVIRONMENT, load
-from core.texts import CHINESE, ENGLISH
+from core.texts import languages
 
 ROOT = Path(__file__).parent.parent
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md"), *(ROOT / "docs").rglob("*.md")]
 
 
 def test_generated_docs_are_up_to_date() -> None:
@@ -51,19 +57,25 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 def test_relative_links_lead_somewhere() -> None:
-    for page in [*ROOT.glob("*.md"), *(ROOT / "deploy").rglob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+    for page in PAGES:
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_every_sentence_is_there_in_both_languages() -> None:
-    assert ENGLISH.keys() == CHINESE.keys()
-    for key, sentence in ENGLISH.items():
-        assert set(re.findall(r"{(\w+)}", sentence)) == set(re.findall(r"{(\w+)}", CHINESE[key])), key
+def test_commands_that_pages_name_are_there() -> None:
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    # In code, in a block of commands, or in a table of them.
+    named = {kind: set(re.findall(rf"(?:`|^|  ){kind} ([\w.-]+)", text, re.MULTILINE)) for kind in ("make", "parley")}
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {"up", "test-scale"} <= named["make"] <= set(targets)
+    commands: Any = typer.main.get_command(app)  # a click that is Typer's own
+    assert {"up", "receive"} <= named["parley"] <= set(commands.commands)
+    modules = set(re.findall(r"python -m ([\w.]+)", text))
+    assert [module for module in modules if find_spec(module) is None] == []
 
 
 def test_command_names_suit_every_platform() -> None:
     """Telegram takes a-z, 0-9 and _ up to 32; Discord descriptions up to 100 characters."""
     for row in COMMANDS:
         assert re.fullmatch(r"[a-z0-9_]{1,32}", row.name)
-        assert max(len(row.summary), len(row.summary_zh)) <= 100
+        assert max(len(row.summary(language)) for language in languages()) <= 100

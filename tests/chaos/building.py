@@ -17,12 +17,12 @@ from tests.chaos.scene import Options, Scene
 from tests.chaos.store import StoreServer
 from tests.chaos.troubles import Troubles
 from tests.chaos.web_room import Door, WebRoom
-from tests.end_to_end.running import free_port
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
 from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.platforms.telegram_server import TelegramServer
+from tests.ports import free_port
 
 FIRST_TOKEN_SECONDS = 0.3
 TOKENS_PER_SECOND = 60.0

@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.texts import ENGLISH
+from core.texts import ENGLISH, catalog
 from tests.chaos.speech import TAG, WORD, ended
 
+MANY = ("overflow", "overload")
+"""Notices of which one stands for several questions."""
 INSTEAD = frozenset(
-    ("failed", "broken", "empty", "stopped", "crashed", "overflow", "length", "filtered", "busy", "overloaded")
+    ("failed", "broken", "empty", "stopped", "crashed", "length", "filtered", "busy", "busy_minutes", *MANY)
 )
 """Notices that say why there is no (whole) answer to a question."""
 BESIDE = frozenset(("fallback", "shortened"))
@@ -91,13 +93,18 @@ def notices_in(text: str) -> list[str]:
     return [key for _, key in sorted(found)]
 
 
-def _pattern(sentence: str) -> re.Pattern[str]:
+def _pattern(sentence: str) -> str:
     pieces = re.split(r"\{\w+\}", sentence.translate(_MARKS))
-    return re.compile(".+?".join(map(re.escape, pieces)), re.S)
+    return ".+?".join(map(re.escape, pieces))
 
 
-_SENTENCES = {key: _pattern(sentence) for key, sentence in ENGLISH.items()}
-_COUNT = re.compile(r"(\d+) of them were not read")
+# A key with a dot is a label: of a button, a command, a page.
+_SENTENCES = {
+    key: re.compile("|".join(map(_pattern, forms)), re.S)
+    for key, forms in catalog(ENGLISH).sentences.items()
+    if "." not in key
+}
+_COUNT = re.compile(r"([\d,]+) of (?:them|your messages) (?:was|were) not read")
 
 
 class _Room:
@@ -238,7 +245,7 @@ class _Room:
                 continue
             open_.remove(question)
             self._alone(question, place, key)
-            unread += self._count(place) - 1 if key in ("overflow", "busy") else 0
+            unread += self._count(place) - 1 if key in MANY else 0
         pool = self._commands_answered(pool)
         for place, key in pool:
             question = self._nearest(open_, place) if key in INSTEAD else None
@@ -248,7 +255,7 @@ class _Room:
                 continue
             open_.remove(question)
             self._alone(question, place, key)
-            unread += self._count(place) - 1 if key in ("overflow", "busy") else 0
+            unread += self._count(place) - 1 if key in MANY else 0
         # One notice stands for all that were too many.
         for question in open_[unread:] if unread < len(open_) else []:
             self._tell("lost", question.tags[-1], "neither an answer nor a notice")
@@ -287,7 +294,7 @@ class _Room:
 
     def _count(self, place: int) -> int:
         found = _COUNT.search(self._shown[place].text)
-        return int(found[1]) if found else 1
+        return int(found[1].replace(",", "")) if found else 1
 
     def _order(self) -> None:
         """Answers begin in the order of the questions. An edited one may be answered at any time."""

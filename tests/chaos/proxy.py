@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from types import TracebackType
+from pathlib import Path
 from typing import Self
 
 CHUNK_BYTES = 64 * 1024
@@ -18,7 +18,8 @@ class Proxy:
     ``stalls``: nothing goes through, no connection is closed, and nothing is lost.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int | Path) -> None:
+        """``target``: a port of 127.0.0.1, or a unix socket."""
         self.port = 0
         self.refuses = False
         self.delay = 0.0
@@ -73,9 +74,7 @@ class Proxy:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     # ---- one connection
@@ -101,7 +100,7 @@ class Proxy:
         await self._flows.wait()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                there, beyond = await asyncio.open_connection("127.0.0.1", self._target)
+                there, beyond = await self._reach()
         except OSError:
             return
         self._open[task] = (writer, beyond)
@@ -112,6 +111,11 @@ class Proxy:
             for direction in directions:
                 direction.cancel()
             await asyncio.gather(*directions, return_exceptions=True)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, Path):
+            return await asyncio.open_unix_connection(self._target)
+        return await asyncio.open_connection("127.0.0.1", self._target)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from core.texts import say
+from core.texts import ENGLISH, catalog, say
 from tests.chaos import speech
-from tests.chaos.checks import Question, Shown, check, notices_in
+from tests.chaos.checks import BESIDE, INSTEAD, MANY, UNDER, Question, Shown, check, notices_in
 
 ROOM = "telegram-private-0"
 
@@ -133,9 +133,10 @@ def test_the_answer_to_an_earlier_form_is_stale() -> None:
     assert found([unsure], [told(1), told(2)]) == [("stale", "zq2")]
 
 
-def test_one_notice_stands_for_all_that_were_too_many() -> None:
+@pytest.mark.parametrize("key", MANY)
+def test_one_notice_stands_for_all_that_were_too_many(key: str) -> None:
     questions = [asked(n) for n in range(1, 5)]
-    shown = [told(1), notice("overflow", count="3")]
+    shown = [told(1), notice(key, count="3")]
     assert found(questions, shown) == []
     assert found([*questions, asked(5)], shown) == [("lost", "zq5")]
 
@@ -170,3 +171,4 @@ def test_commands_are_answered_once() -> None:
 def test_every_sentence_is_known_by_itself() -> None:
     assert notices_in(f"*{say('fallback', model='two')}*") == ["fallback"]
     assert notices_in("zq1=1 zq1=2") == []
+    assert {*INSTEAD, *BESIDE, *UNDER} <= catalog(ENGLISH).sentences.keys()

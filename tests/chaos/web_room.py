@@ -17,13 +17,11 @@ from tests.chaos.journal import Entry, Journal
 from tests.chaos.people import Asked, Records, short
 from tests.chaos.plan import Room
 from tests.chaos.speech import ended
+from tests.end_to_end.web_page import ARTICLE, changes
 
 AGAIN_SECONDS = 0.3
 TAKEN = (200, 204)
 ENTER_SECONDS = 30.0
-ARTICLE = re.compile(
-    r'<article id="m-([^"]+)" (?:class="message (\w+)" data-state="(\w+)"|data-removed)(.*?)</article>', re.S
-)
 CUT = (aiohttp.ClientError, TimeoutError, OSError)
 Send = Callable[[str], Awaitable[bool]]
 
@@ -256,21 +254,11 @@ class WebRoom:
             try:
                 async with self._http.get(f"{url}/c/{self._conversation}/events", headers=headers) as answer:
                     if answer.status == 200:
-                        await self._listen(answer.content)
+                        async for revision, content in changes(answer.content):
+                            self._apply(content)
+                            self._revision = revision
             except CUT:
                 continue
-
-    async def _listen(self, stream: aiohttp.StreamReader) -> None:
-        revision, data = "", list[str]()
-        async for line in stream:
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            if name == "id":
-                revision = value
-            elif name == "data":
-                data.append(value)
-            elif not name and data:
-                self._apply("\n".join(data))
-                self._revision, data = revision, []
 
     def _apply(self, content: str) -> None:
         for name, role, state, inner in ARTICLE.findall(content):

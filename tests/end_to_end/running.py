@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -33,14 +30,6 @@ async def until(true: Callable[[], bool], what: str) -> None:
     while not true():
         assert time.monotonic() < deadline, f"waited in vain: {what}"
         await asyncio.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port for the web chat that stays the same over restarts; out of the range that the system gives out."""
-    while True:
-        port = random.randint(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 @dataclass

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from core.faults import POINTS, Point
-from tests.end_to_end.running import DiscordChat, TelegramChat, Town, free_port, town, until
+from tests.end_to_end.running import DiscordChat, TelegramChat, Town, town, until
 from tests.end_to_end.web_page import WebPage, web_page
+from tests.ports import free_port
 
 Chat = TelegramChat | DiscordChat | WebPage
 CHATS: dict[str, Callable[[Town], AbstractAsyncContextManager[Chat]]] = {

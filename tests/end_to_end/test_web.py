@@ -9,8 +9,9 @@ import pytest
 
 from core.texts import say
 from tests.core.models.pictures import PNG
-from tests.end_to_end.running import Town, free_port, town, until
+from tests.end_to_end.running import Town, town, until
 from tests.end_to_end.web_page import WebPage, web_page
+from tests.ports import free_port
 
 BLIND = '[[models]]\nname = "stub"\nprovider = "openai"\naccepts_images = false\n'
 

@@ -176,21 +176,11 @@ class WebPage:
             try:
                 async with self._http.get(address, headers={"Last-Event-ID": self._revision}) as answer:
                     assert answer.status == 200
-                    await self._listen(answer.content)
+                    async for revision, content in changes(answer.content):
+                        self._apply(content)
+                        self._revision = revision
             except CUT:
                 continue
-
-    async def _listen(self, stream: aiohttp.StreamReader) -> None:
-        revision, data = "", list[str]()
-        async for line in stream:
-            name, _, value = line.decode().rstrip("\n").partition(": ")
-            if name == "id":
-                revision = value
-            elif name == "data":
-                data.append(value)
-            elif not name and data:
-                self._apply("\n".join(data))
-                self._revision, data = revision, []
 
     def _apply(self, content: str) -> None:
         for name, role, state, inner in ARTICLE.findall(content):
@@ -220,6 +210,20 @@ async def web_page(parley: Parley, *, reloads: bool = False) -> AsyncGenerator[W
             yield page
         finally:
             await page.close()
+
+
+async def changes(stream: aiohttp.StreamReader) -> AsyncGenerator[tuple[str, str]]:
+    """From a page's event stream: the revision and the HTML of what is new or changed."""
+    revision, data = "", list[str]()
+    async for line in stream:
+        name, _, value = line.decode().rstrip("\n").partition(": ")
+        if name == "id":
+            revision = value
+        elif name == "data":
+            data.append(value)
+        elif not name and data:
+            yield revision, "\n".join(data)
+            data = []
 
 
 def _found(pattern: str, content: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -20,18 +19,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from core.storage.embedded import find_binary
+from tests.ports import free_port
 
 HOST = "127.0.0.1"
 SLOTS = 16384
 STARTS = 200
 """Looks at a server that starts, a 20th of a second apart."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -84,6 +77,17 @@ def spawn(folder: Path, port: int, *options: str | int, config: Path | None = No
         stderr=subprocess.DEVNULL,
     )
     return Server(port, process)
+
+
+@asynccontextmanager
+async def single(folder: Path, *options: str | int) -> AsyncGenerator[Server]:
+    """One that answers."""
+    server = spawn(folder, free_port(), *options)
+    try:
+        await server.answers()
+        yield server
+    finally:
+        server.stop()
 
 
 @dataclass

@@ -32,14 +32,15 @@ def whole(chat: Chat, question: str) -> list[str]:
 
 async def holder(town: Fleet) -> Parley:
     """Whoever answers now."""
-    while True:
-        async for key in town.store.redis.scan_iter("parley:{*}:state:*"):
-            if name := await town.store.redis.hget(key, "holder"):
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async for key in town.store.redis.scan_iter("parley:{*}:state:*"):
+                name = str(await town.store.redis.hget(key, "holder") or "").partition("/")[0]
                 for parley in town.processes.values():
-                    identity = parley.folder / parley.environment["PARLEY_DATA"] / "instance"
-                    if parley.command == ("work",) and identity.read_text() == str(name).partition("/")[0]:
+                    identity = Path(parley.environment["PARLEY_DATA"]) / "instance"
+                    if parley.command == ("work",) and identity.read_text() == name:
                         return parley
-        await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)
 
 
 async def nothing_left(town: Fleet) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from core.storage import keys
 from core.storage.leases import SECONDS
 from tests.end_to_end.running import Parley, until
 from tests.platforms.openai_server import Fault
+from tests.ports import free_port
 from tests.scale.fleet import Fleet, fleet
 
 CHATS = range(71, 83)
@@ -65,15 +64,16 @@ async def town_of(folder: Path) -> AsyncGenerator[Fleet]:
         yield town
 
 
-async def poller(town: Fleet) -> Parley:
-    """Whoever polls now."""
-    while True:
-        name = str(await town.store.redis.get(keys.lease("telegram:4242:poller")))
-        for parley in town.processes.values():
-            identity = Path(parley.environment["PARLEY_DATA"]) / "instance"
-            if identity.exists() and identity.read_text() == name.partition("/")[0]:
-                return parley
-        await asyncio.sleep(0.02)
+async def poller(town: Fleet, after: Parley | None = None) -> Parley:
+    """Whoever polls now, or as soon as it is another one than ``after``."""
+    async with asyncio.timeout(3 * SECONDS):
+        while True:
+            name = str(await town.store.redis.get(keys.lease("telegram:4242:poller")))
+            for parley in town.processes.values():
+                identity = Path(parley.environment["PARLEY_DATA"]) / "instance"
+                if parley is not after and identity.exists() and identity.read_text() == name.partition("/")[0]:
+                    return parley
+            await asyncio.sleep(0.02)
 
 
 def complaints(town: Fleet) -> list[str]:
@@ -95,17 +95,14 @@ async def test_pollers_come_and_go(tmp_path: Path) -> None:
 
         killed = await poller(town)
         await killed.stop(signal.SIGKILL)
+        await poller(town, after=killed)
         await until(lambda: town.telegram.updates.polled, "another one polls")
-        assert await poller(town) is not killed
         await killed.start()
 
         paused = await poller(town)
         assert paused.process
         paused.process.send_signal(signal.SIGSTOP)
-        began = time.monotonic()
-        while await poller(town) is paused:
-            assert time.monotonic() < began + 3 * SECONDS
-            await asyncio.sleep(0.05)
+        await poller(town, after=paused)
         await asyncio.sleep(1.0)
         paused.process.send_signal(signal.SIGCONT)
         await people.are_answered()
@@ -116,7 +113,7 @@ async def test_pollers_come_and_go(tmp_path: Path) -> None:
 
 async def test_webhook_receivers_come_and_go(tmp_path: Path) -> None:
     async with town_of(tmp_path) as town:
-        ports = [_free_port(), _free_port()]
+        ports = [free_port(), free_port()]
         town.telegram.updates.behind = [f"http://127.0.0.1:{port}/" for port in ports]
         receivers: list[Parley] = []
         for port in ports:
@@ -140,7 +137,8 @@ async def test_webhook_receivers_come_and_go(tmp_path: Path) -> None:
         await people.are_answered()
         assert len(town.telegram.named("setWebhook")) == 1
         assert town.telegram.named("deleteWebhook") == []
-        assert len(town.telegram.named("setMyCommands")) == 1
+        sets = [str(call.fields) for call in town.telegram.named("setMyCommands")]
+        assert len(sets) == len(set(sets)) > 0
         assert town.telegram.updates.polls == 0
 
 
@@ -151,7 +149,7 @@ async def test_a_stop_and_a_button_reach_the_worker_in_another_process(tmp_path:
         chat = town.telegram_chat()
         town.models.fail(Fault.LENGTH)
         chat.say("one")
-        await until(lambda: chat.buttons() == ["continue"], "a button")
+        await until(lambda: "continue" in chat.buttons(), "a button")
         chat.press(chat.ids[0], "continue")
         await until(lambda: len(chat.shown) == 2, "the rest")
         (query,) = town.telegram.world.queries.values()
@@ -196,7 +194,7 @@ async def test_a_worker_killed_over_a_topic(tmp_path: Path, point: Point) -> Non
         await until(lambda: len(world.shown(FORUM)) == 1, "the first answer")
         now.touch()
         world.text(FORUM, "@parley_bot question", user=5, thread=topics[0])
-        await first.ended()
+        assert await first.ended() == -signal.SIGKILL
         await town.start("second", "work", **ALONE)
         world.text(FORUM, "@parley_bot meanwhile", user=5, thread=topics[1])
         ends = ("re warm.", "re question.", "re meanwhile.")
@@ -209,9 +207,3 @@ def _answers(town: Fleet) -> list[tuple[int, str]]:
     """Topic and beginning of what stands in the forum and is whole."""
     shown = town.telegram.world.shown(FORUM)
     return [(post.thread, post.text.partition(". ")[0] + ".") for post in shown if post.text.endswith("and so on")]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

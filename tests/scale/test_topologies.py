@@ -16,13 +16,14 @@ import pytest
 from core.jobs import Job, Jobs
 from core.loading import load
 from core.storage.client import Store
-from tests.end_to_end.running import ROOT, TelegramChat, free_port, until
+from tests.end_to_end.running import ROOT, TelegramChat, until
 from tests.end_to_end.web_page import web_page
 from tests.platforms import valkey_servers
 from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TelegramServer
 from tests.platforms.valkey_servers import Server
+from tests.ports import free_port
 from tests.scale.fleet import Fleet
 
 PASSWORD = "p@ss/w?rd%"
@@ -51,19 +52,18 @@ async def sentinel(folder: Path) -> AsyncGenerator[Redis]:
 @asynccontextmanager
 async def guarded(folder: Path) -> AsyncGenerator[Redis]:
     """Over TLS both ways."""
-    server = valkey_servers.spawn(folder / "server", valkey_servers.free_port())
-    try:
-        await server.answers()
-        async with valkey_servers.tls_front(server.port, folder) as front, watched([server]):
-            yield Redis(
-                {
-                    "REDIS_URL": f"rediss://{USER}@localhost:{front.port}",
-                    "PARLEY__STORAGE__TLS_CA": str(front.ca),
-                    "PARLEY__STORAGE__TLS_CERTIFICATE": str(front.client),
-                }
-            )
-    finally:
-        server.stop()
+    async with (
+        valkey_servers.single(folder / "server") as server,
+        valkey_servers.tls_front(server.port, folder) as front,
+        watched([server]),
+    ):
+        yield Redis(
+            {
+                "REDIS_URL": f"rediss://{USER}@localhost:{front.port}",
+                "PARLEY__STORAGE__TLS_CA": str(front.ca),
+                "PARLEY__STORAGE__TLS_CERTIFICATE": str(front.client),
+            }
+        )
 
 
 @asynccontextmanager
@@ -113,14 +113,11 @@ async def test_a_conversation_and_a_job(tmp_path: Path, topology: Any) -> None:
             for chat in chats:
                 chat.say("hello")
             for chat in chats:
-                await until(
-                    lambda chat=chat: chat.shown == ["re 2"],
-                    f"the first answer {chat.shown} {[p.lines[-8:] for p in place.processes.values()]}",
-                )
+                await until(lambda chat=chat: chat.shown == ["re 2"], "the first answer")
             for chat in chats:
                 chat.say("and then?")
             for chat in chats:
-                await until(lambda chat=chat: chat.shown == ["re 2", "re 4"], f"the second answer {chat}")
+                await until(lambda chat=chat: chat.shown == ["re 2", "re 4"], "the second answer")
             telegram.say("/new")
             await until(lambda: len(telegram.shown) == 3, "a new conversation")
             assert page.shown == await page.read_anew()

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,8 @@ from core.message import ConversationKey, Platform
 from core.storage.client import Store
 from core.storage.shared import Place
 from core.tasks import end
-from tests.bots.discord_bot.detour import Detour
 from tests.bots.discord_bot.running import ListInbox, Notebook, Running, connected, until
+from tests.chaos.proxy import Proxy
 from tests.platforms.discord_server import FakeDiscord
 
 LEASE_SECONDS = 0.6
@@ -184,8 +185,8 @@ async def test_a_stop_hands_over_at_once_and_nothing_is_lost(town: Town) -> None
             await town.say_everywhere("before")
         town.square.brought.clear()
         said = asyncio.create_task(town.say_everywhere("meanwhile"))
-        # Sooner than the leases would have run out.
-        await town.shared_out(two=4)
+        async with asyncio.timeout(4.0):  # sooner than leases of 6 seconds, renewed every 2, would have run out
+            await town.shared_out(two=4)
         await said
         await town.say_everywhere("after")
     assert {owner for owner, _ in town.square.brought} == {"two"}
@@ -196,45 +197,50 @@ async def test_what_was_missed_is_looked_up_once_and_by_whom_it_concerns(town: T
     for shard, room in enumerate(town.rooms):
         world.post(room, world.alice, f"<@{world.bot}> missed {shard}")
     world.post(world.direct(world.alice), world.alice, "missed in private")
+
+    def looked() -> int:
+        return len(town.discord.wire.made("/messages"))
+
     async with town.receiver("one"), town.receiver("two"):
         await town.heard("missed")
         await town.shared_out(one=2, two=2)
         sessions = town.discord.gateway.count("ready")
+        await until(lambda: looked() > sessions)
         await asyncio.sleep(0.2)
-    assert len(town.discord.wire.made("/messages")) == sessions + 1
+    assert looked() == sessions + 1
     assert sessions <= 6
 
 
-async def test_whoever_cannot_reach_the_storage_accepts_nothing_more(town: Town, valkey_url: str) -> None:
-    async with Detour(valkey_url) as detour:
-        cut = Store(detour.url)
+async def test_whoever_cannot_reach_the_storage_accepts_nothing_more(town: Town, valkey_socket: Path) -> None:
+    async with Proxy(valkey_socket) as detour:
+        cut = Store(f"redis://127.0.0.1:{detour.port}")
         async with town.receiver("one", cut, recent=()), town.receiver("two"):
             await town.shared_out(one=2, two=2)
             before = town.discord.gateway.count("ready")
-            detour.block()
+            detour.stalls = True
             await until(lambda: town.discord.gateway.count("ready") == before + 2)
             # Both connections of a shard get the message.
             await town.say_everywhere("hello")
             assert [len(town.discord.gateway.serving(shard, 4)) for shard in range(4)] == [2, 2, 1, 1]
-            detour.free()
+            detour.stalls = False
             await town.shared_out(one=2, two=2)
             await town.say_everywhere("after")
         assert {owner for owner, text in town.square.brought if text.startswith("hello")} == {"two"}
         await cut.close()
 
 
-async def test_alone_the_connection_outlives_the_storage(town: Town, valkey_url: str) -> None:
-    async with Detour(valkey_url) as detour:
-        cut = Store(detour.url)
+async def test_alone_the_connection_outlives_the_storage(town: Town, valkey_socket: Path) -> None:
+    async with Proxy(valkey_socket) as detour:
+        cut = Store(f"redis://127.0.0.1:{detour.port}")
         async with town.receiver("one", cut, recent=()):
             await town.shared_out(one=4)
-            detour.block()
+            detour.stalls = True
             while await town.holders():
                 await asyncio.sleep(0.02)
             said = asyncio.create_task(town.say_everywhere("hello"))
             await asyncio.sleep(0.2)
             assert town.square.brought == []
-            detour.free()
+            detour.stalls = False
             await said
             await town.shared_out(one=4)
             assert town.discord.gateway.count("identify") == 4
@@ -304,5 +310,6 @@ async def test_connections_are_not_begun_when_few_are_left(town: Town) -> None:
 async def test_commands_are_registered_once_by_all(town: Town) -> None:
     async with town.receiver("one"), town.receiver("two"):
         await town.shared_out(one=2, two=2)
-        await asyncio.sleep(0.6)
+        await until(lambda: bool(town.discord.wire.made("PUT /applications")))
+        await asyncio.sleep(0.3)
         assert len(town.discord.wire.made("PUT /applications")) == 1

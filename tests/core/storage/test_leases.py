@@ -27,11 +27,11 @@ async def test_one_process_at_a_time_has_a_lease(store: Store) -> None:
 
 
 async def test_a_lease_lives_as_long_as_it_is_renewed(store: Store) -> None:
-    one, two = Leases(store, "one", seconds=0.3), Leases(store, "two", seconds=0.3)
+    one, two = Leases(store, "one", seconds=0.6), Leases(store, "two", seconds=0.6)
     held = await one.take("poll")
     assert held is not None
     waiting = asyncio.create_task(two.wait("poll"))
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(1.3)
     assert held.is_ours
     assert not waiting.done()
     await held.release()

@@ -13,15 +13,14 @@ from core.settings import StorageSettings
 from core.storage.client import Store
 from core.storage.reach import reach
 from tests.platforms import valkey_servers
-from tests.platforms.valkey_servers import HOST, Server, free_port, spawn, tls_front
+from tests.platforms.valkey_servers import HOST, Server, single, spawn, tls_front
+from tests.ports import free_port
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    running = spawn(tmp_path / "server", free_port())
-    await running.answers()
-    yield running
-    running.stop()
+    async with single(tmp_path / "server") as running:
+        yield running
 
 
 @pytest.fixture(autouse=True)
@@ -51,8 +50,10 @@ async def test_a_server_that_starts_late_is_waited_for(tmp_path: Path, monkeypat
     while not lines:
         await asyncio.sleep(0.01)
     running = spawn(tmp_path / "late", port, "--requirepass", "x")
-    await reaching
-    running.stop()
+    try:
+        await reaching
+    finally:
+        running.stop()
     assert lines == [f"Waiting for the Redis or Valkey at {HOST}:{port}"]
 
 
@@ -78,12 +79,10 @@ async def test_another_topology_than_the_address_says(server: Server, tmp_path: 
     assert await told(StorageSettings(redis_url=f"redis+cluster://{place}")) == (
         f"{place} is no cluster. Write redis:// for a single server."
     )
-    node = spawn(tmp_path / "node", free_port(), "--cluster-enabled", "yes", "--cluster-port", free_port())
-    await node.answers()
-    assert await told(StorageSettings(redis_url=f"redis://{HOST}:{node.port}")) == (
-        f"{HOST}:{node.port} belongs to a cluster. Write redis+cluster:// and name some of its nodes."
-    )
-    node.stop()
+    async with single(tmp_path / "node", "--cluster-enabled", "yes", "--cluster-port", free_port()) as node:
+        assert await told(StorageSettings(redis_url=f"redis://{HOST}:{node.port}")) == (
+            f"{HOST}:{node.port} belongs to a cluster. Write redis+cluster:// and name some of its nodes."
+        )
     async with valkey_servers.sentinel(tmp_path / "watched") as servers:
         watcher = f"{HOST}:{servers.sentinel.port}"
         assert await told(StorageSettings(redis_url=f"redis://{watcher}")) == (
