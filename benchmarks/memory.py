@@ -14,7 +14,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.conversation.history import Answer, Mode, Node, Older, Path, Question
-from core.conversation.mailbox import LISTEN_SECONDS, Admission, Bot, Posted, Turn, Work
+from core.conversation.mailbox import LISTEN_SECONDS, Admission, Bot, Later, Posted
+from core.conversation.preferences import FIELDS, Preferences
+from core.conversation.turn import Turn, Work
 from core.message import CommandCall, ConversationKey, Deletion, Message
 from core.parts import Ending, Finished, Usage
 from core.storage.failed import Failure
@@ -40,7 +42,8 @@ class _Room:
     open: Turn | None = None
     turns: int = 0
     newest: str = ""
-    model: str = ""
+    preferences: Preferences = field(default_factory=Preferences)
+    chosen: dict[str, str] = field(default_factory=dict[str, str])
     stopped: str = ""
     tree: dict[str, _Kept] = field(default_factory=dict[str, _Kept])
     answers: dict[str, str] = field(default_factory=dict[str, str])
@@ -95,7 +98,7 @@ class MemoryMailbox:
         room.waiting.append(value)
         return Posted.ACCEPTED
 
-    async def take(self, conversation: ConversationKey) -> Turn | None:
+    async def take(self, conversation: ConversationKey, later: Later | None = None) -> Turn | None:
         room = self._rooms[conversation]
         return self._next(conversation, room) if room.open is None else None
 
@@ -104,7 +107,7 @@ class MemoryMailbox:
             return None
         room.turns += 1
         entry = room.waiting.popleft()
-        room.open = Turn(conversation, str(room.turns), "", entry, model=room.model, lease_ends=math.inf)
+        room.open = Turn(conversation, str(room.turns), "", entry, preferences=room.preferences, lease_ends=math.inf)
         return room.open
 
     async def renew(self, turns: Sequence[Turn]) -> None:
@@ -137,7 +140,13 @@ class MemoryMailbox:
         turn.causes = (*turn.causes, cause)
 
     async def finish(
-        self, turn: Turn, answer: str, tokens: int, usage: Usage, failure: Failure | None = None
+        self,
+        turn: Turn,
+        answer: str,
+        tokens: int,
+        usage: Usage,
+        failure: Failure | None = None,
+        later: Later | None = None,
     ) -> Turn | None:
         room = self._rooms[turn.conversation]
         question = room.tree.get(turn.question)
@@ -165,7 +174,16 @@ class MemoryHistory:
         self._rooms = rooms
 
     async def path(
-        self, turn: Turn, mode: Mode, question: Question, *, id: str, reply_to: str, window: int
+        self,
+        turn: Turn,
+        mode: Mode,
+        question: Question,
+        *,
+        id: str,
+        reply_to: str,
+        window: int,
+        also: Sequence[str] = (),
+        edited: bool = False,
     ) -> Path | None:
         room = self._rooms[turn.conversation]
         asked = room.tree.get(id)
@@ -196,8 +214,10 @@ class MemoryHistory:
     async def start_afresh(self, conversation: ConversationKey) -> None:
         self._rooms[conversation].newest = ""
 
-    async def choose_model(self, conversation: ConversationKey, name: str) -> None:
-        self._rooms[conversation].model = name
+    async def choose(self, conversation: ConversationKey, name: str, value: str) -> None:
+        room = self._rooms[conversation]
+        room.chosen[name] = value
+        room.preferences = Preferences.of([room.chosen.get(field) for field in FIELDS])
 
     async def put_image(self, conversation: ConversationKey, digest: str, data: str) -> None:
         return None

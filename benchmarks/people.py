@@ -92,8 +92,11 @@ class Place(Protocol):
 
 @dataclass(slots=True)
 class TelegramPlace:
+    """Private chats, or groups in which the bot is mentioned."""
+
     server: TelegramServer
     name: str = "Telegram"
+    in_groups: bool = False
     _next: int = FIRST_CHAT
 
     def env(self) -> dict[str, str]:
@@ -101,10 +104,17 @@ class TelegramPlace:
 
     def chats(self, count: int) -> list[str]:
         self._next += count
-        return [str(chat) for chat in range(self._next - count, self._next)]
+        numbers = range(self._next - count, self._next)
+        if not self.in_groups:
+            return [str(number) for number in numbers]
+        groups = [-1_000_000_000_000 - number for number in numbers]
+        for group in groups:
+            self.server.world.group(group)
+        return [str(group) for group in groups]
 
     def say(self, chat: str, text: str) -> str:
-        return str(self.server.world.text(int(chat), text))
+        mention = f"@{self.server.me['username']} " if self.in_groups else ""
+        return str(self.server.world.text(int(chat), mention + text))
 
     def shown(self, question: Question) -> Iterable[Shown]:
         chat = self.server.world.chats[int(question.chat)]
@@ -123,7 +133,8 @@ class TelegramPlace:
         return [post.text for chat in self.server.world.chats.values() for post in chat.posts.values() if post.by_bot]
 
     def calls(self) -> int:
-        return sum(call.method not in ("getUpdates", "getMe", "setMyCommands") for call in self.server.calls)
+        """Those for people, without what a bot says of itself when it starts."""
+        return sum(not re.match(r"getUpdates|getMe$|[gs]etMy|setChatMenu", call.method) for call in self.server.calls)
 
 
 @dataclass(slots=True)

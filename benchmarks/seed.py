@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from core.conversation.history import Answer, History, Mode, Question, count_tokens
-from core.conversation.mailbox import Admission, Mailbox, Turn
+from core.conversation.mailbox import Admission, Mailbox
+from core.conversation.turn import Turn
 from core.message import Author, ConversationKey, Message
 from core.parts import Usage
 from core.storage.client import Store

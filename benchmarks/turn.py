@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
-import socket
 import statistics
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from core.storage.client import SCRIPTS
 from core.storage.embedded import EmbeddedServer
 from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.telegram_server import TelegramServer
+from tests.ports import free_port
 
 PATIENCE_SECONDS = 60.0
 SETTLE_SECONDS = 2.0
@@ -307,12 +307,6 @@ def script_sha(name: str) -> str:
     """How a conversation's script is called on the server."""
     text = (SCRIPTS / "prelude.lua").read_text("utf-8") + (SCRIPTS / f"{name}.lua").read_text("utf-8")
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 PARTS = {"telegram": on_telegram, "discord": on_discord, "start": starting, "history": remembering}

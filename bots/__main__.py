@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bots.terminal import tell
 from core.errors import ParleyError, SettingsError
 from core.message import Platform
 
@@ -49,7 +50,7 @@ def up() -> None:
     server = None
     if not settings.storage.redis_url:
         # It starts while the rest is imported.
-        server = EmbeddedServer(settings.data, progress=_tell)
+        server = EmbeddedServer(settings.data, progress=tell)
         server.spawn()
     from bots.run import run
 
@@ -101,7 +102,7 @@ def models_list() -> None:
     rows = [("NAME", "STATE", ""), *((row.name, row.state, row.note) for row in found)]
     names, states = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, state, note in rows:
-        _tell(f"{name:{names}}  {state:{states}}  {note}".rstrip())
+        tell(f"{name:{names}}  {state:{states}}  {note}".rstrip())
 
 
 @models_app.command("get")
@@ -114,7 +115,7 @@ def models_get(
 
     settings = _settings()
     try:
-        asyncio.run(get_model(name, settings.local, settings.data, _tell))
+        asyncio.run(get_model(name, settings.local, settings.data, tell))
     except DownloadError as error:
         if name == QWEN_CODER:
             raise
@@ -134,7 +135,7 @@ def failed_list() -> None:
     """Show what could not be answered after several tries, the newest first."""
     from bots.failed import show
 
-    asyncio.run(show(_settings(), _tell))
+    asyncio.run(show(_settings(), tell))
 
 
 @failed_app.command("retry")
@@ -142,7 +143,7 @@ def failed_retry(which: Annotated[str, typer.Argument(help="An id from `parley f
     """Answer it after all."""
     from bots.failed import retry
 
-    asyncio.run(retry(_settings(), which, _tell))
+    asyncio.run(retry(_settings(), which, tell))
 
 
 @failed_app.command("drop")
@@ -150,21 +151,29 @@ def failed_drop(which: Annotated[str, typer.Argument(help="An id from `parley fa
     """Forget it."""
     from bots.failed import drop
 
-    asyncio.run(drop(_settings(), which, _tell))
+    asyncio.run(drop(_settings(), which, tell))
+
+
+@app.command()
+def feedback() -> None:
+    """Show what people think of each model's answers."""
+    from bots.feedback import show
+
+    asyncio.run(show(_settings(), tell))
 
 
 async def _serve_model(settings: Settings) -> None:
     from core.models.model_server import serve
 
     if not settings.storage.redis_url:
-        await serve(settings.local, settings.data, _tell)
+        await serve(settings.local, settings.data, tell)
         return
     from core.storage.announcements import Announcements
     from core.storage.client import Store
 
     store = Store(settings.storage.address(settings.storage.redis_url))
     try:
-        await serve(settings.local, settings.data, _tell, Announcements(store))
+        await serve(settings.local, settings.data, tell, Announcements(store))
     finally:
         await store.close()
 
@@ -187,11 +196,6 @@ def _shared_settings(command: str) -> Settings:
             " Valkey. `parley up` runs everything in one process and brings its own."
         )
     return settings
-
-
-def _tell(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

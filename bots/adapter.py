@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from core.message import Attachment, ConversationKey, Incoming, Platform
+from core.parts import Activity, Media
 
 RESENT = 1000
 """Added to a slot's number when its message was deleted and has to be created anew."""
@@ -24,11 +25,23 @@ class Capabilities:
     """The same in groups."""
     drafts: bool = False
     """Private chats show a preview that is replaced by the message at the end."""
+    draft_lifetime: float = 0.0
+    """Seconds after which a preview that is not shown again vanishes."""
+    rich: bool = False
+    """There is a richer form of pages, which the platform may refuse (``OutboundFault.FORM``)."""
     typing_lifetime: float = 0.0
     """Seconds that one typing signal lasts; 0 where there is none."""
+    activities: bool = False
+    """The typing signal tells what is being made."""
     buttons: bool = False
+    menus: bool = False
+    """Rows of buttons that can change in place: answers carry more than what they cannot do without."""
     max_file: int = 0
     """Bytes; 0 where files cannot be sent."""
+    album: int = 0
+    """The most pictures that go as one album (:class:`AlbumOutbound`); 0 where there are none."""
+    max_download: int = 0
+    """Bytes of a file that can be fetched; 0: whatever settings allow."""
     idempotent_sends: bool = False
     """A repeated send with the same slot is the platform's own message again."""
     endings: bool = False
@@ -41,6 +54,10 @@ class Button:
 
     label: str
     command: str
+    row: int = 0
+    """Buttons of one number stand side by side, where the platform has rows."""
+    url: str = ""
+    """Where it leads, in place of a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,8 @@ class Page:
     length: int
     entities: tuple[Any, ...] = ()
     buttons: tuple[Button, ...] = ()
+    rich: str = ""
+    """The page in the platform's richer form, in place of ``text`` and ``entities``; empty where it has none."""
     ending: str = ""
     """How the answer ended (a value of ``core.parts.Ending``): on an answer's final pages, where
     ``capabilities.endings``. Empty: more may come."""
@@ -69,6 +88,8 @@ class Target:
     """Show to the asker alone, where the platform can."""
     asked: str = ""
     """Id of the incoming value that is answered, commands included; ``question`` is empty for these."""
+    language: str = ""
+    """What Parley itself says is said in this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +110,11 @@ class Outbound(Protocol):
     platform: Platform
     capabilities: Capabilities
 
-    def format(self, markdown: str) -> Page:
-        """Markdown in the platform's own form, mentions of others made harmless. Pure; never fails."""
+    def format(self, markdown: str, *, simple: bool = False) -> Page:
+        """Markdown in the platform's own form, mentions of others made harmless. Pure; never fails.
+
+        ``simple``: in the form that every server takes and every client shows.
+        """
         ...
 
     def mark(self, target: Target) -> str:
@@ -112,12 +136,15 @@ class Outbound(Protocol):
         """Replaces a message's text. An unchanged text is no error."""
         ...
 
-    async def draft(self, target: Target, slot: Slot, page: Page) -> None:
-        """Shows a preview, where ``capabilities.drafts``."""
+    async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
+        """Shows a preview, where ``capabilities.drafts``; an empty page says that an answer is being made.
+
+        ``stoppable``: with the platform's own button to stop the answer, where it has one.
+        """
         ...
 
-    async def typing(self, target: Target) -> None:
-        """Shows that an answer is being made."""
+    async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
+        """Shows that an answer is being made, and what kind of one where ``capabilities.activities``."""
         ...
 
     async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
@@ -130,6 +157,15 @@ class Outbound(Protocol):
 
     async def fetch(self, conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         """The attachment's bytes; more than ``limit`` are refused (``OutboundFault.REFUSED``), before or in reading."""
+        ...
+
+
+@runtime_checkable
+class AlbumOutbound(Protocol):
+    """What an outbound with ``capabilities.album`` does besides."""
+
+    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot) -> list[str]:
+        """Creates an album of two pictures or more; the ids of its messages, all of this one slot."""
         ...
 
 

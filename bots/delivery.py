@@ -6,50 +6,43 @@ So a slow edit never holds the model back, an edit always shows the newest text,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePath
-from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from bots.adapter import RESENT, Button, Capabilities, Outbound, Page, Slot, Target
+from bots.adapter import Capabilities, Outbound, Page, Target
+from bots.attaching import grouped, refusal
+from bots.buttons import Buttons
 from bots.growing import GrowingAnswer
 from bots.pacing import Kind, Pacer
+from bots.preview import THINKING
+from bots.showing import Journal, Showing
 from bots.splitting import Pages, split
-from core import faults
+from core import clock
 from core.commands.table import BY_NAME
-from core.conversation.mailbox import Turn
+from core.conversation.turn import Turn
 from core.errors import OutboundError, OutboundFault
-from core.message import CommandCall, ConversationKey, Platform
-from core.parts import Ending, Finished, Media, Part
+from core.message import CommandCall, Platform
+from core.parts import Activity, Ending, Finished, Media, Part
 from core.tasks import end
 from core.texts import say
 from core.worker import Delivered
 
 log = structlog.get_logger()
-Value = TypeVar("Value")
 
 TYPING_AFTER_SECONDS = 0.6
 """A quick model needs no typing signal: it would only cost a call."""
+TYPING_AGAIN = 0.9
+"""Of the time that a typing signal lasts."""
 SECOND_SHOW = 0.5
 """The second show comes after this part of the interval: the first one holds hardly a word."""
-RETRY_SECONDS = (0.3, 0.7, 1.5, 3.0, 6.0, 10.0, 15.0, 20.0, 30.0)
-"""Pauses after a call that failed; the last one for all that follow."""
-MAX_FAILURES = 120
-"""Of one call: a platform that is down for less than an hour costs no answer."""
+FORMS_KEPT = 16
+"""Formatted texts remembered: a page is measured and then shown."""
 
 
-class Journal(Protocol):
-    """Where created messages are recorded, before and after."""
-
-    async def about_to_create(
-        self, turn: Turn, page: int, mark: str, text: str = "", finished: Finished | None = None
-    ) -> None: ...
-
-    async def created(self, turn: Turn, page: int, message_id: str) -> None: ...
-
-    async def recent(self, conversation: ConversationKey) -> list[str]: ...
+Elsewhere = Callable[[Turn], Awaitable[None]]
+"""Tells the asker in another place that the bot may not write where they asked. Never fails."""
 
 
 class Delivery:
@@ -62,16 +55,28 @@ class Delivery:
         journal: Journal,
         *,
         max_pages: int,
+        buttons: Buttons | None = None,
+        elsewhere: Mapping[Platform, Elsewhere] | None = None,
+        inline: Mapping[Platform, Outbound] | None = None,
     ) -> None:
+        """``inline`` shows what is asked and answered in one message (:attr:`ConversationKey.inline`)."""
         self._outbounds = outbounds
+        self._inline = inline or {}
         self._pacers = pacers
         self._journal = journal
         self._max_pages = max_pages
+        self._buttons = buttons or Buttons()
+        self._elsewhere = elsewhere or {}
 
     async def __call__(self, turn: Turn, parts: AsyncGenerator[Part]) -> Delivered:
         platform = turn.conversation.platform
-        show = _Show(turn, self._outbounds[platform], self._pacers[platform], self._journal, self._max_pages)
-        return await show.deliver(parts)
+        outbounds = self._inline if turn.conversation.inline else self._outbounds
+        outbound, pacer = outbounds[platform], self._pacers[platform]
+        show = _Show(turn, outbound, pacer, self._journal, self._max_pages, self._buttons)
+        delivered = await show.deliver(parts)
+        if show.forbidden and platform in self._elsewhere and not turn.conversation.inline:
+            await self._elsewhere[platform](turn)
+        return delivered
 
 
 def target_of(turn: Turn) -> Target:
@@ -87,36 +92,36 @@ def target_of(turn: Turn) -> Target:
             incoming.reply_token,
             ephemeral=row is not None and row.private,
             asked=incoming.id,
+            language=turn.language,
         )
-    return Target(turn.conversation, incoming.private, incoming.id, asked=incoming.id)
+    return Target(turn.conversation, incoming.private, incoming.id, asked=incoming.id, language=turn.language)
 
 
 class _Show:
-    """One answer on its way to one chat."""
+    """One answer on its way to one chat: what is shown of it, and when."""
 
-    def __init__(self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int) -> None:
+    def __init__(
+        self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int, buttons: Buttons
+    ) -> None:
         self._turn = turn
         self._outbound = outbound
         self._able: Capabilities = outbound.capabilities
-        self._pacer = pacer
-        self._journal = journal
         self._max_pages = max_pages
         self._target = target_of(turn)
-        self._chat = turn.conversation.chat
-        self._space = turn.incoming.space
         self._group = not self._target.private
-        self._language = turn.incoming.author.language
-        self._answer = GrowingAnswer(turn)
-        self._pages = Pages(self._able.max_text, self._measure)
-        self._shown: dict[int, Page] = {}
-        """What each page looks like by now."""
-        self._drafted: Page | None = None
+        self._buttons = buttons
+        self._answer = GrowingAnswer(turn, menus=self._able.menus)
+        self._showing = Showing(self._answer, self._target, outbound, pacer, journal)
+        self._simple = not self._able.rich
+        """Pages are formatted in the form that every server takes."""
         self._formatted: dict[str, Page] = {}
-        self._resent: dict[int, int] = {}
-        self._permitted = False
-        """A permit was drawn and not used yet."""
+        self._pages = Pages(self._able.max_text, self._measure)
+        self._signalled_at = -self._able.typing_lifetime
         self._undelivered = ""
         """Why the platform took not all of it."""
+        self._closed = False
+        self.forbidden = False
+        """The bot has no right to write there."""
 
     async def deliver(self, parts: AsyncGenerator[Part]) -> Delivered:
         """Returns when everything is shown, or the platform takes no more. Raises LeaseLost, StorageError."""
@@ -125,10 +130,14 @@ class _Show:
             await self._show()
         finally:
             await end([reader])
+            await self._showing.preview.end()
         if self._answer.failure is not None:
             raise self._answer.failure
         finished = self._answer.finished or Finished(Ending.BROKEN)
-        return Delivered(self._answer.text, finished.ending, finished.usage, finished.causes, self._undelivered)
+        ending = Ending.SUPERSEDED if self._turn.reason == "moved" else finished.ending
+        return Delivered(
+            self._answer.text, ending, finished.usage, finished.causes, self._undelivered, closed=self._closed
+        )
 
     # ---- showing
 
@@ -142,10 +151,17 @@ class _Show:
                     raise
                 self._undelivered = str(error)
                 log.error("answer refused by the platform", turn=self._turn.id, cause=error.detail)
-                await self._must_show(max(self._turn.pages, default=-1) + 1, self._page(self._say("refused")))
+                await self._showing.put(max(self._turn.pages, default=-1) + 1, self._simple_page(self._say("refused")))
         except OutboundError as error:
-            if error.fault is OutboundFault.FORBIDDEN:
-                log.info("chat is closed to us", turn=self._turn.id)
+            if error.fault is OutboundFault.CLOSED:
+                self._closed = True
+                log.info("chat is closed to us", turn=self._turn.id, cause=error.detail)
+            elif error.fault is OutboundFault.FORBIDDEN:
+                self.forbidden = True
+                log.info("not allowed to write", turn=self._turn.id, cause=error.detail)
+            elif error.fault is OutboundFault.MOVED:
+                self._turn.interrupt("moved")
+                log.info("chat has moved", turn=self._turn.id)
             else:
                 self._undelivered = str(error)
                 log.error("answer not delivered", turn=self._turn.id, cause=error.detail)
@@ -153,27 +169,52 @@ class _Show:
     async def _follow(self) -> None:
         interval = self._able.group_edit_interval if self._group else self._able.edit_interval
         shows = 0
-        await self._recover_slot()
+        await self._showing.recover(self._page_of_the_whole)
         await self._wait_for_text()
         while self._answer.finished is None:
             if self._answer.text.strip():
-                await self._show_running()
+                await self._in_some_form(self._show_running)
                 shows += 1
+            if self._answer.activity is not Activity.TEXT:
+                await self._signal(self._answer.activity)
             await self._pause(interval * (SECOND_SHOW if shows == 1 else 1.0))
-        await self._show_final()
+        await self._in_some_form(self._show_final)
+
+    async def _in_some_form(self, show: Callable[[], Awaitable[None]]) -> None:
+        """Shows; once more, all of it formatted and paged anew, where the platform does not take the richer form."""
+        try:
+            await show()
+        except OutboundError as error:
+            if error.fault is not OutboundFault.FORM or self._simple:
+                raise
+            log.info("shown in the simple form", turn=self._turn.id, cause=error.detail)
+            self._simple = True
+            self._formatted.clear()
+            self._pages = Pages(self._able.max_text, self._measure)
+            await show()
 
     async def _wait_for_text(self) -> None:
-        """Until there is text or an end. Shows typing while that takes long."""
-        answer = self._answer
+        """Until there is text or an end. Shows that an answer is being made while that takes long."""
+        answer, preview = self._answer, self._showing.preview
         pause = TYPING_AFTER_SECONDS
         while answer.finished is None and not answer.text.strip():
             answer.changed.clear()
             try:
                 await asyncio.wait_for(answer.changed.wait(), pause)
             except TimeoutError:
-                if self._able.typing_lifetime and self._pacer.may(self._chat, self._group, Kind.TYPING):
-                    await self._quietly(self._outbound.typing(self._target))
-                pause = self._able.typing_lifetime * 0.9 or 60.0
+                if preview.thinks and not self._turn.pages and answer.activity is Activity.TEXT:
+                    await self._showing.quietly(preview.show(0, THINKING))
+                else:
+                    await self._signal(answer.activity)
+                pause = self._able.typing_lifetime * TYPING_AGAIN or 60.0
+
+    async def _signal(self, activity: Activity) -> None:
+        """Shows what is being made, as long as that lasts."""
+        now = clock.seconds()
+        lasts = self._signalled_at + self._able.typing_lifetime * TYPING_AGAIN - now
+        if self._able.typing_lifetime and lasts <= 0 and self._showing.may(Kind.TYPING):
+            self._signalled_at = now
+            await self._showing.quietly(self._outbound.typing(self._target, activity))
 
     async def _pause(self, seconds: float) -> None:
         """The time between two shows, cut short by the end of the answer."""
@@ -184,30 +225,36 @@ class _Show:
 
     async def _show_running(self) -> None:
         """Intermediate: pages that are full are shown for good, the last one if there is room for that."""
-        pages = self._pages.update(self._answer.text)[: self._max_pages]
+        pages = self._newest_pages()
         if not pages:
             return  # nothing but marks so far
         for number, markdown in enumerate(pages[:-1]):
-            await self._must_show(number, self._page(markdown))
+            await self._showing.put(number, self._page(markdown))
         number, page = len(pages) - 1, self._page(pages[-1])
-        if self._able.drafts and not self._group and number not in self._turn.pages:
-            await self._show_draft(number, page)
-        elif number not in self._turn.pages:
-            await self._must_show(number, page, newest=True)
-        elif self._shown.get(number) != page and self._pacer.may(self._chat, self._group, Kind.EDIT):
-            await self._quietly(self._edit_once(number, page))
+        if self._showing.has(number):
+            await self._showing.try_edit(number, self._growing(page))
+        elif self._showing.preview.works:
+            await self._showing.quietly(self._showing.preview.show(number, page))
+        else:
+            await self._showing.put(number, self._growing(page), newest=lambda: self._newest(number))
 
-    async def _show_draft(self, number: int, page: Page) -> None:
-        if page != self._drafted and self._pacer.may(self._chat, self._group, Kind.DRAFT):
-            self._turn.check_lease()
-            await self._quietly(self._outbound.draft(self._target, Slot(self._turn.id, number), page))
-            self._drafted = page
+    def _newest_pages(self) -> list[str]:
+        return self._pages.update(self._answer.text)[: self._max_pages]
+
+    def _newest(self, number: int) -> Page | None:
+        """The page as it is by now; None when the final show is to send it."""
+        if self._answer.finished is not None:
+            return None
+        return self._growing(self._page(self._newest_pages()[number]))
+
+    def _growing(self, page: Page) -> Page:
+        return replace(page, buttons=self._buttons.while_it_grows(self._turn, self._able))
 
     async def _show_final(self) -> None:
         """The whole answer with what is to be said about its end."""
         answer, finished = self._answer, self._answer.finished
         assert finished is not None
-        if finished.ending is Ending.SUPERSEDED:
+        if finished.ending in (Ending.SUPERSEDED, Ending.SILENT):
             return
         pages = self._pages.update(answer.whole(finished.ending))
         if not (pages or answer.media):
@@ -215,185 +262,78 @@ class _Show:
         rest = len(pages) > self._max_pages
         shown = [self._page(text) for text in pages[: self._max_pages]]
         if shown:
-            shown[-1] = replace(shown[-1], buttons=self._buttons(finished.ending))
+            buttons = self._buttons.at_the_end(self._turn, finished.ending, answer.menu, self._able)
+            shown[-1] = replace(shown[-1], buttons=buttons)
         if self._able.endings:
             shown = [replace(page, ending=str(finished.ending)) for page in shown]
         is_all = not (rest or answer.media)
         for number, page in enumerate(shown):
-            await self._must_show(number, page, last=is_all and number == len(shown) - 1)
+            await self._showing.put(number, page, last=is_all and number == len(shown) - 1)
         for number in [n for n in self._turn.pages if n >= len(shown)]:
             # An earlier form of the answer was longer.
-            await self._remove(self._turn.pages.pop(number))
+            await self._showing.remove(number)
         if rest and self._able.max_file:
             # What is said about the end stood behind what the pages hold.
-            caption = self._page("\n".join((self._say("as_file"), *answer.all_notices(finished.ending))))
-            await self._attach(len(shown), Media("answer.md", "text/markdown", answer.text.encode()), caption)
-            shown.append(caption)
-        for offset, media in enumerate(answer.media):
-            await self._attach(len(shown) + offset, media, self._page(""))
+            said = "\n".join((self._say("as_file"), *answer.all_notices(finished.ending)))
+            file = Media("answer.md", "text/markdown", answer.text.encode())
+            await self._attach(len(shown), [file], self._simple_page(said))
+            shown.append(self._simple_page(said))
+        number = len(shown)
+        for media in grouped(answer.media, self._able):
+            await self._attach(number, media, self._simple_page(""))
+            number += len(media)
 
-    def _buttons(self, ending: Ending) -> tuple[Button, ...]:
-        if ending is not Ending.LENGTH or not self._able.buttons:
-            return ()
-        return (Button("Continue ▸" if not self._language.startswith("zh") else "继续 ▸", "continue"),)
+    async def _attach(self, number: int, media: Sequence[Media], caption: Page) -> None:
+        """A file, or several pictures as an album; where none may be sent, that is said."""
+        try:
+            await self._attach_some(number, media, caption)
+        except OutboundError as error:
+            if error.fault is not OutboundFault.NO_FILES:
+                raise
+            log.info("not allowed to send a file", turn=self._turn.id, cause=error.detail)
+            said = say("no_files", self._turn.language, name=media[0].name, count=len(media))
+            await self._showing.put(number, self._simple_page(said))
 
-    # ---- one message
-
-    async def _must_show(self, number: int, page: Page, *, newest: bool = False, last: bool = False) -> None:
-        """Creates or edits a page, until it is done. ``newest``: shows what there is when its time has come. ``last``:
-        nothing but the turn's end comes after it."""
-        if number in self._turn.pages:
-            if self._shown.get(number) == page:
-                return
-            try:
-                await self._persist(number, page)
-                return
-            except OutboundError as error:
-                if error.fault is not OutboundFault.GONE:
-                    raise
-                # Someone deleted it: the rest still has to reach the person.
-                del self._turn.pages[number]
-                self._resent[number] = self._resent.get(number, 0) + RESENT
-        await self._create(number, page, newest=newest, last=last)
-
-    async def _persist(self, number: int, page: Page) -> None:
-        """An edit that has to be done."""
-        await self._insist(Kind.FINAL_EDIT, lambda: self._edit_once(number, page))
-
-    async def _edit_once(self, number: int, page: Page) -> None:
-        self._turn.check_lease()
-        await self._outbound.edit(self._target, self._turn.pages[number], page)
-        self._shown[number] = page
-
-    async def _create(self, number: int, page: Page, *, newest: bool, last: bool) -> None:
-        if not self._permitted:
-            await self._pacer.draw(self._chat, self._group, Kind.CREATE, self._space)
-        self._permitted = True
-        if newest:
-            # Time has passed in the queue: what is sent is the newest text. If that is all, the final show sends it.
-            if self._answer.finished is not None:
-                return
-            pages = self._pages.update(self._answer.text)
-            page = self._page(pages[number]) if number < len(pages) else page
-        slot = await self._record_slot(number)
-        message_id = await self._insist(
-            Kind.CREATE, lambda: self._outbound.send(self._target, page, slot), lambda: self._found(page, slot)
-        )
-        faults.reached("sent")
-        if last:
-            # The end of the turn records it, a moment later: no round trip of its own. Should that moment be the
-            # process's last, the message is found by its slot.
-            self._turn.pages[number], self._turn.slot = message_id, None
-        else:
-            await self._journal.created(self._turn, number, message_id)
-        faults.reached("noted")
-        self._shown[number] = page
-
-    async def _record_slot(self, number: int) -> Slot:
-        """Notes that a message is about to be created, with the whole answer where that is all there is to show."""
-        answer = self._answer
-        slot = Slot(self._turn.id, number + self._resent.get(number, 0), self._outbound.mark(self._target))
-        whole = answer.finished is not None and not answer.notices and not answer.media
-        text = answer.text if whole and number == 0 else ""
-        await self._journal.about_to_create(self._turn, number, slot.after, text, answer.finished)
-        return slot
-
-    async def _attach(self, number: int, media: Media, caption: Page) -> None:
-        name = PurePath(media.name).name
-        slot = await self._record_slot(number)
-        message_id = await self._insist(
-            Kind.CREATE,
-            lambda: self._outbound.send_file(self._target, name, media.mime, media.data, caption, slot),
-            lambda: self._found(caption, slot),
-        )
-        await self._journal.created(self._turn, number, message_id)
-
-    async def _remove(self, message_id: str) -> None:
-        """Takes back a page that is too many. One that cannot be deleted, because it is too old, stays."""
-        await self._quietly(self._insist(Kind.FINAL_EDIT, lambda: self._outbound.delete(self._target, message_id)))
-
-    async def _recover_slot(self) -> None:
-        """A dead worker may have created a message without recording it: looks for it, so that none is doubled."""
-        turn = self._turn
-        if turn.slot is None:
+    async def _attach_some(self, number: int, media: Sequence[Media], caption: Page) -> None:
+        """What the platform would refuse is told instead."""
+        first = media[0]
+        if reason := refusal(first, self._able, self._turn.language):
+            await self._showing.put(number, self._simple_page(reason))
             return
-        number, mark = turn.slot
-        pages = split(turn.text, self._able.max_text, self._measure) if turn.text else []
-        page = self._page(pages[number] if number < len(pages) else "")
-        message_id = await self._found(page, Slot(turn.id, number, mark))
-        if message_id is not None:
-            await self._journal.created(turn, number, message_id)
-            log.info("found a message that was not recorded", turn=turn.id, page=number)
-
-    async def _found(self, page: Page, slot: Slot) -> str | None:
-        """Looks for a message that may have been created. An edit's budget is what looking costs.
-
-        Where the bot may write but not look, the answer is worth more than the certainty that none is doubled.
-        """
-        known = [*self._turn.pages.values(), *await self._journal.recent(self._turn.conversation)]
-        try:
-            return await self._insist(Kind.FINAL_EDIT, lambda: self._outbound.find(self._target, page, slot, known))
-        except OutboundError as error:
-            if error.fault is OutboundFault.TRANSIENT:
-                raise
-            log.warning("not allowed to look for a message", turn=self._turn.id, cause=error.detail)
-            return None
-
-    async def _insist(
-        self,
-        kind: Kind,
-        call: Callable[[], Awaitable[Value]],
-        doubt: Callable[[], Awaitable[Value | None]] | None = None,
-    ) -> Value:
-        """Makes a call that has to be made, until it is done or trying again cannot help (then OutboundError).
-
-        Refusals for the rate are waited out, however many. After a failure that leaves it open whether the call was
-        carried out, ``doubt`` is asked first where a second call would be a second message.
-        """
-        failures = 0
-        while True:
-            if not self._permitted:
-                await self._pacer.draw(self._chat, self._group, kind, self._space)
-            self._permitted = False
-            self._turn.check_lease()
+        if self._able.activities:
+            await self._signal(Activity.of(first.mime))
+        if len(media) > 1:
             try:
-                return await call()
+                await self._showing.attach_album(number, media)
+                return
             except OutboundError as error:
-                if error.fault is OutboundFault.RATE_LIMITED:
-                    self._pacer.refused(self._chat, error.retry_after, error.everywhere)
-                    continue
-                if error.fault is not OutboundFault.TRANSIENT or failures == MAX_FAILURES:
+                if error.fault is not OutboundFault.REFUSED:
                     raise
-                log.warning("platform call failed", turn=self._turn.id, cause=error.detail)
-            await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
-            failures += 1
-            if doubt is not None and not self._able.idempotent_sends and (done := await doubt()) is not None:
-                return done
-
-    async def _quietly(self, work: Coroutine[Any, Any, None]) -> None:
-        """An optional call: what goes wrong is learnt from, and otherwise left to the final edit."""
-        try:
-            await work
-        except OutboundError as error:
-            if error.fault is OutboundFault.RATE_LIMITED:
-                self._pacer.refused(self._chat, error.retry_after, error.everywhere)
-            elif error.fault is OutboundFault.FORBIDDEN:
-                raise
-            else:
-                log.debug("optional call failed", turn=self._turn.id, cause=error.detail)
+                log.info("an album was refused", turn=self._turn.id, cause=error.detail)
+        for offset, file in enumerate(media):
+            await self._showing.attach(number + offset, file, caption)
 
     # ---- forms
 
     def _say(self, key: str) -> str:
-        return say(key, self._language)
+        return say(key, self._turn.language)
 
     def _page(self, markdown: str) -> Page:
         page = self._formatted.get(markdown)
         if page is None:
-            if len(self._formatted) > 16:
+            if len(self._formatted) > FORMS_KEPT:
                 self._formatted.clear()
-            page = self._formatted[markdown] = self._outbound.format(markdown)
+            page = self._formatted[markdown] = self._outbound.format(markdown, simple=self._simple)
         return page
+
+    def _simple_page(self, markdown: str) -> Page:
+        return self._outbound.format(markdown, simple=True)
+
+    def _page_of_the_whole(self, number: int) -> Page:
+        """A page of an answer that a dead worker had recorded; an empty one where it was not that far."""
+        text = self._turn.text
+        pages = split(text, self._able.max_text, self._measure) if text else []
+        return self._page(pages[number] if number < len(pages) else "")
 
     def _measure(self, markdown: str) -> int:
         return self._page(markdown).length

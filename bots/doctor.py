@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import shutil
 import socket
 import sys
@@ -22,15 +23,18 @@ from redis.exceptions import RedisError
 
 from core.errors import ParleyError, SettingsError
 from core.models.local_models import SMOLLM2, downloaded, packaged_path, wants_local
-from core.settings import ProviderSettings, Settings
+from core.settings import ProviderSettings, Settings, TelegramSettings
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer, live_url
+from core.storage.reach import is_too_old
 
 HTTP_SECONDS = 8.0
 MIN_FREE_BYTES = 1_000_000_000
 """Below this the disk will soon be full: the database's file is rewritten beside the old one."""
 OLDEST_PYTHON = (3, 11)
-OLDEST_REDIS = (7, 0)
+ANY_HOST = "0.0.0.0"  # noqa: S104 - compared with, not listened on
+MARK = Path(__file__).parent / "web_chat" / "static" / "icon.svg"
+"""What the web chat shows to everybody, and no other program has."""
 MESSAGE_CONTENT_FLAGS = (1 << 18) | (1 << 19)
 """GATEWAY_MESSAGE_CONTENT and GATEWAY_MESSAGE_CONTENT_LIMITED of an application's flags."""
 
@@ -52,7 +56,7 @@ async def diagnose(settings: Settings) -> list[Finding]:
             _alone(_python),
             _alone(lambda: _data_folder(settings.data)),
             _alone(lambda: _disk(settings.data)),
-            _alone(lambda: _web_port(settings)),
+            _web_port(http, settings),
             _database(settings),
             _telegram(http, settings),
             _discord(http, settings),
@@ -105,7 +109,26 @@ def _disk(data: Path) -> Finding:
     return Finding("disk", True, what)
 
 
-def _web_port(settings: Settings) -> Finding:
+async def _web_port(http: httpx2.AsyncClient, settings: Settings) -> list[Finding]:
+    found = await asyncio.to_thread(_bind, settings)
+    if found.ok is False and await _is_parley(http, settings):
+        return [Finding("web chat", True, f"Parley is running there, at port {settings.web.port}")]
+    return [found]
+
+
+async def _is_parley(http: httpx2.AsyncClient, settings: Settings) -> bool:
+    """Whether the web chat of a Parley answers, of whatever data folder: by a picture that only it has."""
+    local, port = "127.0.0.1", settings.web.port
+    host = settings.web.host if settings.web.host != ANY_HOST else local
+    try:
+        # The name by which every web chat knows itself.
+        answer = await http.get(f"http://{host}:{port}/static/{MARK.name}", headers={"Host": f"{local}:{port}"})
+    except (httpx2.HTTPError, httpx2.InvalidURL):
+        return False
+    return answer.status_code == 200 and answer.content == MARK.read_bytes()
+
+
+def _bind(settings: Settings) -> Finding:
     port = settings.web.port
     if port == 0:
         return Finding("web chat", None, "switched off (PARLEY_WEB_PORT=0)")
@@ -164,7 +187,7 @@ def _version(facts: Mapping[str, Any], which: str) -> Finding:
     version = str(facts.get("redis_version", "0"))
     own = facts.get("valkey_version")
     what = f"{which}, {'Valkey ' + str(own) if own else 'Redis ' + version}"
-    if tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < OLDEST_REDIS:
+    if is_too_old(version):
         return Finding("database", False, what, "Parley needs Redis 7.0 or newer, or Valkey.")
     return Finding("database", True, what)
 
@@ -198,11 +221,58 @@ async def _telegram(http: httpx2.AsyncClient, settings: Settings) -> list[Findin
         if me in {"status 401", "status 404"}:
             remedy = "The token is wrong: copy it again from @BotFather into TELEGRAM_TOKEN."
         return [Finding("Telegram", False, f"getMe failed ({me})", remedy)]
-    name = f"@{me.get('result', {}).get('username', '?')}"
+    bot: Mapping[str, Any] = me.get("result", {})
+    name = f"@{bot.get('username', '?')}"
     hook = await _json(http, f"{root}/getWebhookInfo")
     if isinstance(hook, str):
         return [Finding("Telegram", False, f"{name}, but getWebhookInfo failed ({hook})", "Try again later.")]
-    return [Finding("Telegram", True, name), _webhook(hook.get("result", {}), settings.telegram.webhook_url)]
+    webhook = _webhook(hook.get("result", {}), settings.telegram.webhook_url)
+    return [Finding("Telegram", True, name), webhook, *_abilities(bot), *_local_files(settings.telegram)]
+
+
+def _abilities(bot: Mapping[str, Any]) -> list[Finding]:
+    """What is switched on and off for the bot at @BotFather. None of it is wrong; each is explained."""
+    if not bot.get("can_join_groups"):
+        remedy = "To allow it: @BotFather, /setjoingroups, Enable."
+        groups = Finding("Telegram groups", None, "the bot cannot be added to groups", remedy)
+    elif bot.get("can_read_all_group_messages"):
+        groups = Finding("Telegram groups", True, "privacy mode is off: in groups the bot gets every message")
+    else:
+        what = (
+            "privacy mode is on: in groups the bot gets mentions, replies to it and commands, which is what it answers"
+        )
+        remedy = (
+            "To switch it off: @BotFather, /setprivacy, Disable; then remove the bot from each group and add it again."
+            " Or make it an administrator of the groups where it is to get everything."
+        )
+        groups = Finding("Telegram groups", True, what, remedy)
+    if bot.get("supports_inline_queries"):
+        remedy = "Telegram does not tell whether inline feedback is on: @BotFather, /setinlinefeedback, Enabled."
+        inline = Finding(
+            "Telegram inline mode",
+            True,
+            "on; without inline feedback each answer waits for a button to be pressed",
+            remedy,
+        )
+    else:
+        remedy = "To switch it on: @BotFather, /setinline; then /setinlinefeedback, Enabled."
+        inline = Finding("Telegram inline mode", None, "off: the bot cannot be asked from other chats", remedy)
+    if bot.get("has_topics_enabled"):
+        topics = Finding("Telegram topics", True, "on: each topic of a private chat is a conversation of its own")
+    else:
+        remedy = "To have several conversations side by side: @BotFather, the bot's settings, threaded mode."
+        topics = Finding("Telegram topics", None, "off: a private chat is one conversation", remedy)
+    return [groups, inline, topics]
+
+
+def _local_files(settings: TelegramSettings) -> list[Finding]:
+    if not settings.local_server:
+        return []
+    folder = Path(settings.local_files)
+    if folder.is_dir() and os.access(folder, os.R_OK | os.X_OK):
+        return [Finding("Telegram files", True, "files of up to 2 GB, by the Bot API server of your own")]
+    remedy = "Let the folder of the Bot API server (its --dir) stand under the same path here, readable for Parley."
+    return [Finding("Telegram files", False, f"{folder} cannot be read", remedy)]
 
 
 def _webhook(found: Mapping[str, Any], wanted: str) -> Finding:

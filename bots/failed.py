@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
+from bots.opened import opened
 from core.commands import admin
 from core.commands.table import COMMANDS
-from core.errors import SettingsError
 from core.settings import Settings
-from core.storage import schema
-from core.storage.client import Store
-from core.storage.embedded import live_url
 from core.storage.failed import DeadLetters
 from core.texts import say
 
@@ -27,7 +24,7 @@ async def show(settings: Settings, tell: Callable[[str], None]) -> None:
     for letter in letters:
         tell("  ".join(filter(None, (letter.id, letter.when, letter.where, letter.what, letter.why))))
     if total > len(letters):
-        tell(say("failed_more", count=str(total - len(letters))))
+        tell(say("failed_more", count=total - len(letters)))
 
 
 async def retry(settings: Settings, which: str, tell: Callable[[str], None]) -> None:
@@ -46,15 +43,5 @@ async def drop(settings: Settings, which: str, tell: Callable[[str], None]) -> N
 
 @asynccontextmanager
 async def _letters(settings: Settings) -> AsyncGenerator[DeadLetters]:
-    url = settings.storage.redis_url or live_url(settings.data)
-    if not url:
-        raise SettingsError(
-            "Parley does not run on this data folder, and its embedded store is open only while it does."
-            " Start it with `parley up`, or set REDIS_URL to the server it uses."
-        )
-    store = Store(settings.storage.address(url))
-    try:
-        await schema.check(store)
+    async with opened(settings) as store:
         yield DeadLetters(store, keep_days=settings.storage.keep_days)
-    finally:
-        await store.close()

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from core.conversation.mailbox import Turn
+from core.conversation.turn import Turn
 from core.errors import LeaseLost, StorageError
-from core.parts import Ending, Finished, Media, Notice, Part, TextDelta
+from core.parts import Activity, Ending, Finished, Making, Media, Menu, Notice, Part, TextDelta
 from core.tasks import end
-from core.texts import say
+from core.texts import Value, say
 
 log = structlog.get_logger()
 
@@ -31,6 +31,11 @@ class GrowingAnswer:
     says_why: bool = False
     """One of the notices explains a failure."""
     media: list[Media] = field(default_factory=list[Media])
+    activity: Activity = Activity.TEXT
+    """What is being made now."""
+    menu: Menu | None = None
+    menus: bool = False
+    """The platform shows menus; what stands in place of one is text elsewhere."""
     finished: Finished | None = None
     failure: LeaseLost | StorageError | None = None
     """What makes the turn another one's, or one to be tried again: nothing more is shown."""
@@ -88,12 +93,20 @@ class GrowingAnswer:
                 self.says_why = self.says_why or part.key in SAYS_WHY
             elif isinstance(part, Media):
                 self.media.append(part)
+            elif isinstance(part, Menu):
+                if self.menus:
+                    self.menu = part
+                elif part.instead:
+                    self._pieces.append(f"\n\n{part.instead}")
+            elif isinstance(part, Making):
+                self.activity = part.activity
+                self.changed.set()
             else:
                 self.finished = part
                 return
 
-    def _say(self, key: str, **values: str) -> str:
-        return say(key, self.turn.incoming.author.language, **values)
+    def _say(self, key: str, /, **values: Value) -> str:
+        return say(key, self.turn.language, **values)
 
     def _ending(self) -> Ending:
         """How an answer ended that did not end by itself."""

@@ -11,11 +11,11 @@ import asyncio
 import heapq
 import math
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import count
+from itertools import count, islice
 from typing import Protocol
 
 import structlog
@@ -40,11 +40,13 @@ FRESH_SECONDS = 0.1
 """A permit that is used later than this counts from its use, not from when it was drawn."""
 SPARE_PERMITS = 3
 """Drawn beyond what waits, for the optional calls that follow a create."""
-SUSPECT_CHATS = 3
+SUSPECT_CHATS = 8
+SUSPECT_CHATS_AGAIN = 3
 SUSPECT_SECONDS = 2.0
-"""So many chats refused in this time means that the bot's own limit was met, whatever the platform says."""
-CHATS_KEPT = 1024
-"""More are kept only while they were used within their longest window."""
+"""So many chats refused in this time mean that the bot's own limit was met, whatever the platform says: fewer once it
+was met before. A few can be refused at once by limits of their own."""
+KNOWN_SECONDS = 60.0
+"""A chat that is refused again within this time has a limit of its own: it says nothing about the bot's."""
 
 
 class Kind(IntEnum):
@@ -134,8 +136,8 @@ class Pacer:
         self._limits, self._bucket, self._permits = limits, bucket, permits
         self._clock, self._sleep = clock, sleep
         self._rate = Rate(limits.bot_per_second, clock())
-        self._chats: dict[str, Chat] = {}
-        self._sweep_at = CHATS_KEPT
+        self._chats: OrderedDict[str, Chat] = OrderedDict()
+        """Whose calls may still count, the one asked for longest ago first."""
         self._suspects: dict[str, float] = {}
         self._numbers = count()
         self._lanes: dict[tuple[str, Kind], deque[_Waiter]] = {}
@@ -154,11 +156,6 @@ class Pacer:
         self._dry_until = -math.inf
         """No spare permits before."""
         self._refill: asyncio.Task[None] | None = None
-
-    @property
-    def chats(self) -> int:
-        """Chats remembered at present."""
-        return len(self._chats)
 
     # -- asking
 
@@ -199,20 +196,34 @@ class Pacer:
             self._refill_soon(0)
         return granted
 
+    def may_renew(self, chat: str, group: bool) -> bool:
+        """Whether a preview may be shown again before it vanishes; it counts as shown when the answer is yes.
+
+        Once in many seconds, so also while others wait or the chat was refused: only the bot's own limit holds.
+        """
+        now = self._clock()
+        if self._rate.free_at(now) > now or not self._has_permit(now):
+            return False
+        self._grant(self._chat(chat, group, now), Kind.DRAFT, now)
+        return True
+
     def refused(self, chat: str, retry_after: float, everywhere: bool) -> None:
         """A call was refused for ``retry_after`` seconds: the chat waits, and with ``everywhere`` the whole bot.
 
-        The bot's rate falls as well when several chats are refused at once: platforms do not always say which
-        limit was met.
+        The bot's rate falls as well when several chats are refused at once that were not before: platforms do not
+        always say which limit was met.
         """
         now = self._clock()
         until = now + max(0.05, retry_after)
         self._suspects = {name: at for name, at in self._suspects.items() if now - at < SUSPECT_SECONDS}
         if not everywhere:
-            self._suspects[chat] = now
             state = self._chats.get(chat) or self._chat(chat, False, now)
-            state.paused_until = max(state.paused_until, until)
-            if len(self._suspects) < SUSPECT_CHATS:
+            is_known = now - state.refused_at < KNOWN_SECONDS
+            state.paused_until, state.refused_at = max(state.paused_until, until), now
+            if is_known:
+                return
+            self._suspects[chat] = now
+            if len(self._suspects) < (SUSPECT_CHATS if self._rate.value == math.inf else SUSPECT_CHATS_AGAIN):
                 return
         if self._rate.fall(now, until if everywhere else now):
             self._hand.clear()
@@ -346,16 +357,19 @@ class Pacer:
     # -- chats
 
     def _chat(self, chat: str, group: bool, now: float) -> Chat:
+        self._forget_idle(now)
         state = self._chats.get(chat)
         if state is None:
-            if len(self._chats) >= self._sweep_at:
-                self._forget_idle(now)
             windows = self._limits.chat + self._limits.group if group else self._limits.chat
             state = self._chats[chat] = Chat([Windows(window) for window in windows])
+        else:
+            self._chats.move_to_end(chat)
         return state
 
     def _forget_idle(self, now: float) -> None:
-        oldest = now - self._limits.longest
-        for name in [n for n, state in self._chats.items() if state.used_at < oldest and state.paused_until <= now]:
-            del self._chats[name]
-        self._sweep_at = max(CHATS_KEPT, 2 * len(self._chats))
+        """Two at most, with each chat that is asked for: so none pile up, and nobody waits for a sweep."""
+        for name, state in list(islice(self._chats.items(), 2)):
+            if state.paused_until > now:
+                self._chats.move_to_end(name)
+            elif state.used_at < now - self._limits.longest:
+                del self._chats[name]

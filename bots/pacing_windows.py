@@ -53,11 +53,12 @@ class Windows:
 class Chat:
     """What was done in one chat lately."""
 
-    __slots__ = ("paused_until", "used_at", "windows")
+    __slots__ = ("paused_until", "refused_at", "used_at", "windows")
 
     def __init__(self, windows: list[Windows]) -> None:
         self.windows = windows
         self.paused_until = -math.inf
+        self.refused_at = -math.inf
         self.used_at = -math.inf
 
     def free_at(self, kind: int, now: float) -> float:

@@ -12,14 +12,18 @@ from pydantic import SecretStr
 
 from bots import pacing
 from bots.adapter import Adapter, Outbound
+from bots.delivery import Elsewhere
 from bots.pacing import Pacer
 from core.commands.table import COMMANDS
-from core.message import Platform
+from core.conversation.history import History
+from core.conversation.moving import Mover
+from core.message import CommandCall, Platform
 from core.models.catalog import Catalog
 from core.settings import Settings
 from core.storage.client import Store
+from core.storage.inline import InlineQuestions
 from core.storage.leases import Leases
-from core.storage.shared import Memory, Places, SharedPermits, Sightings
+from core.storage.shared import Memory, Once, Places, SharedPermits, Sightings
 
 if TYPE_CHECKING:
     from bots.discord_bot.commands import SlashCommand
@@ -36,6 +40,12 @@ class Connection:
     """The bot's account id, which conversations are named by. Tries until the platform tells it."""
     receiver: Callable[[], Receiver]
     """Builds the receiving side. Only a process that receives calls it: its imports are the heavy ones."""
+    is_admin: Callable[[CommandCall], Awaitable[bool]] | None = None
+    """Whether a caller may choose for all in a group, where the platform tells; else everybody may."""
+    elsewhere: Elsewhere | None = None
+    """Tells who asked, in private, that the bot may not write where they asked."""
+    inline: Outbound | None = None
+    """Shows what is asked and answered in one message of a chat that the bot has no part in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +66,44 @@ class Shared:
     catalog: Catalog
     places: Places
     leases: Leases
+    mover: Mover
 
 
 def telegram(shared: Shared) -> Connection | None:
     settings = shared.settings.telegram
     if not settings.token.get_secret_value():
         return None
+    from bots.telegram_bot.admins import Admins
     from bots.telegram_bot.api import Api
+    from bots.telegram_bot.inline_outbound import InlineOutbound
+    from bots.telegram_bot.lifecycle import group
     from bots.telegram_bot.outbound import TelegramOutbound
     from bots.telegram_bot.seen import Seen
+    from bots.telegram_bot.standing import Standing
 
     api = Api(settings)
     number = settings.token.get_secret_value().partition(":")[0].strip()
     seen = Seen(Sightings(shared.store, f"telegram:{number}"))
+    standing = Standing(api, Memory(shared.store), Once(shared.store), number)
+    pacer, admins = _pacer(pacing.TELEGRAM, settings.token, shared), Admins(api, shared.settings.owners)
+    storage = shared.settings.storage
+    history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
 
     def receiver() -> Receiver:
         from bots.telegram_bot.adapter import TelegramAdapter
+        from bots.telegram_bot.inline import InlineMode
+        from bots.telegram_bot.menu import BotMenu
+        from bots.telegram_bot.pressing import Pressing
 
         memory = Memory(shared.store)
-        menu = [(row.name, row.summary) for row in COMMANDS if row.listed and not row.for_owner]
+        menu = BotMenu(api, memory, COMMANDS, shared.settings.owners)
+        on = shared.settings.chat.buttons
+        pressing = Pressing(api, history, shared.catalog, admins, pacer, buttons=on)
         limit = shared.settings.chat.max_image_bytes
-        adapter = TelegramAdapter(settings, api, seen, shared.leases, memory, commands=menu, image_limit=limit)
+        inline = InlineMode(api, shared.catalog, InlineQuestions(shared.store), shared.settings.chat)
+        adapter = TelegramAdapter(
+            settings, api, seen, shared.leases, memory, pressing, menu, inline, standing, image_limit=limit
+        )
         return Receiver(adapter)
 
     async def bot() -> str:
@@ -87,8 +114,12 @@ def telegram(shared: Shared) -> Connection | None:
         await seen.close()
         await api.close()
 
-    pacer = _pacer(pacing.TELEGRAM, settings.token, shared)
-    return Connection(TelegramOutbound(api, seen), pacer, close, bot, receiver)
+    async def moved(old: str, new: str) -> None:
+        await shared.mover.begin(group(number, old), group(number, new))
+
+    outbound = TelegramOutbound(api, seen, settings.rich, Memory(shared.store), moved)
+    inline = InlineOutbound(outbound, api, history.asked)
+    return Connection(outbound, pacer, close, bot, receiver, admins.is_admin, standing.tell, inline=inline)
 
 
 def discord(shared: Shared) -> Connection | None:
@@ -126,19 +157,21 @@ def discord(shared: Shared) -> Connection | None:
 
 
 def _slash_rows() -> list[SlashCommand]:
-    from bots.discord_bot.commands import SlashCommand, SlashOption
+    from bots.discord_bot.commands import SlashCommand, SlashOption, localised
 
     return [
         SlashCommand(
             row.name,
-            row.summary,
+            row.summary(),
             tuple(
-                SlashOption(o.name, o.summary, required=o.required, descriptions={"zh-CN": o.summary_zh})
+                SlashOption(
+                    o.name, row.explain(o), required=o.required, descriptions=localised(partial(row.explain, o))
+                )
                 for o in (row.option,)
                 if o is not None
             ),
             private=row.private,
-            descriptions={"zh-CN": row.summary_zh},
+            descriptions=localised(row.summary),
             # Shown to a server's administrators only; who may use it is decided when it is called.
             permissions=0 if row.for_owner else None,
         )

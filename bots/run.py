@@ -16,32 +16,41 @@ from typing import Any
 
 import structlog
 
-from bots.announcing import announce, tell
+from bots.buttons import Buttons
 from bots.delivery import Delivery
+from bots.greeting import greet
 from bots.platforms import PLATFORMS, Connection, Shared
 from bots.roles import EVERYTHING, Role
+from bots.terminal import tell
+from core.attachments import Attachments
 from core.conversation.history import History
 from core.conversation.mailbox import Admission, Bot, Mailbox
+from core.conversation.moving import Mover
+from core.conversation.readings import Readings
 from core.conversation.summary import JOB, summarise
 from core.engine import Engine
 from core.errors import ParleyError, SettingsError, StorageError
 from core.inbox import Inbox
 from core.instance import Instance
 from core.jobs import Job, Jobs
-from core.message import Attachment, ConversationKey, Platform
+from core.message import Attachment, CommandCall, ConversationKey, Platform
 from core.models.announced import follow
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
 from core.models.local_models import wants_local
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.speech import Speaker
+from core.models.transcription import Transcriber
 from core.pulse import beat
 from core.settings import Settings
+from core.speaking import Speaking
 from core.storage import schema
 from core.storage.announcements import Announcements
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
 from core.storage.failed import DeadLetters, cause_of
+from core.storage.feedback import Feedback
 from core.storage.leases import Leases
 from core.storage.reach import reach
 from core.storage.shared import Places, SharedBreakers
@@ -99,9 +108,8 @@ async def serve(
     await schema.check(store)
     instance = Instance.claim(settings.data)
     stack.callback(instance.close)
-    catalog = Catalog.of(settings)
-    places = Places(store)
-    shared = Shared(settings, store, catalog, places, Leases(store, instance.name))
+    shared = _share(settings, store, instance.name)
+    catalog, places = shared.catalog, shared.places
     connections = _connect(shared, role, stack)
     chat = settings.chat
     mailbox = Mailbox(
@@ -116,16 +124,18 @@ async def serve(
     worker = None
     if role.works and making is not None:
         worker = _build_worker(settings, shared, mailbox, connections, making)
-    inbox = Inbox(mailbox, worker, places)
+    inbox = Inbox(mailbox, worker, places, shared.mover, Feedback(store, keep_days=settings.storage.keep_days))
     receivers = {p: c.receiver() for p, c in connections.items() if p in role.receives}
     adapters = [tasks.start(r.adapter.run(inbox), f"adapter {platform}") for platform, r in receivers.items()]
     if worker is not None:
         tasks.start(worker.run(), "worker")
         tasks.start(worker.renew(), "leases")
         tasks.start(worker.measure(), "strain")
-    if settings.storage.redis_url:
+    # On the web and on Telegram people choose a model where their messages are received.
+    if settings.storage.redis_url and (making is not None or receivers.keys() & {Platform.WEB, Platform.TELEGRAM}):
         tasks.start(follow(catalog, Announcements(store)), "model servers")
     tasks.start(_flush(places), "places")
+    tasks.start(shared.mover.run(), "moves")
     tasks.start(schema.run(store, shared.leases), "schema")
     starts_model = role.starts_model and wants_local(settings)
     local = _start_local(settings, catalog, stack) if starts_model else asyncio.create_task(_no_model())
@@ -136,12 +146,12 @@ async def serve(
     ]
     ready = ready or asyncio.Event()
     tasks.start(beat(settings.data, ready), "pulse")
-    readying = asyncio.create_task(announce(role, receivers, known, catalog, local, ready))
+    greeting = tasks.start(greet(role, receivers, known, catalog, local, ready), "greeting", lasting=False)
     listening = [tasks.start(worker.listen(), "wake-ups")] if worker is not None else []
     try:
         await stop.wait()
     finally:
-        await end((readying, local, *known, *adapters, *listening))
+        await end((greeting, local, *known, *adapters, *listening))
         if worker is not None:
             await worker.drain(GRACE_SECONDS if tasks.failure is None else 1.0)
         with contextlib.suppress(StorageError):
@@ -150,6 +160,12 @@ async def serve(
     if tasks.failure is not None:
         raise tasks.failure
     log.info("stopped")
+
+
+def _share(settings: Settings, store: Store, owner: str) -> Shared:
+    leases = Leases(store, owner)
+    mover = Mover(store, leases, keep_days=settings.storage.keep_days)
+    return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover)
 
 
 def _connect(shared: Shared, role: Role, stack: AsyncExitStack) -> dict[Platform, Connection]:
@@ -201,22 +217,41 @@ def _build_worker(
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
 
+    async def is_admin(call: CommandCall) -> bool:
+        known = connections[call.conversation.platform].is_admin
+        return known is None or await known(call)
+
+    readings = Readings(shared.store)
+    attachments = Attachments(
+        settings.chat,
+        making.history,
+        readings,
+        Transcriber(shared.catalog, making.router),
+        fetch,
+        {p: c.outbound.capabilities.max_download for p, c in connections.items()},
+    )
     engine = Engine(
         settings.chat,
         mailbox,
         making.history,
         shared.catalog,
         making.router,
-        fetch,
+        attachments,
+        Speaking(Speaker(shared.catalog, making.router), readings, making.history),
         making.jobs.enqueue,
         making.failed,
+        Feedback(shared.store, keep_days=settings.storage.keep_days),
         owners=settings.owners,
+        is_admin=is_admin,
     )
     delivery = Delivery(
         {platform: c.outbound for platform, c in connections.items()},
         {platform: c.pacer for platform, c in connections.items()},
         mailbox,
         max_pages=settings.chat.max_pages,
+        buttons=Buttons(shared.catalog, on=settings.chat.buttons),
+        inline={platform: c.inline for platform, c in connections.items() if c.inline is not None},
+        elsewhere={platform: c.elsewhere for platform, c in connections.items() if c.elsewhere is not None},
     )
     return Worker(mailbox, engine, delivery, max_concurrent=settings.chat.max_concurrent)
 
@@ -271,15 +306,7 @@ def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) ->
         if model is None:
             catalog.remove_local()
         else:
-            catalog.add_local(
-                model.base_url,
-                model.api_key,
-                model.name,
-                model.window,
-                small=model.small,
-                max_concurrent=model.slots,
-                id=model.id,
-            )
+            catalog.add_local(model)
 
     server = LocalServer(settings.local, settings.data, tell, changed)
     stack.push_async_callback(server.stop)

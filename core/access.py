@@ -6,9 +6,10 @@ from collections.abc import Collection
 from enum import StrEnum
 from typing import Protocol
 
-from core.message import AttachmentKind, Author, CommandCall, Message, Platform
+from core.message import Author, CommandCall, Message, Platform
 from core.parts import Notice
 from core.settings import ChatSettings
+from core.texts import Label
 
 
 class Guarded(Protocol):
@@ -31,21 +32,19 @@ def decide_reading(incoming: Message | CommandCall) -> Reading:
     a message with nothing in it is no message."""
     if incoming.author.is_bot:
         return Reading.IGNORE
-    if isinstance(incoming, Message) and not (incoming.text or incoming.attachments or incoming.unsupported):
-        return Reading.IGNORE
-    return Reading.ANSWER
+    if isinstance(incoming, CommandCall) or incoming.text or incoming.attachments or incoming.unsupported:
+        return Reading.ANSWER
+    # A mention alone, in a reply, asks about the message replied to.
+    return Reading.ANSWER if incoming.quote and incoming.quote.text else Reading.IGNORE
 
 
 def decide_refusal(message: Message, settings: ChatSettings) -> Notice | None:
     """The sentence that is the whole answer to a message which cannot be read."""
     if len(message.text) > settings.max_message_chars:
-        return Notice("too_long", {"found": f"{len(message.text):,}", "allowed": f"{settings.max_message_chars:,}"})
-    readable = [a for a in message.attachments if a.kind is AttachmentKind.IMAGE]
-    if message.text or readable:
+        return Notice("too_long", {"found": len(message.text), "allowed": settings.max_message_chars})
+    if message.text or message.attachments or not message.unsupported:
         return None
-    if message.unsupported:
-        return Notice("unsupported", {"kind": message.unsupported})
-    return Notice("file_unsupported")
+    return Notice("unsupported", {"kind": Label("kind", message.unsupported)})
 
 
 def is_owner(author: Author, platform: Platform, owners: Collection[str]) -> bool:

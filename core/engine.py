@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from core import faults
 from core.access import decide_command, decide_refusal, is_owner
+from core.attachments import Attachments
 from core.commands.row import Room
 from core.commands.table import BY_NAME, COMMANDS
 from core.conversation import prompt, summary
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
-from core.conversation.mailbox import Mailbox, Turn
-from core.errors import OutboundError
-from core.message import Attachment, AttachmentKind, CommandCall, ConversationKey, Message
+from core.conversation.mailbox import Mailbox
+from core.conversation.turn import Turn
+from core.message import CommandCall, ConversationKey, Message
 from core.models.catalog import Catalog, Model
 from core.models.chat import ChatRequest
 from core.models.router import Router
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
 from core.settings import ChatSettings
+from core.speaking import NOTHING_TO_SPEAK, Speaking
 from core.storage.failed import DeadLetters
+from core.storage.feedback import Feedback
 
 log = structlog.get_logger()
 
-Fetch = Callable[[ConversationKey, Attachment, int], Awaitable[bytes]]
+IsAdmin = Callable[[CommandCall], Awaitable[bool]]
 CONTINUE = "Continue exactly where you stopped, without repeating anything."
 LOCAL_SECONDS = 60.0
 """How long a question waits for a built-in model that is being started."""
@@ -49,7 +52,7 @@ class _Asked:
 
 
 class Engine:
-    """Knows no platform and no wire; ``fetch`` gets a file from the platform that it came from."""
+    """Knows no platform and no wire."""
 
     def __init__(
         self,
@@ -58,23 +61,30 @@ class Engine:
         history: History,
         catalog: Catalog,
         router: Router,
-        fetch: Fetch,
+        attachments: Attachments,
+        speaking: Speaking,
         enqueue: summary.Enqueue,
         failed: DeadLetters,
+        feedback: Feedback,
         *,
         owners: Collection[str] = (),
+        is_admin: IsAdmin | None = None,
     ) -> None:
-        """``owners`` are those of the settings: ``platform:account id``."""
+        """``owners`` are those of the settings: ``platform:account id``. ``is_admin`` tells who may choose for all in
+        a group; without it everybody may."""
         self._settings = settings
         self._zone = ZoneInfo(settings.time_zone)
         self._mailbox = mailbox
         self._history = history
         self._catalog = catalog
         self._router = router
-        self._fetch = fetch
+        self._attachments = attachments
+        self._speaking = speaking
         self._enqueue = enqueue
         self._failed = failed
+        self._feedback = feedback
         self._owners = frozenset(owners)
+        self._is_admin = is_admin
         self._asking: set[asyncio.Task[None]] = set()
 
     async def respond(self, turn: Turn) -> AsyncGenerator[Part]:
@@ -97,7 +107,7 @@ class Engine:
             yield TextDelta(turn.text)
             yield turn.finished
         elif turn.overflow:
-            yield Notice("overload" if turn.busy else "overflow", {"count": str(turn.overflow)})
+            yield Notice("overload" if turn.busy else "overflow", {"count": turn.overflow})
             yield Finished(Ending.COMPLETE)
         else:
             parts = (
@@ -123,16 +133,47 @@ class Engine:
             parts: AsyncIterator[Part] = self._asked_by_command(turn, call)
         else:
             knows = is_owner(call.author, call.conversation.platform, self._owners)
-            room = Room(call, turn, self._mailbox, self._history, self._catalog, COMMANDS, self._failed, knows)
+            room = Room(
+                call,
+                turn,
+                self._mailbox,
+                self._history,
+                self._catalog,
+                COMMANDS,
+                self._failed,
+                self._feedback,
+                knows,
+                partial(self._may_choose, call),
+                partial(self._is_theirs, call),
+                self._speaking,
+                self._settings.buttons,
+            )
             parts = row.run(room)
         async for part in parts:
             yield part
+
+    async def _may_choose(self, call: CommandCall) -> bool:
+        """Whether the caller may choose for all there. The owners of this Parley may everywhere."""
+        if call.private or self._is_admin is None or is_owner(call.author, call.conversation.platform, self._owners):
+            return True
+        return await self._is_admin(call)
+
+    async def _is_theirs(self, call: CommandCall, message_id: str) -> bool:
+        """Whether the caller asked for that answer, the newest where none is named, or may choose for all."""
+        if call.private:
+            return True
+        known = await self._history.known(call.conversation, message_id, call.name)
+        return not known.askers or call.author.id in known.askers or await self._may_choose(call)
 
     async def _asked_by_command(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
         """/chat, /regenerate and /continue are questions."""
         text = {"chat": call.options.get("text", "").strip(), "continue": CONTINUE}.get(call.name, "")
         if call.name == "chat" and not text:
             yield Notice("chat_empty")
+            yield Finished(Ending.COMPLETE)
+            return
+        if BY_NAME[call.name].for_asker and not await self._is_theirs(call, call.reply_to):
+            yield Notice("not_theirs")
             yield Finished(Ending.COMPLETE)
             return
         message = Message(
@@ -158,21 +199,27 @@ class Engine:
             yield refusal
             yield Finished(Ending.COMPLETE)
             return
-        images, problem = await self._read_images(message)
-        if problem is not None:
-            yield problem
-            if not (message.text or images):
-                yield Finished(Ending.COMPLETE)
-                return
         model = await self._model(turn)
         budget = self._budget(model)
+        # Half of the room is left for what is said about the files.
+        read = await self._attachments.read(message, tokens=budget // 2, space=turn.share)
+        for notice in read.notices:
+            yield notice
+        if read.is_empty and message.attachments:
+            yield Finished(Ending.COMPLETE)
+            return
+        images = read.images
+        if read.text != message.text:
+            message = replace(message, text=read.text)
         path = await self._history.path(
             turn,
             asked.mode,
-            Question.of(message, tuple(images)),
+            Question.of(message, tuple(images), read.files, read.readings),
             id=message.id,
             reply_to=message.reply_to,
             window=budget,
+            also=message.also,
+            edited=message.edited,
         )
         faults.reached("read")
         if path is None:
@@ -199,7 +246,7 @@ class Engine:
         model: Model | None,
         budget: int,
     ) -> AsyncGenerator[Part]:
-        shown = await self._recall_images(message.conversation, path, images)
+        shown = await self._attachments.recall_images(message.conversation, path, images)
         messages, shortened = prompt.build(
             path,
             persona=self._settings.persona,
@@ -221,10 +268,18 @@ class Engine:
             sender=hashlib.sha256(f"{message.conversation.platform}:{message.author.id}".encode()).hexdigest()[:32],
         )
         turn.asked = request
+        texts: list[str] = []
+        is_spoken = turn.preferences.spoken and self._speaking.is_set_up
         async with aclosing(self._router.answer(request)) as parts:
             async for part in parts:
                 if isinstance(part, TextDelta):
                     faults.reached("modelled")
+                    if is_spoken:
+                        texts.append(part.text)
+                if isinstance(part, Finished) and part.ending is Ending.COMPLETE and is_spoken:
+                    async for sound in self._speaking.aloud(turn, "".join(texts)):
+                        if sound != NOTHING_TO_SPEAK:
+                            yield sound
                 yield part
 
     def estimate(self, turn: Turn, text: str) -> Usage:
@@ -247,7 +302,9 @@ class Engine:
         if not self._catalog.models and self._catalog.expects_local:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._catalog.settled(), LOCAL_SECONDS)
-        return self._catalog.choose(turn.model)
+        call = turn.incoming
+        asked_for = call.options.get("model", "") if isinstance(call, CommandCall) else ""
+        return self._catalog.choose(asked_for or turn.preferences.model)
 
     def _budget(self, model: Model | None) -> int:
         """Tokens for the conversation: the window less the answer and the persona."""
@@ -256,49 +313,6 @@ class Engine:
         answer = min(model.max_answer, model.window // 4)
         return max(256, model.window - answer - count_tokens(self._settings.persona) - 200)
 
-    async def _read_images(self, message: Message) -> tuple[dict[str, bytes], Notice | None]:
-        """The pictures of a message, made ready for models and kept for later turns; the first problem as a notice."""
-        wanted = [a for a in message.attachments if a.kind is AttachmentKind.IMAGE]
-        if not wanted:
-            return {}, None
-        from core.models.vision import ImageError, prepare_image
-
-        images: dict[str, bytes] = {}
-        problem: Notice | None = None
-        limit = self._settings.max_image_bytes
-        for attachment in wanted[: self._settings.pictures_in_prompt or 1]:
-            try:
-                if attachment.size > limit:
-                    raise ImageError(
-                        "image_too_large", "declared size", found=_megabytes(attachment.size), allowed=_megabytes(limit)
-                    )
-                data = await prepare_image(await self._fetch(message.conversation, attachment, limit))
-            except ImageError as error:
-                problem = problem or Notice(error.key, error.values)
-                continue
-            except OutboundError as error:
-                log.warning("attachment not fetched", cause=error.detail, conversation=str(message.conversation))
-                problem = problem or Notice("file_gone")
-                continue
-            digest = hashlib.sha256(data).hexdigest()[:24]
-            images[digest] = data
-            await self._history.put_image(message.conversation, digest, base64.b64encode(data).decode())
-        return images, problem
-
-    async def _recall_images(
-        self, conversation: ConversationKey, path: Path, images: dict[str, bytes]
-    ) -> dict[str, bytes]:
-        """The newest pictures on the path, those of earlier turns from where they are kept."""
-        digests = [d for node in path.nodes if isinstance(node.said, Question) for d in node.said.images]
-        wanted = digests[-self._settings.pictures_in_prompt :] if self._settings.pictures_in_prompt else []
-        missing = [digest for digest in wanted if digest not in images]
-        shown = {digest: images[digest] for digest in wanted if digest in images}
-        if missing:
-            for digest, kept in zip(missing, await self._history.get_images(conversation, missing), strict=True):
-                if kept:
-                    shown[digest] = base64.b64decode(kept)
-        return shown
-
 
 def _has_picture(said: Question | Answer, shown: Mapping[str, bytes]) -> bool:
     return isinstance(said, Question) and any(digest in shown for digest in said.images)
@@ -306,7 +320,3 @@ def _has_picture(said: Question | Answer, shown: Mapping[str, bytes]) -> bool:
 
 def _interruption(reason: str) -> Ending:
     return Ending.STOPPED if reason == Ending.STOPPED else Ending.SUPERSEDED
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1_000_000:.1f} MB"

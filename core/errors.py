@@ -63,11 +63,19 @@ class OutboundFault(StrEnum):
     TRANSIENT = "transient"
     """Network or 5xx: unknown whether it was done; the same call may be tried again where it is idempotent."""
     GONE = "gone"
-    """The message to edit, the message replied to or the chat does not exist any more."""
+    """The message to edit or the message replied to does not exist any more."""
     FORBIDDEN = "forbidden"
-    """Blocked by the user, no right to write there."""
+    """No right to write there."""
+    CLOSED = "closed"
+    """Nothing can be written there for good, as far as is known: blocked, thrown out, the chat or its topic is gone."""
+    MOVED = "moved"
+    """The chat goes on under another id, which has been noted: the answer is made anew there."""
+    NO_FILES = "no_files"
+    """No right to send such files there; text may go."""
     REFUSED = "refused"
     """The platform calls the content wrong."""
+    FORM = "form"
+    """The platform does not take this form of the content; formatted simply it may."""
 
 
 class OutboundError(ParleyError):

@@ -36,11 +36,6 @@ class FairQueue(Generic[Item]):
     def __contains__(self, item: object) -> bool:
         return item in self._where
 
-    @property
-    def shares(self) -> int:
-        """Shares that wait."""
-        return len(self._shares)
-
     def count(self, share: str) -> int:
         """Items of a share that wait."""
         return len(self._shares.get(share, ()))

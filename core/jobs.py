@@ -82,15 +82,10 @@ class Jobs:
         self._store = store
         self._table = {job.name: job for job in table}
         able = {job.queue for job in table if job.run is not None}
-        self._lines = {
-            queue: _Line(store, queue, self._table, queues.get(queue, 0) if queue in able else 0, on_dead, idle_seconds)
-            for queue in {job.queue for job in table}
+        self._queues = {
+            name: _Queue(store, name, self._table, queues.get(name, 0) if name in able else 0, on_dead, idle_seconds)
+            for name in {job.queue for job in table}
         }
-
-    @property
-    def is_running(self) -> bool:
-        """Whether this process does jobs by now."""
-        return any(line.concurrency and line.is_open for line in self._lines.values())
 
     async def run(self) -> None:
         """Starts work on a queue when there are jobs in it, and again when it broke off, until cancelled."""
@@ -104,55 +99,55 @@ class Jobs:
 
     async def start_if_any(self) -> None:
         """Starts work on the queues in which jobs wait, whoever put them there. Raises StorageError."""
-        fresh = [line for line in self._lines.values() if line.concurrency and not line.was_opened]
+        fresh = [queue for queue in self._queues.values() if queue.concurrency and not queue.was_opened]
         waiting = await self._waiting(fresh) if fresh else []
-        for line in self._lines.values():
-            if line.was_opened or line in waiting:
-                await line.open()
+        for queue in self._queues.values():
+            if queue.was_opened or queue in waiting:
+                await queue.open()
 
-    async def _waiting(self, lines: Sequence[_Line]) -> list[_Line]:
+    async def _waiting(self, fresh: Sequence[_Queue]) -> list[_Queue]:
         async def count() -> list[int]:
             pipe = self._store.redis.pipeline(transaction=False)
-            for line in lines:
-                waiting, delayed = keys.job_queue(line.queue)
+            for queue in fresh:
+                waiting, delayed = keys.job_queue(queue.name)
                 pipe.xlen(waiting)
                 pipe.zcard(delayed)
             return await pipe.execute()
 
         counts = await self._store.attempt(count)
-        return [line for place, line in enumerate(lines) if any(counts[2 * place : 2 * place + 2])]
+        return [queue for index, queue in enumerate(fresh) if any(counts[2 * index : 2 * index + 2])]
 
     async def enqueue(self, name: str, id: str, argument: str) -> None:
         """Puts a job into its queue; one with the same id that is there already is the same job.
 
         Raises KeyError for a job that is not in the table, StorageError.
         """
-        line = self._lines[self._table[name].queue]
+        queue = self._queues[self._table[name].queue]
         for pause in ENQUEUE_PAUSES:
             with contextlib.suppress(StorageError):
-                await line.enqueue(name, id, argument)
+                await queue.enqueue(name, id, argument)
                 return
             await asyncio.sleep(pause)
-        await line.enqueue(name, id, argument)
+        await queue.enqueue(name, id, argument)
 
     async def close(self) -> None:
         """Ends the work; what was being done is put back, to be done later."""
-        await asyncio.gather(*(line.close() for line in self._lines.values()))
+        await asyncio.gather(*(queue.close() for queue in self._queues.values()))
 
 
-class _Line:
+class _Queue:
     """One queue: its worker, which only puts jobs in where ``concurrency`` is 0."""
 
     def __init__(
         self,
         store: Store,
-        queue: str,
+        name: str,
         table: Mapping[str, Job],
         concurrency: int,
         on_dead: OnDead | None,
         idle_seconds: float,
     ) -> None:
-        self.queue = queue
+        self.name = name
         self.concurrency = concurrency
         self.was_opened = False
         self._store = store
@@ -199,7 +194,7 @@ class _Line:
         self._report()
         self._started.clear()
         self._worker = self._build()
-        self._working = asyncio.create_task(self._work(self._worker), name=f"jobs {self.queue}")
+        self._working = asyncio.create_task(self._work(self._worker), name=f"jobs {self.name}")
         self.was_opened = True
         waiter = asyncio.create_task(self._started.wait())
         try:
@@ -208,13 +203,13 @@ class _Line:
             waiter.cancel()
         if self._working.done():
             self._report()
-            raise StorageError(f"the queue {self.queue} cannot be opened")
+            raise StorageError(f"the queue {self.name} cannot be opened")
 
     def _report(self) -> None:
         """Says why the worker ended, if it did."""
         if self._working is not None and self._working.done():
             if not self._working.cancelled() and (error := self._working.exception()):
-                log.warning("the job worker ended", queue=self.queue, cause=repr(error))
+                log.warning("the job worker ended", queue=self.name, cause=repr(error))
             self._working = None
 
     def _build(self) -> Worker[None]:
@@ -223,7 +218,7 @@ class _Line:
         worker: Worker[None] = Worker(
             **queues.connection(self._store.address, self._idle_seconds + queues.CONNECT_SECONDS),
             concurrency=max(1, self.concurrency),
-            queue_name=keys.job_line(self.queue),
+            queue_name=keys.job_queue_name(self.name),
             # The library's default is pickle: whoever can write to Redis could run code here.
             serializer=json.dumps,
             deserializer=json.loads,
@@ -282,7 +277,7 @@ class _Line:
                 raise await self._put_back(context.task_id, RETRY_SECONDS)
             known = self._table.get(name)
             if known is None or known.run is None:
-                log.warning("a job that is not known here was put back", job=name, queue=self.queue)
+                log.warning("a job that is not known here was put back", job=name, queue=self.name)
                 raise await self._put_back(context.task_id, UNKNOWN_SECONDS)
             cause = JobDied() if context.tries > TRIES else await self._try(known, argument)
             if cause is None:
@@ -319,7 +314,7 @@ class _Line:
     async def _put_back(self, task_id: str, seconds: float) -> StreaqRetry:
         """What to raise, for a try that does not count."""
         with contextlib.suppress(StorageError):
-            await self._store.attempt(lambda: self._store.redis.decr(keys.job_tries(self.queue, task_id)), 1.0)
+            await self._store.attempt(lambda: self._store.redis.decr(keys.job_tries(self.name, task_id)), 1.0)
         return _retry(seconds)
 
 

@@ -142,5 +142,10 @@ def _check(settings: Settings) -> None:
                 raise SettingsError(
                     f"models.{model.name}.fallbacks is wrong: found {fallback!r}. Allowed: {', '.join(sorted(names))}."
                 )
+    if settings.telegram.local_server and not Path(settings.telegram.local_files).is_absolute():
+        raise SettingsError(
+            f"telegram.local_files is wrong: found {settings.telegram.local_files!r}. With telegram.local_server it "
+            "must be the whole path of the folder in which the Bot API server keeps its files."
+        )
     if settings.telegram.webhook_url and not settings.telegram.webhook_secret.get_secret_value():
         raise SettingsError("telegram.webhook_secret is not set: it is required with telegram.webhook_url.")

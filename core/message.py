@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any, cast
 
@@ -13,6 +13,13 @@ from core.errors import EntryError
 VERSION = 2
 """The form of everything kept in Redis. It is raised with every change that the version before could not read; what
 is written carries it, and it and the version before it are read (docs/decisions/0006)."""
+
+
+INLINE = "inline-"
+"""A chat's id that begins so is one message in a chat that the bot has no part in: what is asked and answered there
+is a conversation of its own, and is shown in that message alone. Behind it stands the message's id."""
+INLINE_QUESTION = "question"
+"""Id of the question there, and of its delivery: there is one."""
 
 
 class Platform(StrEnum):
@@ -43,6 +50,15 @@ class ConversationKey:
 
     def __str__(self) -> str:
         return f"{self.platform}:{self.bot}:{self.chat}:{self.thread}"
+
+    @property
+    def inline(self) -> str:
+        """Id of the one message that all of it is shown in; empty where it has a chat of its own."""
+        return self.chat.removeprefix(INLINE) if self.chat.startswith(INLINE) else ""
+
+    def within(self, message_id: str) -> ConversationKey:
+        """The conversation in one message elsewhere, of the same bot."""
+        return ConversationKey(self.platform, self.bot, INLINE + message_id)
 
     @classmethod
     def parse(cls, text: str) -> ConversationKey:
@@ -80,6 +96,10 @@ class Attachment:
     mime: str = ""
     size: int = 0
     """Bytes as the platform declares them; 0 when unknown."""
+    seconds: int = 0
+    """Length of a recording as the platform declares it; 0 when unknown."""
+    quoted: bool = False
+    """It came with the message replied to: someone else's words, perhaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +109,8 @@ class Quote:
     message_id: str
     author: str
     text: str
+    chosen: bool = False
+    """The text is a part of the message, chosen by who replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +140,12 @@ class Message:
     """Guild or group id; empty in private chats."""
     place: str = ""
     """The chat in words, for the prompt: ``#general in Chess Club``."""
+    album: str = ""
+    """It is a piece of this album; the pieces are joined in the mailbox."""
+    also: tuple[str, ...] = ()
+    """Message ids of the other pieces, once they are joined."""
+    addressed: bool = True
+    """False for a piece of an album of which another piece may turn to the bot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +176,72 @@ class Deletion:
     update: str
 
 
-Incoming = Message | CommandCall | Deletion
+class Verdict(StrEnum):
+    """What a person thinks of an answer."""
+
+    UP = "up"
+    DOWN = "down"
+    NONE = ""
+    """Nothing, or nothing any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """What a person shows that they think of a message now, whatever it was before. It is no turn."""
+
+    conversation: ConversationKey
+    message_id: str
+    voter: str
+    """Their account id."""
+    verdict: Verdict
+    at: float
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """The bot can write no more in a chat: thrown out, or blocked. It is told for all conversations of the chat."""
+
+    conversation: ConversationKey
+    update: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """A conversation goes on under another key: a group became a supergroup."""
+
+    conversation: ConversationKey
+    to: ConversationKey
+    update: str
+
+
+def relocated(value: Message | CommandCall, to: ConversationKey) -> Message | CommandCall:
+    """A value of a conversation that goes on under another key, as one of that one."""
+    chat = value.conversation.chat
+    value = replace(
+        value,
+        conversation=to,
+        id=moved_id(value.id, chat),
+        reply_to=moved_id(value.reply_to, chat),
+        space=to.chat if value.space else "",
+    )
+    if isinstance(value, Message):
+        quote = value.quote and replace(value.quote, message_id=moved_id(value.quote.message_id, chat))
+        value = replace(value, quote=quote, also=tuple(moved_id(id, chat) for id in value.also))
+    return value
+
+
+def moved_id(id: str, chat: str) -> str:
+    """The id of a message that stands in another chat than its conversation has by now: that one counts from 1 again.
+
+    Ids of calls, and what has such an id already, keep theirs.
+    """
+    return f"{chat}/{id}" if id.isdecimal() else id
+
+
+Lasting = Message | CommandCall | Deletion
+"""What has a form in Redis."""
+Incoming = Lasting | Reaction | Departure | Relocation
 _KINDS: dict[str, type[Message] | type[CommandCall] | type[Deletion]] = {
     "message": Message,
     "call": CommandCall,
@@ -157,7 +250,7 @@ _KINDS: dict[str, type[Message] | type[CommandCall] | type[Deletion]] = {
 _NAMES = {cls: name for name, cls in _KINDS.items()}
 
 
-def to_json(incoming: Incoming) -> str:
+def to_json(incoming: Lasting) -> str:
     """The form in which the mailbox keeps it."""
     values: dict[str, Any] = {"v": VERSION, "type": _NAMES[type(incoming)], "conversation": str(incoming.conversation)}
     for name, default in _FIELDS[type(incoming)]:
@@ -184,7 +277,7 @@ _FIELDS: dict[type, tuple[tuple[str, Any], ...]] = {
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_fields_of)
 
 
-def from_json(text: str) -> Incoming:
+def from_json(text: str) -> Lasting:
     """The inverse of :func:`to_json`, also for the version before. Raises EntryError for anything else."""
     values = _object(text)
     if not values:
@@ -198,13 +291,15 @@ def from_json(text: str) -> Incoming:
         raise EntryError(f"A waiting entry is damaged: {type(error).__name__}.") from error
 
 
-def _incoming(values: dict[str, Any]) -> Incoming:
+def _incoming(values: dict[str, Any]) -> Lasting:
     cls = _KINDS[values.pop("type")]
     values["conversation"] = ConversationKey.parse(values["conversation"])
     if "author" in values:
         values["author"] = Author(**values["author"])
     if "ids" in values:
         values["ids"] = tuple(values["ids"])
+    if "also" in values:
+        values["also"] = tuple(values["also"])
     if values.get("quote"):
         values["quote"] = Quote(**values["quote"])
     if "attachments" in values:

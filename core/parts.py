@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from core.texts import Value
 
 
 class Ending(StrEnum):
@@ -24,6 +27,8 @@ class Ending(StrEnum):
     """The user stopped it."""
     SUPERSEDED = "superseded"
     """The question was edited or deleted while it was being answered; nothing more is shown."""
+    SILENT = "silent"
+    """Nothing is to be said: what was asked for shows by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,22 @@ class Usage:
     answer_tokens: int = 0
     cost: int = 0
     calls: int = 0
+
+
+class Activity(StrEnum):
+    """What is being made, for platforms that show it."""
+
+    TEXT = "text"
+    PHOTO = "photo"
+    VIDEO = "video"
+    VOICE = "voice"
+    FILE = "file"
+
+    @classmethod
+    def of(cls, mime: str) -> Activity:
+        """Of a file of this type."""
+        kinds = {"image": cls.PHOTO, "video": cls.VIDEO, "audio": cls.VOICE}
+        return kinds.get(mime.partition("/")[0], cls.FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +75,38 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
+class Making:
+    """From now on something else than text is made, or text again."""
+
+    activity: Activity
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """One line of Parley's own, shown under the answer or alone: a key of ``core/texts.py`` and its values."""
+    """One line of Parley's own, shown under the answer or alone: a key of ``core/texts.py`` and its values.
+
+    Numbers and amounts are written as the asker's language writes them.
+    """
 
     key: str
-    values: dict[str, str] = field(default_factory=dict[str, str])
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button: pressing it calls ``command``, a command's name with its value behind a blank."""
+
+    label: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """Choices under the answer, in rows."""
+
+    rows: tuple[tuple[Choice, ...], ...]
+    instead: str = ""
+    """What is said in its place, as Markdown, where the platform has no menus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +119,4 @@ class Finished:
     """For operators: what failed on the way."""
 
 
-Part = TextDelta | Media | Notice | Finished
+Part = TextDelta | Media | Making | Menu | Notice | Finished

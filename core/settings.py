@@ -80,6 +80,15 @@ class TelegramSettings(Section):
     """Bot token from @BotFather. Empty: Telegram is off."""
     api_base: HttpUrl = "https://api.telegram.org"
     """Root of the Bot API server."""
+    rich: Literal["auto", "always", "off"] = "auto"
+    """Rich messages (Bot API 10.1): for answers with headings, tables, task lists, formulas, and for long ones; for all
+    answers; or for none. Some clients do not show them yet. Where the server refuses them, answers are text."""
+    local_server: bool = False
+    """The server at api_base is one of your own that runs with --local: files of up to 2 GB go through it, instead of
+    50 MB out and 20 MB in."""
+    local_files: str = ""
+    """Folder in which that server keeps files (its --dir), under the same path here. Files are read below it only.
+    Required with local_server."""
     webhook_url: HttpUrl = ""
     """Public https address that Telegram calls. Empty: long polling."""
     webhook_host: str = "127.0.0.1"
@@ -176,6 +185,12 @@ class JobsSettings(Section):
         return {name: concurrency[name] for name in names}
 
 
+MAX_CONCURRENT = 1000
+"""Calls to one model server at once, unless told otherwise."""
+MAX_WAITING = 200
+"""Calls that may wait for a free place at a provider, unless told otherwise."""
+
+
 class ProviderSettings(Section):
     """Who hosts models: any server that speaks OpenAI's HTTP API."""
 
@@ -186,9 +201,9 @@ class ProviderSettings(Section):
     """Instead of base_url: several servers with the same models, such as replicas of vLLM, llama.cpp or Ollama. Each
     question goes to the one with the least to do. They must answer GET /models."""
     api_key: SecretStr = SecretStr("")
-    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = MAX_CONCURRENT
     """Calls to one of its servers at once; more wait."""
-    max_waiting: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_waiting: Annotated[int, Field(ge=1, le=100_000)] = MAX_WAITING
     """Questions that may wait for a free place, no more than half of them from one community. Over it another model
     answers, or a notice says to try again later."""
 
@@ -196,6 +211,9 @@ class ProviderSettings(Section):
     def addresses(self) -> tuple[str, ...]:
         """All its base URLs."""
         return self.base_urls or (self.base_url,)
+
+
+ModelKind = Literal["chat", "transcription", "speech"]
 
 
 class ModelSettings(Section):
@@ -207,17 +225,23 @@ class ModelSettings(Section):
     """Name of a provider."""
     id: str = ""
     """The provider's name for the model; the same as name when empty."""
-    kind: Literal["chat"] = "chat"
+    kind: ModelKind = "chat"
+    """chat; transcription: listens to recordings; speech: reads answers aloud."""
     window: Annotated[int, Field(ge=512)] = 32_768
     """Context window in tokens."""
     max_answer: Annotated[int, Field(ge=16)] = 4096
     """Longest answer in tokens."""
     accepts_images: bool = False
-    tools: bool = False
     price_prompt: Annotated[float, Field(ge=0)] = 0.0
     """Currency units for a million prompt tokens."""
     price_answer: Annotated[float, Field(ge=0)] = 0.0
     """Currency units for a million answer tokens."""
+    price_minute: Annotated[float, Field(ge=0)] = 0.0
+    """Currency units for a minute of sound that a transcription model hears."""
+    price_characters: Annotated[float, Field(ge=0)] = 0.0
+    """Currency units for a million characters that a speech model says."""
+    voice: Annotated[str, Field(pattern=r"^[\w./-]{1,64}$")] = "alloy"
+    """Voice of a speech model."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=1)] | None = None
@@ -291,6 +315,19 @@ class ChatSettings(Section):
     """Largest picture read."""
     max_concurrent: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Answers made at the same time by one process."""
+    max_recording_seconds: Annotated[int, Field(ge=1, le=36_000)] = 600
+    """Longest recording that is listened to; needs a model of the kind transcription."""
+    max_recording_bytes: Annotated[int, Field(ge=10_000, le=2_000_000_000)] = 20_000_000
+    """Largest recording or video that is listened to. Many providers take 25 MB at most."""
+    max_document_bytes: Annotated[int, Field(ge=1000, le=200_000_000)] = 20_000_000
+    """Largest document read."""
+    max_document_pages: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Pages read of a PDF; the rest is left out, and a notice says so."""
+    max_document_chars: Annotated[int, Field(ge=1000, le=2_000_000)] = 200_000
+    """Characters kept of a message's documents; less where half of the model's window is less."""
+    buttons: bool = True
+    """Answers carry buttons (again, another model, read aloud, forget) where the platform has room for them. Each
+    conversation can choose otherwise by /settings."""
     pictures_in_prompt: Annotated[int, Field(ge=0, le=20)] = 4
     """Newest pictures of a conversation shown to a model again."""
 

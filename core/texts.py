@@ -1,117 +1,133 @@
-"""Every sentence Parley itself says, by key and language. Errors are for people: what was wrong, what to do."""
+"""Every sentence Parley itself says, by key and language. Errors are for people: what was wrong, what to do.
+
+The sentences stand in ``core/locales``: one gettext catalog a language, and each file there is a language. In all of
+them, English too, the ``msgid`` is the key. What a language lacks, or has marked fuzzy, is said in English.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
 
-ENGLISH: dict[str, str] = {
-    "length": "The answer was cut by the model's length limit. Use “Continue” or /continue to go on.",
-    "filtered": "The model's provider stopped this answer with its content filter. Ask differently, or choose another model with /model.",
-    "broken": "The answer broke off here: the model stopped responding. Ask again, or choose another model with /model.",
-    "empty": "The model gave no text. Ask again in other words, or choose another model with /model.",
-    "failed": "No model can answer right now. Please try again in a few minutes.",
-    "stopped": "Stopped.",
-    "refused": "This answer could not be shown: the platform refused it. Ask again in other words.",
-    "crashed": "This question could not be answered after several tries. Please ask it again in other words.",
-    "fallback": "Continued with {model}: the first model broke off.",
-    "overflow": "Too many messages at once: {count} of them were not read. Please send the important ones again.",
-    "overload": "There is more to answer here right now than I can do: {count} of your messages were not read. Please send the important ones again in a few minutes.",
-    "busy": "Too many questions right now. Please try again in about {seconds} seconds.",
-    "busy_minutes": "Too many questions right now. Please try again in about {minutes} minutes.",
-    "too_long": "That message is too long: it has {found} characters, at most {allowed} are read. Please shorten it or split it.",
-    "unsupported": "I cannot read a {kind} yet. Please write it as text, or send a picture.",
-    "image_too_large": "That picture is too large: {found}, at most {allowed}. Please send a smaller one.",
-    "image_unreadable": "That file is not a picture I can read. Please send a JPEG, PNG, WebP or GIF.",
-    "file_unsupported": "I cannot read files of that kind yet. Please send a picture, or paste the text.",
-    "file_gone": "The file could not be fetched. Please send it again.",
-    "no_vision": "The models set up here cannot see pictures. I answer the text only.",
-    "shortened": "Your message is longer than this model can read: its middle was left out.",
-    "as_file": "The answer is long: here it is as a file.",
-    "new": "A fresh start: I will not look at what was said before.",
-    "model_is": "This conversation uses **{model}**. Available: {models}.",
-    "model_set": "This conversation now uses **{model}**.",
-    "model_unknown": "There is no model called “{found}”. Available: {models}.",
-    "no_models": "No model is set up. The owner can add one: see the README.",
-    "forgotten": "Forgotten: the message and its answer are gone from my memory.",
-    "forget_how": "Reply with /forget to the message that I should forget, or give its link; /new starts afresh.",
-    "forget_unknown": "I do not remember that message, so there is nothing to forget.",
-    "nothing_to_stop": "Nothing is being answered right now.",
-    "nothing_to_continue": "There is no answer here that could be continued.",
-    "nothing_to_regenerate": "There is no answer here that could be made anew.",
-    "welcome": "Hello! Write to me and I answer. /help shows what else I can do.",
-    "unknown_command": "There is no command /{found}. /help shows the ones there are.",
-    "damaged": "Your message could not be read after this bot was updated. Please send it again.",
-    "owner_only": "Only the owner of this bot may use /{name}. The setting “owners” names them.",
-    "owner_privately": "Please send /{name} in a private chat with me: its answer is not for everyone here.",
-    "admin_how": "Write /admin failed to see what could not be answered, /admin retry ID to ask again, /admin drop ID to remove it; “all” in place of an ID means all of them.",
-    "failed_none": "Nothing has failed: there are no dead letters.",
-    "failed_head": "{count} could not be answered, the newest first. /admin retry ID asks again, /admin drop ID removes it.",
-    "failed_more": "… and {count} older ones.",
-    "failed_unknown": "There is no dead letter “{found}”. /admin failed lists them.",
-    "failed_retried": "Asked again: {count}. The answers come where they were asked.",
-    "failed_unreadable": "Kept, because this version cannot read them: {count}.",
-    "failed_unrepeatable": "Kept, because only the asker was to see the answer: {count}. They can give the command again themselves.",
-    "failed_elsewhere": "Kept, because jobs can only be put back by /admin retry in a chat: {count}.",
-    "failed_dropped": "Dropped: {count}.",
-    "chat_empty": "Please write what you want to say, like: /chat What is the tallest mountain?",
-    "help_head": "Write to me in a private chat. In a group, mention me or reply to me. Commands:",
-}
-CHINESE: dict[str, str] = {
-    "length": "回答因模型的长度限制被截断。点“继续”或发送 /continue 接着写。",
-    "filtered": "模型提供商的内容过滤器中止了这个回答。请换个问法，或用 /model 换一个模型。",
-    "broken": "回答在此中断：模型停止了响应。请重新提问，或用 /model 换一个模型。",
-    "empty": "模型没有给出文字。请换个说法再问，或用 /model 换一个模型。",
-    "failed": "目前没有模型可以回答。请过几分钟再试。",
-    "stopped": "已停止。",
-    "refused": "这个回答无法显示：平台拒绝了它。请换个说法再问。",
-    "crashed": "这个问题试了几次都没能回答。请换个说法再问。",
-    "fallback": "由 {model} 接着回答：前一个模型中断了。",
-    "overflow": "一次收到的消息太多：有 {count} 条没有读取。请重新发送重要的内容。",
-    "overload": "现在要回答的内容太多：你的 {count} 条消息没有读取。请过几分钟重新发送重要的内容。",
-    "busy": "现在提问太多。请大约 {seconds} 秒后再试。",
-    "busy_minutes": "现在提问太多。请大约 {minutes} 分钟后再试。",
-    "too_long": "消息太长：有 {found} 个字符，最多读取 {allowed} 个。请缩短或分开发送。",
-    "unsupported": "我还不能读取这类内容（{kind}）。请用文字写出来，或发一张图片。",
-    "image_too_large": "图片太大：{found}，最大 {allowed}。请发一张小一点的。",
-    "image_unreadable": "这个文件不是我能读取的图片。请发送 JPEG、PNG、WebP 或 GIF。",
-    "file_unsupported": "我还不能读取这种文件。请发送图片，或把文字粘贴过来。",
-    "file_gone": "无法取得该文件。请重新发送。",
-    "no_vision": "这里的模型看不了图片。我只回答文字部分。",
-    "shortened": "消息超出了该模型的阅读长度：中间部分被略去。",
-    "as_file": "回答较长：以文件形式附上。",
-    "new": "重新开始：我不再参考之前的内容。",
-    "model_is": "本对话使用 **{model}**。可选：{models}。",
-    "model_set": "本对话现在使用 **{model}**。",
-    "model_unknown": "没有名为“{found}”的模型。可选：{models}。",
-    "no_models": "还没有设置模型。请管理员参照 README 添加。",
-    "forgotten": "已忘记：该消息和它的回答已从我的记忆中删除。",
-    "forget_how": "请用 /forget 回复要我忘记的消息，或给出它的链接；/new 可重新开始。",
-    "forget_unknown": "我不记得那条消息，没有可忘记的内容。",
-    "nothing_to_stop": "现在没有正在进行的回答。",
-    "nothing_to_continue": "这里没有可以继续的回答。",
-    "nothing_to_regenerate": "这里没有可以重新生成的回答。",
-    "welcome": "你好！直接发消息给我就会得到回答。/help 会列出其他功能。",
-    "unknown_command": "没有命令 /{found}。/help 会列出所有命令。",
-    "damaged": "本机器人更新后无法读取你的消息。请重新发送。",
-    "owner_only": "只有本机器人的所有者可以使用 /{name}。所有者由设置项“owners”指定。",
-    "owner_privately": "请在与我的私聊中发送 /{name}：它的回答不适合让这里所有人看到。",
-    "admin_how": "发送 /admin failed 查看未能回答的消息，/admin retry 编号 重新提问，/admin drop 编号 删除；用 all 代替编号表示全部。",
-    "failed_none": "没有失败的消息。",
-    "failed_head": "有 {count} 条未能回答，最新的在前。/admin retry 编号 重新提问，/admin drop 编号 删除。",
-    "failed_more": "……还有 {count} 条更早的。",
-    "failed_unknown": "没有编号为“{found}”的失败消息。/admin failed 会列出它们。",
-    "failed_retried": "已重新提问：{count} 条。回答会发到原来的对话中。",
-    "failed_unreadable": "予以保留，因为当前版本无法读取：{count} 条。",
-    "failed_unrepeatable": "予以保留，因为回答只应由提问者看到：{count} 条。请他们自己重新发送命令。",
-    "failed_elsewhere": "予以保留，因为后台任务只能在聊天中用 /admin retry 放回：{count} 条。",
-    "failed_dropped": "已删除：{count} 条。",
-    "chat_empty": "请写上想说的话，例如：/chat 世界上最高的山是哪座？",
-    "help_head": "私聊中直接写给我；在群里请提及我或回复我。命令：",
-}
-LANGUAGES: Mapping[str, Mapping[str, str]] = {"en": ENGLISH, "zh": CHINESE}
+FOLDER = Path(__file__).parent / "locales"
+ENGLISH = "en"
+LONGEST_CODE = 35
+"""Characters of a language code that are looked at: what RFC 5646 asks to have room for."""
 
 
-def say(key: str, language: str = "", **values: str) -> str:
-    """The sentence for ``key`` in the language (a code like ``zh-CN``; English when unknown)."""
-    table = LANGUAGES.get(language.partition("-")[0].lower(), ENGLISH)
-    return table.get(key, ENGLISH[key]).format(**values)
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The sentences of one language."""
+
+    code: str
+    sentences: Mapping[str, tuple[str, ...]]
+    """By key: the forms of each, one for most, as many as the language has plurals where ``{count}`` decides."""
+    plural: Callable[[int], int]
+    """Which form a count takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A number with its unit, one of CLDR's: ``Amount(2.5, "megabyte")`` is said as 2.5 MB or 2,5 Mo."""
+
+    number: float
+    unit: str
+    is_least: bool = False
+    """It is more than that, and nobody knows how much: ``> 2.5 MB``."""
+
+    @classmethod
+    def of_bytes(cls, size: int, *, is_least: bool = False) -> Amount:
+        return cls(size / 1_000_000, "megabyte", is_least)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A word that has a key of its own, ``GROUP.WORD``; said as it is where it has none."""
+
+    group: str
+    word: str
+
+
+Value = str | int | Amount | Label
+"""What a sentence is filled with; all but a str is written as the language writes it."""
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """The languages there are, English first, by their codes in Unicode's CLDR: ``en``, ``zh_Hans``, ``pt_BR``."""
+    found = sorted(file.stem for file in FOLDER.glob("*.po"))
+    return tuple(sorted(found, key=lambda code: code != ENGLISH))
+
+
+@cache
+def catalog(code: str) -> Catalog:
+    """One of :func:`languages`, read at its first use: parsing takes some 20 ms. Raises OSError, PoFileError."""
+    # Imported here: 15 ms that a process spends when it first has something to say, not at its start.
+    from gettext import c2py
+
+    from babel.messages.pofile import read_po
+
+    with (FOLDER / f"{code}.po").open("rb") as file:
+        read = read_po(file, locale=code, abort_invalid=True)
+    sentences: dict[str, tuple[str, ...]] = {}
+    for message in read:
+        key = message.id if isinstance(message.id, str) else message.id[0]
+        forms = (message.string,) if isinstance(message.string, str) else tuple(message.string or ())
+        if key and forms and all(forms) and not message.fuzzy:
+            sentences[key] = forms
+    return Catalog(code, sentences, c2py(read.plural_expr))
+
+
+@lru_cache(maxsize=1024)
+def closest(language: str) -> str:
+    """That of :func:`languages` for a code as platforms and browsers give it (``zh-hans``, ``zh_TW``, ``pt-BR``);
+    empty if none is near. Another script or country of the same language is nearer than English."""
+    from babel import Locale, UnknownLocaleError
+    from babel.core import get_global, parse_locale
+
+    try:
+        wanted = Locale.parse(language[:LONGEST_CODE].replace("-", "_"))
+    except (ValueError, UnknownLocaleError):
+        return ""
+    _, likely_country, likely_script, *_ = parse_locale(get_global("likely_subtags").get(wanted.language, "und"))
+    script, country = wanted.script or likely_script, wanted.territory or likely_country
+    nearest = (f"{wanted.language}_{script}_{country}", f"{wanted.language}_{country}", f"{wanted.language}_{script}")
+    same = [code for code in languages() if code.partition("_")[0] == wanted.language]
+    return next((code for code in (*nearest, wanted.language, *same) if code in same), "")
+
+
+def say(key: str, language: str = "", /, **values: Value) -> str:
+    """The sentence for ``key`` in the language (a code like ``zh-CN``; English when there is no such language).
+
+    The number named ``count`` chooses between singular and plural. Raises KeyError where there is no sentence.
+    """
+    own = catalog(closest(language) or ENGLISH)
+    if key not in own.sentences:
+        own = catalog(ENGLISH)
+    forms = own.sentences[key]
+    form = forms[own.plural(_counted(values)) if len(forms) > 1 else 0]
+    return form.format(**{name: _written(value, own.code) for name, value in values.items()}) if values else form
+
+
+def _counted(values: Mapping[str, Value]) -> int:
+    count = values["count"]
+    return int(count) if isinstance(count, str | int) else 0
+
+
+def _written(value: Value, code: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Label):
+        key = f"{value.group}.{value.word.replace(' ', '_')}"
+        return say(key, code) if key in catalog(ENGLISH).sentences else value.word
+    if isinstance(value, int):
+        from babel.numbers import format_decimal
+
+        return format_decimal(value, locale=code)
+    from babel.units import format_unit
+
+    # The short form: long ones are missing in places (minutes in Chinese, Babel 2.18).
+    written = format_unit(round(value.number, 1), value.unit, length="short", locale=code)
+    return f"> {written}" if value.is_least else written

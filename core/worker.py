@@ -15,7 +15,8 @@ import structlog
 
 from core import faults
 from core.conversation.history import Answer, count_tokens
-from core.conversation.mailbox import LEASE_SECONDS, Bot, Mailbox, Turn, Work, share_of
+from core.conversation.mailbox import LEASE_SECONDS, Bot, Mailbox
+from core.conversation.turn import Turn, Work, share_of
 from core.engine import MAX_TAKEOVERS, Engine
 from core.errors import LeaseLost, StorageError
 from core.fair import FairQueue
@@ -49,6 +50,8 @@ class Delivered:
     """What failed while the answer was made."""
     undelivered: str = ""
     """Why the platform did not take all of it."""
+    closed: bool = False
+    """Nothing can be written there any more: what waits is dropped."""
 
 
 class Deliver(Protocol):
@@ -77,11 +80,6 @@ class Worker:
         """Woken again while they were busy."""
         self._draining = False
 
-    @property
-    def busy(self) -> int:
-        """Conversations being answered now."""
-        return len(self._tasks)
-
     def serve(self, bot: Bot) -> None:
         """From now on this process can show answers as that bot. The turns of all others are left alone."""
         self._bots.add(bot)
@@ -89,13 +87,19 @@ class Worker:
     def wake(self, work: Work) -> None:
         """A hint that the conversation has work. The truth is in the mailbox."""
         conversation = work.conversation
-        if self._draining or Bot(conversation.platform, conversation.bot) not in self._bots:
-            return
+        if Bot(conversation.platform, conversation.bot) in self._bots:
+            self._wake(conversation, share_of(work))
+
+    def _wake(self, conversation: ConversationKey, share: str) -> None:
         if conversation in self._tasks:
             self._woken.add(conversation)
-        elif conversation not in self._queue and len(self._queue) < MOST_QUEUED:
-            self._enqueue(conversation, share_of(work))
+        elif not self._draining and conversation not in self._queue and len(self._queue) < MOST_QUEUED:
+            self._enqueue(conversation, share)
             self._fill()
+
+    def _wake_later(self, conversation: ConversationKey, seconds: float) -> None:
+        """Should this process end before, a sweep finds it."""
+        asyncio.get_running_loop().call_later(seconds, self._wake, conversation, self._shares[conversation])
 
     async def run(self) -> None:
         """Finds what lost wake-ups and dead workers left, until cancelled."""
@@ -151,11 +155,15 @@ class Worker:
             await asyncio.wait(self._tasks.values(), timeout=grace_seconds)
         left = list(self._turns.values())
         await end(list(self._tasks.values()))
-        for turn in left:
-            try:
-                await self._mailbox.release(turn)
-            except (LeaseLost, StorageError) as error:
-                log.warning("turn not handed over", turn=turn.id, cause=str(error))
+        # All at once: while the storage is away each of them takes its time.
+        await asyncio.gather(*map(self._hand_over, left))
+
+    async def _hand_over(self, turn: Turn) -> None:
+        """Another worker goes on with it now, or after the lease's end if this fails."""
+        try:
+            await self._mailbox.release(turn)
+        except (LeaseLost, StorageError) as error:
+            log.warning("turn not handed over", turn=turn.id, cause=str(error))
 
     def _enqueue(self, conversation: ConversationKey, share: str) -> None:
         self._shares[conversation] = share
@@ -194,14 +202,14 @@ class Worker:
                 if turn is None:
                     if self._draining:
                         return
-                    turn = await self._mailbox.take(conversation)
+                    turn = await self._mailbox.take(conversation, partial(self._wake_later, conversation))
                     faults.reached("taken")
                 if turn is None:
                     return
                 self._turns[conversation] = turn
                 turn = await self._answer(turn)
                 if turn is not None and self._draining:
-                    await self._mailbox.release(turn)
+                    await self._hand_over(turn)
                     return
                 if turn is None:
                     return
@@ -220,8 +228,7 @@ class Worker:
                 turn = None
                 self._turns.pop(conversation, None)
                 if self._draining and failed is not None:
-                    with contextlib.suppress(LeaseLost, StorageError):
-                        await self._mailbox.release(failed)
+                    await self._hand_over(failed)
                     return
 
     async def _note_cause(self, turn: Turn | None, error: Exception) -> None:
@@ -256,8 +263,12 @@ class Worker:
             pages=len(pages),
             cost=usage.cost,
         )
+        if delivered.closed:
+            await self._mailbox.leave(turn.conversation)
         faults.reached("edited")
-        return await self._mailbox.finish(turn, answer.to_payload(), count_tokens(delivered.text), usage, failure)
+        later = partial(self._wake_later, turn.conversation)
+        tokens = count_tokens(delivered.text)
+        return await self._mailbox.finish(turn, answer.to_payload(), tokens, usage, failure, later)
 
 
 def _failure(turn: Turn, delivered: Delivered) -> Failure | None:

@@ -91,13 +91,15 @@ def commands() -> str:
     for row in COMMANDS:
         if not row.listed:
             continue
-        option = f"`{row.option.name}`: {row.option.summary}" if row.option else ""
+        option = f"`{row.option.name}`: {row.explain(row.option)}" if row.option else ""
         if row.option and not row.option.required:
             option += " (optional)"
         seen = "you alone, where the platform can" if row.private else "everyone in the chat"
+        if row.for_admins:
+            seen += "; in groups administrators choose"
         if row.for_owner:
             seen = "owners only (setting `owners`), and in groups only where the platform can show it to them alone"
-        lines.append(f"| `/{row.name}` | {option} | {row.summary} | {row.summary_zh} | {seen} |")
+        lines.append(f"| `/{row.name}` | {option} | {row.summary()} | {row.summary('zh')} | {seen} |")
     return "\n".join(lines) + "\n"
 
 

@@ -6,7 +6,10 @@ import itertools
 import time
 from typing import Any
 
+from core.conversation.moving import Mover
 from core.message import Author, CommandCall, ConversationKey, Message, Platform
+from core.storage.client import Store
+from core.storage.leases import Leases
 
 _numbers = itertools.count(1)
 
@@ -21,10 +24,15 @@ def message(text: str = "hello", id: str = "", chat: str = "100", **values: Any)
     """A message with an id and an update of its own."""
     number = next(_numbers)
     values = {"conversation": conversation(chat), "author": ADA, "private": True, "update": f"u{number}", **values}
-    return Message(id=id or str(number), text=text, sent_at=time.time(), **values)
+    values.setdefault("sent_at", time.time())
+    return Message(id=id or str(number), text=text, **values)
 
 
 def call(name: str, chat: str = "100", **values: Any) -> CommandCall:
     number = next(_numbers)
     values = {"conversation": conversation(chat), "author": ADA, "private": True, "update": f"u{number}", **values}
     return CommandCall(id=f"call{number}", name=name, sent_at=time.time(), **values)
+
+
+def mover(store: Store, process: str = "one") -> Mover:
+    return Mover(store, Leases(store, process), keep_days=1)

@@ -56,6 +56,13 @@ def test_every_dependency_has_its_reason() -> None:
     assert sorted(name for name in names if name not in reasons) == []
 
 
+def test_the_tests_that_pages_name_exist() -> None:
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", (ROOT / "docs/telegram.md").read_text())
+    assert len(named) > 50
+    missing = [pair for pair in named if f"def {pair[1]}(" not in (ROOT / "tests" / pair[0]).read_text()]
+    assert missing == []
+
+
 def test_relative_links_lead_somewhere() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text("utf-8")):

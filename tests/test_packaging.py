@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,21 @@ def pins(lock: str) -> dict[str, list[str]]:
 @cache
 def compose() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+
+
+def test_the_wheel_holds_what_is_not_code(tmp_path: Path) -> None:
+    for folder in ("core", "bots"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
+        shutil.copy(ROOT / file, tmp_path)
+    build = "from pdm import backend; backend.build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    wanted = [path for folder in ("core", "bots") for path in (tmp_path / folder).rglob("*") if path.is_file()]
+    assert {path.relative_to(tmp_path).as_posix() for path in wanted} <= held
+    assert "core/locales/en.po" in held
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -105,7 +121,7 @@ def test_the_example_environment_names_every_variable(tmp_path: Path) -> None:
 def test_the_example_configuration_is_valid_and_shows_defaults(tmp_path: Path) -> None:
     shutil.copy(ROOT / "config.example.toml", tmp_path / "parley.toml")
     settings = load(tmp_path, {})
-    assert [model.name for model in settings.models] == ["friendly", "careful"]
+    assert [model.name for model in settings.models] == ["friendly", "ears", "voice", "careful"]
     assert settings.model_copy(update={"providers": (), "models": ()}) == Settings()
 
 

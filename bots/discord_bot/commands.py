@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import structlog
 
 from bots.discord_bot.rest import Rest
+from core.texts import ENGLISH, closest
 
 STRING, INTEGER, BOOLEAN = 3, 4, 5
 IN_GUILDS, IN_DIRECT_MESSAGES = 0, 1
@@ -18,6 +19,13 @@ INSTALLED_IN_GUILDS = 0
 MAX_DESCRIPTION = 100
 MAX_CHOICES = 25
 HASH_KEY = "discord:commands"
+
+LOCALES = (
+    *("ar", "bg", "cs", "da", "de", "el", "en-GB", "en-US", "es-419", "es-ES", "fi", "fr", "he", "hi", "hr", "hu"),
+    *("id", "it", "ja", "ko", "lt", "nl", "no", "pl", "pt-BR", "ro", "ru", "sv-SE", "th", "tr", "uk", "vi"),
+    *("zh-CN", "zh-TW"),
+)
+"""The languages that Discord shows itself in, by its OpenAPI description."""
 
 log = structlog.get_logger()
 
@@ -60,6 +68,11 @@ class Memory(Protocol):
 def to_payload(rows: Sequence[SlashCommand]) -> list[dict[str, Any]]:
     """The body of a bulk registration."""
     return [_command(row) for row in rows]
+
+
+def localised(say: Callable[[str], str]) -> dict[str, str]:
+    """What is said in a language, for each locale of Discord's that there is a language for. English is the default."""
+    return {locale: say(locale) for locale in LOCALES if closest(locale) not in ("", ENGLISH)}
 
 
 async def sync(rest: Rest, application: str, rows: Sequence[SlashCommand], memory: Memory) -> bool:

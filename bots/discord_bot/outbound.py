@@ -23,6 +23,7 @@ from bots.discord_bot.rest import CallFailed, Rest, Upload
 from bots.discord_bot.snowflake import at, moment
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, ConversationKey, Platform
+from core.parts import Activity
 from core.settings import DiscordSettings
 
 MAX_TEXT = 2000
@@ -76,7 +77,7 @@ class DiscordOutbound:
         """Nonces of sends whose outcome is unknown."""
         self._media_hosts = frozenset(yarl.URL(host).origin() for host in (*MEDIA_HOSTS, settings.cdn))
 
-    def format(self, markdown: str) -> Page:
+    def format(self, markdown: str, *, simple: bool = False) -> Page:
         return to_page(markdown)
 
     def mark(self, target: Target) -> str:
@@ -130,10 +131,10 @@ class DiscordOutbound:
                 return
         await self._rest.call("PATCH", f"{_channel(target)}/messages/{message_id}", body)
 
-    async def draft(self, target: Target, slot: Slot, page: Page) -> None:
+    async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
         """Discord has no previews."""
 
-    async def typing(self, target: Target) -> None:
+    async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
         """A deferred command shows by itself that an answer is being made."""
         if not target.reply_token:
             await self._rest.call("POST", f"{_channel(target)}/typing")

@@ -263,10 +263,9 @@ class Shard:
 
     async def _catch_up(self) -> None:
         """Looks up what was missed, channel by channel; only channels that are still to be looked at wait for it."""
-        recent = await self._recent()
         places, count = list[Place](), 0
         try:
-            places = catch_up.of_shard(recent, self.id, self.count)
+            places = catch_up.of_shard(await self._recent(), self.id, self.count)
             self._intake.hold([place.conversation.chat for place in places])
             for place in places:
                 messages = await self._missed(place)

@@ -65,7 +65,7 @@ class Starts:
     async def wait(self, shard: int) -> None:
         """Returns when the shard may begin a session. Raises SettingsError as :func:`allowance`."""
         while True:
-            await self._take_turn(f"identify:{shard % self.side_by_side}")
+            await self._wait_until_it_may(f"identify:{shard % self.side_by_side}")
             now = await allowance(self._rest)
             self.side_by_side = now.side_by_side
             if now.left > min(KEPT, now.total // 2):
@@ -80,11 +80,11 @@ class Starts:
         if now.left < now.total * FEW:
             log.warning("few connections to Discord are left today", left=now.left, of=now.total)
 
-    async def _take_turn(self, bucket: str) -> None:
+    async def _wait_until_it_may(self, bucket: str) -> None:
         wait = self.pause
         while wait:
             try:
-                wait = await self._fleet.turn(bucket, self.pause)
+                wait = await self._fleet.may(bucket, self.pause)
             except StorageError as error:
                 log.warning("a connection waits for the storage", error=str(error))
             await asyncio.sleep(wait)

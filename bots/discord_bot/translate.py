@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from math import ceil
 from typing import Any, Protocol
 
 from bots.discord_bot.interactions import EPHEMERAL, ReplyToken
@@ -234,7 +235,14 @@ def _attachment(raw: Payload) -> Attachment:
     kind = next((kind for prefix, kind in KINDS if mime.startswith(prefix)), AttachmentKind.DOCUMENT)
     if not mime and IMAGE_NAME.search(raw["filename"]):
         kind = AttachmentKind.IMAGE
-    return Attachment(kind, ref=raw["url"], name=clean_text(raw["filename"]), mime=mime, size=raw.get("size") or 0)
+    return Attachment(
+        kind,
+        ref=raw["url"],
+        name=clean_text(raw["filename"]),
+        mime=mime,
+        size=raw.get("size") or 0,
+        seconds=ceil(raw.get("duration_secs") or 0),
+    )
 
 
 def _unreadable(payload: Payload) -> str:

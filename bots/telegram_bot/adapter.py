@@ -10,17 +10,24 @@ received by all of them (``webhook``).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any
 
 import structlog
 from telegram.error import TelegramError
 
 from bots.adapter import Inbox
 from bots.telegram_bot.api import Api
+from bots.telegram_bot.inline import InlineMode
 from bots.telegram_bot.insisting import insist
+from bots.telegram_bot.menu import BotMenu
 from bots.telegram_bot.polling import Accept, Poller
+from bots.telegram_bot.pressing import Pressing
+from bots.telegram_bot.raw import Me, Raw
 from bots.telegram_bot.seen import Seen
-from bots.telegram_bot.translate import Me, Raw, message_ids, to_incoming
+from bots.telegram_bot.standing import Standing
+from bots.telegram_bot.translate import message_ids, to_incoming
 from core.errors import StorageError
 from core.message import Incoming, Platform
 from core.settings import TelegramSettings
@@ -35,7 +42,7 @@ FAREWELL_SECONDS = 2.0
 
 
 class TelegramAdapter:
-    """The receiving side of one bot. ``commands`` are names and summaries for Telegram's menu."""
+    """The receiving side of one bot."""
 
     platform = Platform.TELEGRAM
 
@@ -46,8 +53,11 @@ class TelegramAdapter:
         seen: Seen,
         leases: Leases,
         memory: Memory,
+        pressing: Pressing,
+        menu: BotMenu,
+        inline: InlineMode,
+        standing: Standing,
         *,
-        commands: Sequence[tuple[str, str]] = (),
         image_limit: int = 10_000_000,
     ) -> None:
         self._settings = settings
@@ -55,10 +65,14 @@ class TelegramAdapter:
         self._seen = seen
         self._leases = leases
         self._memory = memory
-        self._menu = [{"command": name, "description": summary} for name, summary in commands]
+        self._pressing = pressing
+        self._menu = menu
+        self._inline = inline
+        self._standing = standing
         self._image_limit = image_limit
         self._connected = asyncio.Event()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._showing: set[asyncio.Task[None]] = set()
+        """Toasts and keyboards on their way."""
 
     async def run(self, inbox: Inbox) -> None:
         me = await self._who_am_i()
@@ -72,11 +86,16 @@ class TelegramAdapter:
             else:
                 lease = f"telegram:{me.id}:poller"
                 poller = Poller(
-                    self._api, self._leases, lease, accept, connected=self._connected.set, elected=self._set_menu
+                    self._api,
+                    self._leases,
+                    lease,
+                    accept,
+                    connected=self._connected.set,
+                    elected=partial(self._set_menu, me),
                 )
                 await poller.run()
         finally:
-            await to_the_end(self._finish_answering(), FAREWELL_SECONDS + 1)
+            await to_the_end(self._finish_showing(), FAREWELL_SECONDS + 1)
 
     async def ready(self) -> None:
         """Returns once updates come in here, or would if the process that polls now ended."""
@@ -86,7 +105,7 @@ class TelegramAdapter:
         # A refusal is believed at once: the token has never worked.
         raw = await insist(self._api, "getme", {}, refusals=1)
         log.info("telegram: logged in", username=raw["username"])
-        return Me(str(raw["id"]), raw["username"])
+        return Me(str(raw["id"]), raw["username"], raw.get("can_read_all_group_messages") is True)
 
     async def _serve(self, me: Me, accept: Accept) -> None:
         from bots.telegram_bot import webhook
@@ -107,7 +126,7 @@ class TelegramAdapter:
             held = await self._leases.wait(name)
             try:
                 await set_up(self._api, self._settings, self._memory, name)
-                await self._set_menu()
+                await self._set_menu(me)
                 return
             except StorageError as error:
                 log.warning("telegram: the webhook is not set up yet", cause=str(error))
@@ -116,12 +135,19 @@ class TelegramAdapter:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _accept(self, inbox: Inbox, me: Me, updates: Sequence[Raw]) -> None:
-        incoming = self._translated(updates, me)
-        if incoming:
-            await inbox.accept(incoming)
         for update in updates:
+            if "inline_query" in update:
+                self._show(self._inline.offer(update["inline_query"], me))
+        decided = await self._pressing.decide(await self._inline.begun(self._translated(updates, me)))
+        if decided.incoming:
+            await inbox.accept(decided.incoming)
+        for update in updates:
+            await self._standing.note(update)
             if "callback_query" in update:
-                self._answer(str(update["callback_query"]["id"]))
+                query = str(update["callback_query"]["id"])
+                self._show(self._answered(query, decided.toasts.get(query, "")))
+        for show in decided.shows:
+            self._show(show())
 
     def _translated(self, updates: Sequence[Raw], me: Me) -> list[Incoming]:
         """The batch; where that fails, each update alone, so that one odd update costs no other."""
@@ -136,27 +162,27 @@ class TelegramAdapter:
                 return []
             return [value for update in updates for value in self._translated([update], me)]
 
-    def _answer(self, query: str) -> None:
-        """Stops the pressed button's spinning."""
-        task = asyncio.create_task(self._answered(query))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+    def _show(self, work: Coroutine[Any, Any, None]) -> None:
+        """Beside the receiving: what comes next does not wait for it."""
+        task = asyncio.create_task(work)
+        self._showing.add(task)
+        task.add_done_callback(self._showing.discard)
 
-    async def _answered(self, query: str) -> None:
+    async def _answered(self, query: str, toast: str) -> None:
+        """Stops the pressed button's spinning, with a word where there is something to say."""
+        fields = {"callback_query_id": query, **({"text": toast} if toast else {})}
         try:
-            await self._api.call("answercallbackquery", {"callback_query_id": query})
+            await self._api.call("answercallbackquery", fields)
         except TelegramError as error:
             log.debug("telegram: a pressed button was not answered", cause=str(error))
 
-    async def _finish_answering(self) -> None:
-        if self._answering:
-            await asyncio.wait(self._answering, timeout=FAREWELL_SECONDS)
-        await end(self._answering)
+    async def _finish_showing(self) -> None:
+        if self._showing:
+            await asyncio.wait(self._showing, timeout=FAREWELL_SECONDS)
+        await end(self._showing)
 
-    async def _set_menu(self) -> None:
-        """The command menu, written only when it changed: Telegram limits how often."""
+    async def _set_menu(self, me: Me) -> None:
         try:
-            if self._menu and await self._api.call("getmycommands", {}) != self._menu:
-                await self._api.call("setmycommands", {"commands": self._menu})
-        except TelegramError as error:
-            log.warning("telegram: the command menu could not be set", cause=str(error))
+            await self._menu.set_up(me.id)
+        except StorageError as error:
+            log.warning("telegram: the command menu was not looked at", cause=str(error))

@@ -6,10 +6,12 @@ of a call's processor time; Parley needs one id of it. ``Bot.do_api_request`` is
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 # Without it every 429 warns that retry_after will be a timedelta; this is the documented way to have it now.
@@ -18,6 +20,7 @@ os.environ.setdefault("PTB_TIMEDELTA", "1")
 from telegram import Bot
 from telegram.error import TelegramError
 
+from bots.telegram_bot.local_files import read_below
 from bots.telegram_bot.transport import CALL_SECONDS, AiohttpRequest
 from core.errors import SettingsError
 from core.settings import TelegramSettings
@@ -36,6 +39,9 @@ class Api:
                 "TELEGRAM_TOKEN is wrong: found a value that is not shown here. "
                 "Copy it from @BotFather; it looks like 123456789:ABCdef."
             )
+        self.bot = token.partition(":")[0]
+        """The bot's account id."""
+        self._folder = Path(settings.local_files) if settings.local_server else None
         self._files = f"{settings.api_base}/file/bot{token}"
         self._request = AiohttpRequest(settings.api_base)
         self._bot = Bot(
@@ -56,8 +62,18 @@ class Api:
         except (KeyError, AttributeError):
             raise TelegramError("the answer is not of the Bot API's form") from None
 
+    @property
+    def is_local(self) -> bool:
+        """The server is the owner's, with files of up to 2 GB."""
+        return self._folder is not None
+
     async def download(self, path: str, limit: int) -> bytes:
-        """A file by the ``file_path`` that getFile gave; raises ``transport.TooLarge`` over ``limit`` bytes."""
+        """A file by the ``file_path`` that getFile gave; raises ``transport.TooLarge`` over ``limit`` bytes.
+
+        A server of one's own that runs with ``--local`` names a file on disk, which is read below its folder only.
+        """
+        if self._folder is not None:
+            return await asyncio.to_thread(read_below, self._folder, path, limit)
         return await self._request.download(f"{self._files}/{path}", limit)
 
     async def close(self) -> None:

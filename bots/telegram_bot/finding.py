@@ -6,7 +6,7 @@ its error what stands under an id. ``editMessageCaption`` with a caption over th
 
 - ``message to edit not found``: nothing, or another chat's message (private chats share one counter);
 - ``message can't be edited``: someone else's message;
-- ``there is no caption in the message to edit``: a text of ours;
+- ``there is no caption in the message to edit``: a text or a rich message of ours;
 - ``caption is too long``: a file of ours.
 
 Ids that any process of the bot has seen (``seen``) are other messages, unless they were sent for this very turn. In a

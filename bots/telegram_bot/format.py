@@ -1,4 +1,5 @@
-"""Markdown to text with entities. An entity list cannot fail to parse, so unclosed marks never cost an answer."""
+"""Markdown to text with entities, or to a rich message where that shows more. Neither can fail to parse, so unclosed
+marks never cost an answer."""
 
 from __future__ import annotations
 
@@ -12,10 +13,14 @@ from typing import Any
 from telegramify_markdown import MessageEntity, RenderConfig, convert
 
 from bots.adapter import Page
-from bots.telegram_bot import utf16
+from bots.telegram_bot import details, rich_html, utf16
 from bots.telegram_bot.tidy import tidy
 from core.message import clean_text
 
+MAX_TEXT = 4096
+"""UTF-16 units. The server counts code points after entities; units are never fewer."""
+RICH_SHARE = rich_html.MAX_CHARACTERS // MAX_TEXT
+"""Pages that may become rich are measured in so many units: a full one is as long as a full text."""
 MAX_ENTITIES = 100
 """The server keeps so many of a message and drops the rest."""
 MAX_GUARDS = 40
@@ -47,11 +52,38 @@ def _config() -> RenderConfig:
 _CONFIG = _config()
 
 
+def to_rich_page(markdown: str, *, always: bool = False) -> Page:
+    """``markdown`` as a rich message where that shows more than text with entities, or is too long for one of these;
+    else like ``to_page``. ``always``: wherever it can be. Never fails."""
+    page = None if always or rich_html.may_show_more(markdown) or len(markdown) > MAX_TEXT else to_page(markdown)
+    if page is not None and page.length <= MAX_TEXT:
+        return replace(page, length=_share(page.length))
+    rich = _rich(markdown)
+    if rich is None:
+        return page or to_page(markdown)
+    if not (always or rich.shows_more):
+        page = page or to_page(markdown)
+        if page.length <= MAX_TEXT:
+            return replace(page, length=_share(page.length))
+    return Page(rich.text, _share(rich.length), rich=rich.html)
+
+
+def _share(units: int) -> int:
+    return -(-units // RICH_SHARE)
+
+
+def _rich(markdown: str) -> rich_html.Rich | None:
+    try:
+        return rich_html.render(clean_text(markdown))
+    except Exception:  # whatever the parser tripped over, a plain answer is better than none
+        return None
+
+
 def to_page(markdown: str) -> Page:
-    """``markdown`` as Telegram shows it. Never fails: what cannot be converted is shown as it is."""
+    """``markdown`` as text with entities. Never fails: what cannot be converted is shown as it is."""
     source = clean_text(markdown)
     try:
-        text, found = convert(tidy(source), config=_CONFIG)
+        text, found = convert(tidy(details.unfolded(source)), config=_CONFIG)
         entities = [_as_dict(entity) for entity in found if _is_allowed(entity.type, entity.url or "")]
     except Exception:  # whatever the parser tripped over, a plain answer is better than none
         text, entities = source, []

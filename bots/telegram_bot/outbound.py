@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal
 
 import structlog
-from telegram import InputFile
 from telegram.error import BadRequest, ChatMigrated, InvalidToken, TelegramError
 
-from bots.adapter import Button, Capabilities, Page, Slot, Target
-from bots.telegram_bot import finding, utf16
+from bots.adapter import Capabilities, Page, Slot, Target
+from bots.telegram_bot import finding
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.faults import is_about_formatting, is_not_modified, translated
-from bots.telegram_bot.format import plain, to_page
+from bots.telegram_bot.format import MAX_TEXT, plain, to_page, to_rich_page
+from bots.telegram_bot.keyboard import reply_markup
+from bots.telegram_bot.media import MAX_ALBUM, MAX_DOWNLOAD, MAX_LOCAL_UPLOAD, MAX_UPLOAD, Ids, MediaCalls
+from bots.telegram_bot.places import GENERAL, message_fields
+from bots.telegram_bot.rich import STOPPABLE, Fields, RichCalls
 from bots.telegram_bot.seen import Seen
-from bots.telegram_bot.translate import GENERAL
+from bots.telegram_bot.transport import CALL_SECONDS
 from core.errors import OutboundError, OutboundFault, StorageError
 from core.message import Attachment, ConversationKey, Platform
+from core.parts import Activity, Media
 
 log = structlog.get_logger()
 
-MAX_CAPTION = 1024
-MAX_PHOTO_BYTES = 10_000_000
-MAX_CALLBACK_BYTES = 64
 MAX_MESSAGE_ID = 2**31 - 1
-BUTTONS_IN_ROW = 3
-_PHOTOS = frozenset(("image/jpeg", "image/png", "image/webp"))
+PREVIEW_SECONDS = 5.0
+"""A preview or typing signal that takes longer is given up: the message that follows would wait for it."""
+_ACTIONS = {
+    Activity.TEXT: "typing",
+    Activity.PHOTO: "upload_photo",
+    Activity.VIDEO: "upload_video",
+    Activity.VOICE: "record_voice",
+    Activity.FILE: "upload_document",
+}
+
+
+Moved = Callable[[str, str], Awaitable[None]]
+"""Notes that a group has become a supergroup: its id and the new one. Raises StorageError."""
 
 
 class TelegramOutbound:
@@ -35,23 +49,42 @@ class TelegramOutbound:
 
     platform = Platform.TELEGRAM
     capabilities = Capabilities(
-        # The server counts code points after entities; UTF-16 units are never fewer.
-        max_text=4096,
+        max_text=MAX_TEXT,
         edit_interval=1.0,
         # 20 messages and edits a minute in a group.
         group_edit_interval=3.0,
         drafts=True,
+        draft_lifetime=30.0,
+        rich=True,
         typing_lifetime=5.0,
+        activities=True,
         buttons=True,
-        max_file=50_000_000,
+        menus=True,
+        max_file=MAX_UPLOAD,
+        max_download=MAX_DOWNLOAD,
+        album=MAX_ALBUM,
     )
 
-    def __init__(self, api: Api, seen: Seen) -> None:
+    def __init__(
+        self,
+        api: Api,
+        seen: Seen,
+        rich: Literal["auto", "always", "off"] = "auto",
+        ids: Ids | None = None,
+        moved: Moved | None = None,
+    ) -> None:
         self._api = api
+        self._moved = moved
         self._seen = seen
+        self._rich = RichCalls(self._call_raw)
+        self._always_rich = rich == "always"
+        self._media = MediaCalls(self._call, ids, api.bot)
+        self.capabilities = replace(self.capabilities, rich=rich != "off")
+        if api.is_local:
+            self.capabilities = replace(self.capabilities, max_file=MAX_LOCAL_UPLOAD, max_download=0)
 
-    def format(self, markdown: str) -> Page:
-        return to_page(markdown)
+    def format(self, markdown: str, *, simple: bool = False) -> Page:
+        return to_page(markdown) if simple else to_rich_page(markdown, always=self._always_rich)
 
     def mark(self, target: Target) -> str:
         """The highest message id known for the chat's counter; the question's own where nothing else was seen."""
@@ -88,41 +121,42 @@ class TelegramOutbound:
         return str(found.message)
 
     async def edit(self, target: Target, message_id: str, page: Page) -> None:
-        fields = {"chat_id": int(target.conversation.chat), "message_id": int(message_id)}
-        await self._shown("editmessagetext", fields, page)
+        await self._shown("editmessagetext", message_fields(target.conversation, message_id), page)
 
-    async def draft(self, target: Target, slot: Slot, page: Page) -> None:
-        fields = _place(target) | {"draft_id": _draft_id(slot)}
+    async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
+        fields = _place(target) | {"draft_id": _draft_id(slot)} | (STOPPABLE if stoppable else {})
+        if page.rich:
+            with self._remembering():
+                await self._rich.draft(fields, page, PREVIEW_SECONDS)
+            return
         if page.text:
             fields |= _content(page)
         try:
-            await self._api.call("sendmessagedraft", fields)
+            await self._api.call("sendmessagedraft", fields, PREVIEW_SECONDS)
         except InvalidToken as error:
             # A Bot API server older than drafts (December 2025) says 404, as it does of a wrong token.
+            self.capabilities = replace(self.capabilities, drafts=False)
             raise OutboundError(OutboundFault.REFUSED, str(error)) from None
         except TelegramError as error:
             raise translated(error) from None
 
-    async def typing(self, target: Target) -> None:
-        await self._call("sendchataction", _place(target) | {"action": "typing"})
+    async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
+        place = _place(target)
+        if target.conversation.thread:
+            # The general topic, which takes no message by its number, shows no action without it.
+            place["message_thread_id"] = int(target.conversation.thread)
+        await self._call("sendchataction", place | {"action": _ACTIONS[activity]}, seconds=PREVIEW_SECONDS)
 
     async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
-        """Pictures as photos; what the server does not take as one goes as a document, as all else does."""
+        media = Media(name, mime, data)
         if len(data) > self.capabilities.max_file:
             raise OutboundError(OutboundFault.REFUSED, f"{name} has {len(data)} bytes")
-        fields = _place(target) | _reply(target)
-        if caption.text:
-            shown = _cut(caption)
-            fields |= {"caption": shown.text, "caption_entities": list(shown.entities)}
-        fields |= _keyboard(caption.buttons)
-        file = InputFile(data, filename=name)
-        if mime in _PHOTOS and len(data) <= MAX_PHOTO_BYTES:
-            try:
-                return await self._created(target, slot, await self._call("sendphoto", fields | {"photo": file}))
-            except OutboundError as error:
-                if error.fault is not OutboundFault.REFUSED:
-                    raise
-        return await self._created(target, slot, await self._call("senddocument", fields | {"document": file}))
+        message = await self._media.send(_place(target) | _reply(target), media, caption)
+        return await self._created(target, slot, message)
+
+    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot) -> list[str]:
+        messages = await self._media.send_album(_place(target) | _reply(target), pictures)
+        return [await self._created(target, slot, message) for message in messages]
 
     async def delete(self, target: Target, message_id: str) -> None:
         try:
@@ -156,28 +190,51 @@ class TelegramOutbound:
         return str(message_id)
 
     async def _shown(self, method: str, fields: dict[str, Any], page: Page) -> Any:
-        """Sends or edits; once more without formatting where the server refuses that."""
+        """Sends or edits; text once more without formatting where the server refuses that."""
+        if page.rich:
+            with self._remembering():
+                show = self._rich.send if method == "sendmessage" else self._rich.edit
+                return await show(fields | reply_markup(page.buttons), page)
         content = fields | _content(page) | {"link_preview_options": {"is_disabled": True}}
-        content |= _keyboard(page.buttons)
+        content |= reply_markup(page.buttons)
         try:
             return await self._call(method, content, formatted=bool(page.entities))
         except _Unformatted:
             return await self._shown(method, fields, plain(page))
 
-    async def _call(self, method: str, fields: dict[str, Any], *, formatted: bool = False) -> Any:
+    async def _call(
+        self, method: str, fields: Fields, *, formatted: bool = False, seconds: float = CALL_SECONDS
+    ) -> Any:
         try:
-            return await self._api.call(method, fields)
-        except ChatMigrated as error:
-            if fields["chat_id"] == error.new_chat_id:
-                raise translated(error) from None
-            moved = {key: value for key, value in fields.items() if key != "reply_parameters"}
-            return await self._call(method, moved | {"chat_id": error.new_chat_id}, formatted=formatted)
+            return await self._call_raw(method, fields, seconds)
         except TelegramError as error:
             if is_not_modified(error):
                 return None
             if formatted and is_about_formatting(error):
                 raise _Unformatted from None
             raise translated(error) from None
+
+    async def _call_raw(self, method: str, fields: Fields, seconds: float = CALL_SECONDS, /) -> Any:
+        """Raises TelegramError. That a group has become a supergroup is noted first."""
+        try:
+            return await self._api.call(method, fields, seconds)
+        except ChatMigrated as error:
+            if self._moved is not None:
+                try:
+                    await self._moved(str(fields["chat_id"]), str(error.new_chat_id))
+                except StorageError as away:
+                    # Tried again, until it is noted.
+                    raise TelegramError(str(away)) from None
+            raise
+
+    @contextmanager
+    def _remembering(self) -> Generator[None]:
+        """Answers that begin after a server has refused rich messages are formatted as text from the start."""
+        try:
+            yield
+        finally:
+            if not self._rich.known and self.capabilities.rich:
+                self.capabilities = replace(self.capabilities, rich=False)
 
 
 class _Unformatted(Exception):
@@ -206,21 +263,6 @@ def _reply(target: Target) -> dict[str, Any]:
 
 def _content(page: Page) -> dict[str, Any]:
     return {"text": page.text, "entities": list(page.entities)} if page.entities else {"text": page.text}
-
-
-def _cut(caption: Page) -> Page:
-    if caption.length <= MAX_CAPTION:
-        return caption
-    kept = [e for e in caption.entities if e["offset"] + e["length"] <= MAX_CAPTION]
-    return Page(utf16.cut(caption.text, 0, MAX_CAPTION), MAX_CAPTION, tuple(kept), caption.buttons)
-
-
-def _keyboard(buttons: tuple[Button, ...]) -> dict[str, Any]:
-    """A button whose command is too long for Telegram is left out: the command can still be typed."""
-    fitting = [b for b in buttons if len(b.command.encode("utf-8")) <= MAX_CALLBACK_BYTES]
-    cells = [{"text": button.label, "callback_data": button.command} for button in fitting]
-    rows = [cells[at : at + BUTTONS_IN_ROW] for at in range(0, len(cells), BUTTONS_IN_ROW)]
-    return {"reply_markup": {"inline_keyboard": rows}} if rows else {}
 
 
 def _draft_id(slot: Slot) -> int:

@@ -20,7 +20,8 @@ from telegram.error import Conflict, TelegramError
 from bots.telegram_bot import insisting
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.insisting import insist
-from bots.telegram_bot.translate import UPDATES, Raw
+from bots.telegram_bot.raw import Raw
+from bots.telegram_bot.translate import UPDATES
 from bots.telegram_bot.transport import CALL_SECONDS
 from core.errors import StorageError
 from core.storage.leases import RETRY_SECONDS, Held, Leases

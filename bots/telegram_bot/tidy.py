@@ -49,14 +49,14 @@ def tidy(markdown: str) -> str:
         return markdown
     source = _beside_punctuation(markdown).encode("utf-8")
     for _ in range(_ROUNDS):
-        edits = _edits(source, _parsed(source.decode("utf-8")))
+        edits = _edits(source, parsed(source.decode("utf-8")))
         if not edits:
             break
         source = _apply(source, edits)
     return source.decode("utf-8")
 
 
-class _Event(NamedTuple):
+class Event(NamedTuple):
     """What the parser found in ``source[start:end]``: e.g. Text with the text, Start and End with a tag."""
 
     kind: str
@@ -69,13 +69,13 @@ class _Event(NamedTuple):
         return self.value if type(self.value) is str else next(iter(self.value), "")
 
 
-def _parsed(text: str) -> list[_Event]:
-    found: list[_Event] = []
+def parsed(text: str) -> list[Event]:
+    """The parser's events; those that are but a word have no value. Raises what the parser raises."""
+    found: list[Event] = []
     events: Any = pyromark.events_with_range(text, options=_OPTIONS)
     for event, span in events:
-        if type(event) is not str:
-            kind, value = next(iter(event.items()))
-            found.append(_Event(kind, value, span["start"], span["end"]))
+        kind, value = (event, "") if type(event) is str else next(iter(event.items()))
+        found.append(Event(kind, value, span["start"], span["end"]))
     return found
 
 
@@ -88,7 +88,7 @@ def _beside_punctuation(text: str) -> str:
     source = text.encode("utf-8")
     code = [
         (event.start, event.end)
-        for event in _parsed(text)
+        for event in parsed(text)
         if event.kind == "Code" or (event.kind == "Start" and event.tag == "CodeBlock")
     ]
     edits: list[Edit] = []
@@ -126,17 +126,17 @@ def _apply(source: bytes, edits: list[Edit]) -> bytes:
     return b"".join(parts) + source[at:]
 
 
-def _edits(source: bytes, events: list[_Event]) -> list[Edit]:
+def _edits(source: bytes, events: list[Event]) -> list[Edit]:
     edits: list[Edit] = []
     blocks: list[list[_Run]] = [[]]
     text_end = run_end = 0
-    before: _Event | None = None
+    before: Event | None = None
     for event in events:
         if event.kind == "Start" and event.tag in _BLOCKS:
             blocks.append([])
         elif event.kind == "Text":
             text_end = event.end
-            run = _RUN.match(source, event.start) if event.value[0] in "*~`" else None
+            run = _RUN.match(source, event.start) if event.value.startswith(("*", "~", "`")) else None
             if run and event.start >= run_end:
                 blocks[-1].append((event.start, run[0]))
                 run_end = run.end()

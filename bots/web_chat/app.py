@@ -21,6 +21,7 @@ from bots.web_chat.render import STATIC
 from bots.web_chat.site import Site
 from bots.web_chat.uploads import Uploads
 from core.errors import StorageError
+from core.texts import ENGLISH
 
 log = structlog.get_logger()
 
@@ -41,7 +42,9 @@ def build(site: Site, origins: Collection[str]) -> ASGIApp:
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        key = error.detail if error.detail in labels.ENGLISH else _SENTENCES.get(error.status_code, "bad_request")
+        key = (
+            error.detail if error.detail in labels.table(ENGLISH) else _SENTENCES.get(error.status_code, "bad_request")
+        )
         return site.error(request, error.status_code, key)
 
     async def away(request: Request, error: Exception) -> Response:

@@ -9,6 +9,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bots.web_chat.labels import choose
+from core.texts import say
+
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -68,14 +71,18 @@ class Guard:
 
     def _refusal(self, scope: Scope, limit: int) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
+
+        def refuse(status: int, key: str, **more: str) -> PlainTextResponse:
+            return PlainTextResponse(say(key, choose(headers.get("accept-language", ""))), status, more)
+
         # A page of another site whose name was made to point here must not be able to talk to us (DNS rebinding).
         if headers.get("host", "").lower() not in self._hosts:
-            return PlainTextResponse("This address is not the web chat's.", 421)
+            return refuse(421, "web.wrong_address")
         if not self._is_own(scope["method"], headers):
-            return PlainTextResponse("Requests from other sites are refused.", 403)
+            return refuse(403, "web.foreign")
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > limit:
-            return PlainTextResponse(f"Too large: at most {limit} bytes are read.", 413, {"Connection": "close"})
+            return refuse(413, "web.too_large", Connection="close")
         return None
 
     def _is_own(self, method: str, headers: Headers) -> bool:

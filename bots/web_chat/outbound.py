@@ -9,6 +9,7 @@ from bots.web_chat import ids
 from bots.web_chat.store import File, Press, Role, State, StoredMessage, WebStore
 from core.errors import OutboundError, OutboundFault, StorageError
 from core.message import Attachment, ConversationKey, Platform
+from core.parts import Activity
 
 MAX_TEXT = 100_000
 """Characters in one page. A browser shows more, but a page is rendered anew at every edit."""
@@ -31,7 +32,7 @@ class WebOutbound:
     def __init__(self, store: WebStore) -> None:
         self._store = store
 
-    def format(self, markdown: str) -> Page:
+    def format(self, markdown: str, *, simple: bool = False) -> Page:
         return Page(markdown, len(markdown))
 
     def mark(self, target: Target) -> str:
@@ -54,10 +55,10 @@ class WebOutbound:
     async def edit(self, target: Target, message_id: str, page: Page) -> None:
         await self._show(target, message_id, page)
 
-    async def draft(self, target: Target, slot: Slot, page: Page) -> None:
+    async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
         await self.send(target, page, slot)
 
-    async def typing(self, target: Target) -> None:
+    async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
         """Nothing to do: a question without an answer shows by itself that one is being made."""
 
     async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from bots.web_chat import ids, labels
 from bots.web_chat.format import render
 from bots.web_chat.store import Change, Conversation, StoredMessage, User
+from core.texts import say
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -52,7 +53,7 @@ class Renderer:
 
     def page(self, name: str, language: str, **values: Any) -> str:
         return self._pages.get_template(name).render(
-            t=SimpleNamespace(**labels.TABLES[language]), lang=labels.TAGS[language], **values
+            t=SimpleNamespace(**labels.table(language)), lang=labels.tag(language), **values
         )
 
     def chat(
@@ -140,7 +141,7 @@ class Renderer:
         key = (message.id, message.text, language)
         found = self._kept.pop(key, None)
         if found is None:
-            found = Markup(render(message.text, labels.TABLES[language]["copy"]))  # noqa: S704  safe by format.py
+            found = Markup(render(message.text, say("web.copy", language)))  # noqa: S704  safe by format.py
         self._kept[key] = found
         if len(self._kept) > _KEPT_RENDERINGS:
             self._kept.popitem(last=False)

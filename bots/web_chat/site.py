@@ -16,6 +16,7 @@ from bots.web_chat import ids, labels
 from bots.web_chat.cookies import COOKIE_SECONDS, Signer
 from bots.web_chat.render import Renderer
 from bots.web_chat.store import Conversation, User, WebStore
+from core.texts import say
 
 TOKEN_HEADER = "X-Parley-Token"  # noqa: S105  a header's name
 MAX_STREAMS = 12
@@ -76,13 +77,13 @@ class Site:
         """A refusal: one sentence for htmx and scripts, a page for a person."""
         if not request.headers.get("hx-request") and request.method in ("GET", "HEAD"):
             return self.error_page(request, status, key)
-        sentence = labels.TABLES[language_of(request)][key].format(**values)
+        sentence = say(f"web.{key}", language_of(request), **values)
         return PlainTextResponse(sentence, status)
 
     def error_page(self, request: Request, status: int, key: str) -> Response:
         language = language_of(request)
         name = "locked.html" if status == 401 else "error.html"
-        sentence = labels.TABLES[language][key]
+        sentence = say(f"web.{key}", language)
         return HTMLResponse(self.renderer.page(name, language, sentence=sentence, status=status), status)
 
 

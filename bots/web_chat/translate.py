@@ -19,6 +19,7 @@ from core.message import (
 )
 
 _TYPED = re.compile(r"/([a-z]{1,32})(?:\s+(.*))?", re.DOTALL)
+_KINDS = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.AUDIO, "video": AttachmentKind.VIDEO}
 TITLE_CHARS = 60
 
 
@@ -44,8 +45,13 @@ def to_incoming(
         text,
         now,
         private=True,
-        attachments=tuple(Attachment(AttachmentKind.IMAGE, f.blob, f.name, f.mime, f.size) for f in files),
+        attachments=tuple(map(_attachment, files)),
     )
+
+
+def _attachment(file: File) -> Attachment:
+    kind = _KINDS.get(file.mime.partition("/")[0], AttachmentKind.DOCUMENT)
+    return Attachment(kind, file.blob, file.name, file.mime, file.size)
 
 
 def to_edit(
@@ -68,7 +74,7 @@ def to_edit(
         text,
         now,
         private=True,
-        attachments=tuple(Attachment(AttachmentKind.IMAGE, f.blob, f.name, f.mime, f.size) for f in files),
+        attachments=tuple(map(_attachment, files)),
         edited=True,
     )
 

@@ -1,8 +1,9 @@
-"""Pictures in, files out."""
+"""Pictures, recordings and documents in, files out."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
@@ -14,12 +15,19 @@ from starlette.routing import Route
 from bots.web_chat import ids
 from bots.web_chat.site import Site, language_of
 from bots.web_chat.store import File
+from core.documents import form_of
 from core.message import clean_text
 
 PATH = "/uploads"
 NAME_CHARS = 100
 AT_ONCE = 4
 """Uploads held in memory at the same time by one process."""
+MIMES = {
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "html": "text/html",
+}
+"""Of the forms of documents that are read, besides plain text."""
 SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
 """Everything else is downloaded: a delivered HTML or SVG file must not run on our origin."""
 
@@ -33,16 +41,16 @@ class Uploads:
         return [Route(PATH, self.put, methods=["POST"]), Route("/blobs/{blob}", self.get)]
 
     async def put(self, request: Request) -> Response:
-        """The body is the picture; its name comes in a header. Answers with the piece of form that stands for it."""
+        """The body is the file; its name comes in a header. Answers with the piece of form that stands for it."""
         user = await self.site.user(request)
         async with self.room:
             data = bytearray()
             async for chunk in request.stream():
                 data += chunk
-            mime = sniff(bytes(data[:16]))
-            if not mime:
-                return self.site.error(request, 415, "upload_kind")
             name = clean_name(request.headers.get("x-file-name", ""))
+            mime = sniff(bytes(data[:16])) or readable(name, request.headers.get("content-type", ""))
+            if not (mime and data):
+                return self.site.error(request, 415, "upload_kind")
             file = File(ids.new_name(), name, mime, len(data))
             await self.site.store.put_blob(user.id, file, bytes(data))
         return HTMLResponse(self.site.renderer.page("picture.html", language_of(request), file=file))
@@ -79,6 +87,18 @@ def sniff(head: bytes) -> str:
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "image/webp"
     return ""
+
+
+def readable(name: str, declared: str) -> str:
+    """The kind of a recording or a document, as told by its name and the browser; empty for what cannot be read.
+
+    It decides how the file is read, not how it is served: that is as a download.
+    """
+    declared = declared.partition(";")[0].strip().lower()
+    if re.fullmatch(r"(audio|video)/[a-z0-9.+-]{1,40}", declared):
+        return declared
+    form = form_of(name, declared)
+    return MIMES.get(form, "text/plain") if form else ""
 
 
 def clean_name(quoted: str) -> str:

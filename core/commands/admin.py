@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 from core.commands.row import Command, Room
+from core.feedback import listed
 from core.message import CommandCall
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.storage.failed import DeadLetters, Letter, Retried
@@ -19,7 +20,8 @@ ALL = "all"
 
 
 async def admin(room: Room) -> AsyncIterator[Part]:
-    """``failed`` lists the dead letters, ``retry ID|all`` asks again, ``drop ID|all`` removes."""
+    """``failed`` lists the dead letters, ``retry ID|all`` asks again, ``drop ID|all`` removes; ``feedback`` tells what
+    people think of each model's answers."""
     match room.call.options.get("text", "").lower().split():
         case ["failed"]:
             yield await _listed(room)
@@ -28,6 +30,11 @@ async def admin(room: Room) -> AsyncIterator[Part]:
                 yield notice
         case ["drop", which]:
             yield await drop(room.failed, which)
+        case ["feedback"]:
+            scores = await room.feedback.scores()
+            lines = listed(scores, room.language)
+            told = "\n".join((say("feedback_head", room.language), "", *(f"- {line}" for line in lines)))
+            yield TextDelta(told) if lines else Notice("feedback_none")
         case _:
             yield Notice("admin_how")
     yield DONE
@@ -39,14 +46,14 @@ async def retry(failed: DeadLetters, which: str, rows: Sequence[Command]) -> lis
     for id in await _meant(failed, which):
         counts[await failed.retry(id, partial(is_repeatable, rows=rows))] += 1
     outcomes = (Retried.RETRIED, Retried.UNREADABLE, Retried.UNREPEATABLE, Retried.ELSEWHERE)
-    told = [Notice(f"failed_{outcome}", {"count": str(counts[outcome])}) for outcome in outcomes if counts[outcome]]
+    told = [Notice(f"failed_{outcome}", {"count": counts[outcome]}) for outcome in outcomes if counts[outcome]]
     return told or [_nothing(which)]
 
 
 async def drop(failed: DeadLetters, which: str) -> Notice:
     """Removes one letter by its id, or ``all``."""
     count = sum([await failed.drop(id) for id in await _meant(failed, which)])
-    return Notice("failed_dropped", {"count": str(count)}) if count else _nothing(which)
+    return Notice("failed_dropped", {"count": count}) if count else _nothing(which)
 
 
 async def _meant(failed: DeadLetters, which: str) -> list[str]:
@@ -66,9 +73,9 @@ async def _listed(room: Room) -> Part:
     total, letters = await room.failed.newest(LISTED)
     if not total:
         return Notice("failed_none")
-    lines = [say("failed_head", room.language, count=str(total)), "", *map(_line, letters)]
+    lines = [say("failed_head", room.language, count=total), "", *map(_line, letters)]
     if total > len(letters):
-        lines += ["", say("failed_more", room.language, count=str(total - len(letters)))]
+        lines += ["", say("failed_more", room.language, count=total - len(letters))]
     return TextDelta("\n".join(lines))
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from core.conversation.mailbox import Turn, payload
+from core.conversation.attached import Attached, as_text
+from core.conversation.mailbox import payload
+from core.conversation.preferences import FIELDS, Preferences
+from core.conversation.turn import Turn
 from core.message import ConversationKey, Message, Quote
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
@@ -44,19 +48,45 @@ class Question:
     quote: Quote | None = None
     images: tuple[str, ...] = ()
     """Digests of pictures made ready for models."""
+    asker: str = ""
+    """The author's account id: who may have the answer made anew or forgotten."""
+    album: str = ""
+    """Whose pieces are collected elsewhere until it is forgotten."""
+    files: tuple[Attached, ...] = ()
+    """What else came with it, read as text."""
+    readings: tuple[str, ...] = ()
+    """Where that is kept for a while, to be removed with it."""
 
     @property
     def tokens(self) -> int:
         """What it takes of a prompt: the author's name and what is quoted stand there, too."""
         quoted = count_tokens(self.quote.text[:MAX_QUOTE]) if self.quote else 0
-        return count_tokens(f"{self.author}: {self.text}") + quoted
+        files = count_tokens(as_text(self.files)) if self.files else 0
+        return count_tokens(f"{self.author}: {self.text}") + quoted + files
 
     def to_payload(self) -> str:
-        return payload({name: getattr(self, name) for name in self.__slots__})
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return payload(values | {"files": [file.to_values() for file in self.files]})
 
     @classmethod
-    def of(cls, message: Message, images: tuple[str, ...] = ()) -> Question:
-        return cls(message.text, message.author.name, int(message.sent_at), message.quote, images)
+    def of(
+        cls,
+        message: Message,
+        images: tuple[str, ...] = (),
+        files: tuple[Attached, ...] = (),
+        readings: tuple[str, ...] = (),
+    ) -> Question:
+        return cls(
+            message.text,
+            message.author.name,
+            int(message.sent_at),
+            message.quote,
+            images,
+            asker=message.author.id,
+            album=message.album,
+            files=files,
+            readings=readings,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +139,29 @@ class Older:
     """How often something was forgotten here when this was read."""
 
 
+class State(StrEnum):
+    """What there is of an answer."""
+
+    OPEN = "open"
+    """It is being made, or made anew, now."""
+    KEPT = "kept"
+    UNKNOWN = "unknown"
+    """Forgotten, too old, or no answer at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the buttons under an answer go by."""
+
+    state: State
+    under_way: bool
+    """What the button asks for is being done already, or waits."""
+    askers: tuple[str, ...]
+    """Account ids of those it is made for."""
+    answer: Answer | None
+    preferences: Preferences
+
+
 class History:
     """All conversations' trees."""
 
@@ -118,19 +171,30 @@ class History:
         self._max_messages = max_messages
 
     async def path(
-        self, turn: Turn, mode: Mode, question: Question, *, id: str, reply_to: str, window: int
+        self,
+        turn: Turn,
+        mode: Mode,
+        question: Question,
+        *,
+        id: str,
+        reply_to: str,
+        window: int,
+        also: Sequence[str] = (),
+        edited: bool = False,
     ) -> Path | None:
         """Puts the question into the tree and reads its context, in one round trip.
 
-        ``window`` is the budget of the path in tokens. None when there is nothing to make anew or to go on
-        with; the turn is interrupted as ``forgotten`` when the question was deleted. Raises LeaseLost.
+        ``also`` are ids of further messages that the question stands for. ``window`` is the budget of the path in
+        tokens. None when there is nothing to make anew or to go on with; the turn is interrupted as ``forgotten``
+        when the question was deleted, and as ``unchanged`` when it was ``edited`` and says what it said, and has its
+        answer. Raises LeaseLost.
         """
         reply: list[Any] = await self._store.run(
             "path",
             conversation_keys(ConversationKeys.of(turn.conversation)),
             (
                 turn.fence,
-                mode,
+                "edit" if edited and mode is Mode.ASK else mode,
                 id,
                 reply_to,
                 question.tokens,
@@ -139,10 +203,11 @@ class History:
                 self._keep_seconds,
                 self._max_messages,
                 turn.number,
+                *also,
             ),
         )
-        if reply[0] == "forgotten":
-            turn.interrupt("forgotten")
+        if reply[0] in ("forgotten", "unchanged"):
+            turn.interrupt(reply[0])
         if reply[0] != "path":
             return None
         _, question_id, previous, cut, summary, nodes = reply
@@ -153,6 +218,13 @@ class History:
             cut,
             summary,
         )
+
+    async def asked(self, conversation: ConversationKey, id: str) -> Question | None:
+        """A question by its own id; None when there is none, or it is forgotten."""
+        tree = ConversationKeys.of(conversation).tree
+        node: str = await self._store.attempt(lambda: self._store.redis.hget(tree, id)) or ""
+        *_, kind, text = node.split("\t", 4) if node.count("\t") >= 4 else ("", "")
+        return _question(text) if kind == "q" else None
 
     async def older(self, conversation: ConversationKey, id: str, tokens: int) -> Older:
         """What lies before a message, oldest first, up to ``tokens``; for its summary."""
@@ -170,10 +242,44 @@ class History:
         keys = ConversationKeys.of(conversation)
         await self._store.attempt(lambda: self._store.redis.hdel(keys.state, "newest"))
 
-    async def choose_model(self, conversation: ConversationKey, name: str) -> None:
-        """The model of this conversation from the next turn on."""
+    async def choose(self, conversation: ConversationKey, name: str, value: str) -> None:
+        """What people chose for this conversation, from the next turn on: a name of ``preferences.FIELDS`` and the
+        value as it is kept; an empty one takes the choice back."""
+        state = ConversationKeys.of(conversation).state
+
+        async def work() -> None:
+            pipe = self._store.redis.pipeline(transaction=False)
+            if value:
+                pipe.hset(state, name, value)
+            else:
+                pipe.hdel(state, name)
+            pipe.expire(state, self._keep_seconds)
+            await pipe.execute()
+
+        await self._store.attempt(work)
+
+    async def preferences(self, conversation: ConversationKey) -> Preferences:
+        """What people chose for this conversation."""
+        state = ConversationKeys.of(conversation).state
+        return Preferences.of(await self._store.attempt(lambda: self._store.redis.hmget(state, list(FIELDS))))
+
+    async def known(self, conversation: ConversationKey, message_id: str, call: str) -> Known:
+        """What there is of the answer that a message shows, the newest where none is named. ``call`` names what a
+        button under it asks for."""
+        keys = conversation_keys(ConversationKeys.of(conversation))
+        state, under_way, askers, answer, chosen = await self._store.run("known", keys, (message_id, call))
+        return Known(
+            State(state),
+            bool(under_way),
+            tuple(filter(None, askers.split("\t"))),
+            _answer(answer) if answer else None,
+            Preferences.of(chosen),
+        )
+
+    async def stop(self, conversation: ConversationKey, message_id: str) -> bool:
+        """Stops the answer that a message shows, wherever it is made. False when it is not being made."""
         keys = ConversationKeys.of(conversation)
-        await self._store.attempt(lambda: self._store.redis.hset(keys.state, "model", name))
+        return bool(await self._store.run("stop", conversation_keys(keys), (keys.name, message_id)))
 
     async def put_image(self, conversation: ConversationKey, digest: str, data: str) -> None:
         """Keeps a picture (base64) for the next turns."""
@@ -202,6 +308,10 @@ def _question(text: str) -> Question:
         values.get("at", 0),
         values.get("quote"),
         tuple(values.get("images", ())),
+        asker=values.get("asker", ""),
+        album=values.get("album", ""),
+        files=tuple(Attached.of(file) for file in values.get("files", ())),
+        readings=tuple(values.get("readings", ())),
     )
 
 

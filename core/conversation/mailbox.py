@@ -6,12 +6,10 @@ journal notes what was created on the platform; ``finish`` closes the turn and o
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 import secrets
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -19,7 +17,8 @@ from typing import Any
 import structlog
 
 from core import clock, faults
-from core.errors import EntryError, LeaseLost
+from core.conversation.turn import Turn, Work, read_turn
+from core.errors import LeaseLost
 from core.message import (
     CommandCall,
     ConversationKey,
@@ -27,15 +26,13 @@ from core.message import (
     Message,
     Platform,
     compact,
-    from_json,
-    stand_in,
+    relocated,
     to_json,
 )
-from core.models.chat import ChatRequest
-from core.parts import Ending, Finished, Usage
+from core.parts import Finished, Usage
 from core.storage import failed as dead_letters
 from core.storage import keys as storage_keys
-from core.storage.client import Store, conversation_keys
+from core.storage.client import Store, conversation_keys, partition_keys
 from core.storage.failed import Failure
 from core.storage.keys import ConversationKeys
 
@@ -51,9 +48,15 @@ LISTEN_SECONDS = 2.0
 """One wait for wake-ups: less than a command may take."""
 
 
+Later = Callable[[float], None]
+"""Is told in how many seconds a conversation has a turn that it has not yet."""
+
+
 class Posted(StrEnum):
     ACCEPTED = "accepted"
     SEEN = "seen"
+    HELD = "held"
+    """A piece of an album: kept for a moment, should another piece of it turn to the bot."""
     FULL = "full"
     """Too many wait: one notice will tell of it."""
     REFUSED = "refused"
@@ -66,20 +69,6 @@ class Bot:
 
     platform: Platform
     id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A conversation that is to be looked at, and the space it lies in (or empty)."""
-
-    conversation: ConversationKey
-    space: str = ""
-
-    @classmethod
-    def parse(cls, text: str) -> Work:
-        """From a wake-up. Raises ValueError."""
-        name, _, space = text.partition("\t")
-        return cls(ConversationKey.parse(name), space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,64 +90,6 @@ class Admission:
         return max(1, self.all // storage_keys.PARTITIONS)
 
 
-@dataclass(slots=True)
-class Turn:
-    """The open turn of a conversation, as its worker holds it."""
-
-    conversation: ConversationKey
-    number: str
-    fence: str
-    incoming: Message | CommandCall
-    takeovers: int = 0
-    causes: tuple[str, ...] = ()
-    """Why earlier tries failed, as far as they could tell."""
-    unreadable: str = ""
-    """Why the entry cannot be read; ``incoming`` then stands in for it, to tell its author."""
-    overflow: int = 0
-    """Over 0: this value was one too many, and stands for so many that were not read."""
-    busy: bool = False
-    """It was too many for all together, not for this conversation alone."""
-    model: str = ""
-    """The conversation's choice."""
-    pages: dict[int, str] = field(default_factory=dict[int, str])
-    """Page number -> message id of what is already shown of the answer."""
-    slot: tuple[int, str] | None = None
-    """Page number and mark of a message that may have been created, unconfirmed."""
-    text: str = ""
-    """The whole answer, when it was recorded before it was shown."""
-    finished: Finished | None = None
-    """How the answer recorded in ``text`` ended, and what it took."""
-    question: str = ""
-    """Id of the question in the tree; empty while there is none, and for commands."""
-    asked: ChatRequest | None = None
-    """What a model was asked, for an estimate of the usage when it never gets to report it."""
-    interrupted: asyncio.Event = field(default_factory=asyncio.Event)
-    reason: str = ""
-    """Why it was interrupted: an :class:`Ending`, or ``forgotten`` when the question is to leave no trace."""
-    lease_ends: float = 0.0
-    """On :mod:`core.clock`."""
-
-    @property
-    def id(self) -> str:
-        """Unique among all turns, the same after a takeover."""
-        return f"{self.conversation}/{self.number}"
-
-    @property
-    def share(self) -> str:
-        """Who stands in line with it where there is not enough for all: its space, else the chat itself."""
-        return share_of(Work(self.conversation, self.incoming.space))
-
-    def interrupt(self, reason: str) -> None:
-        """Ends the answer that is being made."""
-        self.reason = self.reason or reason
-        self.interrupted.set()
-
-    def check_lease(self) -> None:
-        """Raises LeaseLost when another worker may have taken over."""
-        if clock.seconds() > self.lease_ends:
-            raise LeaseLost(f"the lease of {self.id} has run out")
-
-
 def _works(texts: Iterable[str]) -> list[Work]:
     found: list[Work] = []
     for text in texts:
@@ -168,11 +99,6 @@ def _works(texts: Iterable[str]) -> list[Work]:
             # Of a newer program, on a platform that this one does not know.
             log.warning("a conversation that is not known here", name=text.partition("\t")[0])
     return found
-
-
-def share_of(work: Work) -> str:
-    """The name of the share that a conversation belongs to."""
-    return f"{work.conversation.platform}:{work.space}" if work.space else str(work.conversation)
 
 
 class _Sent:
@@ -207,6 +133,16 @@ class Mailbox:
         """
         if not incoming:
             return []
+        replies: list[str] = await self._post(incoming, urgent)
+        return [
+            # Directed to another conversation: a group became a supergroup.
+            (await self.post([relocated(value, ConversationKey.parse(reply[6:]))], urgent))[0]
+            if reply.startswith("moved ")
+            else Posted(reply)
+            for value, reply in zip(incoming, replies, strict=True)
+        ]
+
+    async def _post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str]) -> list[str]:
         calls: list[tuple[Sequence[str], Sequence[str | int | float]]] = []
         for value in incoming:
             keys = ConversationKeys.of(value.conversation)
@@ -222,18 +158,22 @@ class Mailbox:
                 self._admission.of_all,
                 self._wakes_itself,
                 value.id if value.id in urgent else "",
+                value.album if isinstance(value, Message) else "",
             )
             calls.append((conversation_keys(keys, seen=keys.seen(value.update)), arguments))
-        return [Posted(reply) for reply in await self._store.run_many("post", calls)]
+        return await self._store.run_many("post", calls)
 
-    async def take(self, conversation: ConversationKey) -> Turn | None:
-        """The open or next turn with the lease; None when there is none or another worker has it."""
+    async def take(self, conversation: ConversationKey, later: Later | None = None) -> Turn | None:
+        """The open or next turn with the lease; None when there is none or another worker has it.
+
+        ``later`` is told when there will be one for whoever looks again then: an album waits for its further pieces.
+        """
         keys = ConversationKeys.of(conversation)
         sent = _Sent()
         attempt = f"{self._run}/{next(self._tries)}"
         arguments = (keys.name, self._worker, int(LEASE_SECONDS * 1000), self._keep_seconds, attempt)
         reply = await self._store.run("take", conversation_keys(keys), arguments, sent)
-        return _turn(conversation, reply, sent.at)
+        return _taken(conversation, reply, sent.at, later)
 
     async def renew(self, turns: Sequence[Turn]) -> None:
         """Keeps the leases, in one round trip, and hears of interruptions. A lost lease interrupts its turn."""
@@ -271,6 +211,15 @@ class Mailbox:
             blobs = [keys.blob(digest) for digest in pictures]
             await self._store.attempt(lambda: self._store.redis.delete(*blobs))
         return int(known)
+
+    async def leave(self, conversation: ConversationKey, *, chat: bool = False) -> int:
+        """Drops what waits where the bot can write no more, without a word, and ends the open turn; with ``chat`` in
+        all conversations of the chat. How many waiting values were dropped."""
+        name = f"{conversation.platform}:{conversation.bot}:{conversation.chat}:" if chat else str(conversation)
+        every = range(storage_keys.PARTITIONS)
+        partitions = every if chat else (ConversationKeys.of(conversation).partition,)
+        calls = [(partition_keys(partition), (name, int(chat))) for partition in partitions]
+        return sum(map(int, await self._store.run_many("leave", calls)))
 
     async def about_to_create(
         self, turn: Turn, page: int, mark: str, text: str = "", finished: Finished | None = None
@@ -315,11 +264,17 @@ class Mailbox:
         await self._note(turn, ["causes", "\n".join(turn.causes[-dead_letters.MAX_CAUSES :])])
 
     async def finish(
-        self, turn: Turn, answer: str, tokens: int, usage: Usage, failure: Failure | None = None
+        self,
+        turn: Turn,
+        answer: str,
+        tokens: int,
+        usage: Usage,
+        failure: Failure | None = None,
+        later: Later | None = None,
     ) -> Turn | None:
         """Closes the turn; the conversation's next turn, or None. ``answer`` is the payload for the tree.
 
-        With a ``failure`` it is kept as a dead letter.
+        With a ``failure`` it is kept as a dead letter. ``later`` as for :meth:`take`.
 
         Raises LeaseLost when another worker has taken over.
         """
@@ -354,7 +309,7 @@ class Mailbox:
         if failure is not None:
             dead_letters.tell(failure, turn.id)
         faults.reached("finished")
-        return _turn(turn.conversation, reply, sent.at)
+        return _taken(turn.conversation, reply, sent.at, later)
 
     async def waiting(self, bots: Iterable[Bot], *, own: bool = False, most: int = 1000) -> list[Work]:
         """Conversations of the bots whose work nobody has taken up, at most ``most`` of each partition; with ``own``
@@ -378,57 +333,10 @@ class Mailbox:
         return _works(await self._store.pop(keys, most, LISTEN_SECONDS))
 
 
-def _turn(conversation: ConversationKey, reply: list[Any], began: float) -> Turn | None:
-    if reply[0] != "turn":
-        return None
-    _, fence, model, flat = reply
-    record: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
-    lease_ends = began + LEASE_SECONDS
-    try:
-        return _from_record(conversation, str(fence), model, record, lease_ends)
-    except (KeyError, ValueError, TypeError) as error:
-        # Closed with a word to its author, instead of being tried for ever.
-        author = stand_in(record.get("entry", ""), conversation)
-        why = f"The record of its turn is damaged: {type(error).__name__}."
-        number = record.get("number", "")
-        return Turn(conversation, number, str(fence), author, unreadable=why, lease_ends=lease_ends)
-
-
-def _from_record(
-    conversation: ConversationKey, fence: str, model: str, record: dict[str, str], lease_ends: float
-) -> Turn:
-    causes = tuple(filter(None, record.get("causes", "").split("\n")))
-    entry, unreadable = record["entry"].removeprefix("!"), ""
-    try:
-        incoming = from_json(entry)
-        if isinstance(incoming, Deletion):
-            raise EntryError("A deletion is never a turn.")
-    except EntryError as error:
-        incoming, unreadable = stand_in(entry, conversation), str(error)
-    turn = Turn(
-        conversation,
-        record["number"],
-        fence,
-        incoming,
-        takeovers=int(record["takeovers"]),
-        causes=causes,
-        unreadable=unreadable,
-        overflow=int(record.get("overflow", 0)),
-        busy=record.get("busy") == "1",
-        model=model,
-        pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
-        text=record.get("text", ""),
-        question=record.get("question", ""),
-        lease_ends=lease_ends,
-    )
-    if slot := record.get("slot"):
-        number, _, mark = slot.partition("|")
-        turn.slot = (int(number), mark)
-    if turn.text:
-        turn.finished = Finished(Ending(record["ending"]), Usage(**json.loads(record["usage"])))
-    if reason := record.get("interrupt"):
-        turn.interrupt(reason)
-    return turn
+def _taken(conversation: ConversationKey, reply: list[Any], began: float, later: Later | None) -> Turn | None:
+    if reply[0] == "wait" and later is not None:
+        later(int(reply[1]) / 1000)
+    return read_turn(conversation, reply, began + LEASE_SECONDS) if reply[0] == "turn" else None
 
 
 def payload(values: dict[str, Any]) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from core.conversation.attached import as_text
 from core.conversation.history import MAX_QUOTE, Answer, Path, Question, count_tokens
 from core.message import Platform
 from core.models.chat import ChatMessage
 
 NAMES = {Platform.DISCORD: "Discord", Platform.TELEGRAM: "Telegram", Platform.WEB: "the web"}
 CUT_MARK = "\n[…]\n"
+_QUOTES = str.maketrans(dict.fromkeys('“”"', "'"))
 
 
 def build(
@@ -39,6 +41,8 @@ def build(
         system += f"\n\nWhat was said before, in short:\n{path.summary}"
     messages = [ChatMessage("system", system)]
     parent_shown = {node.id for node in path.nodes}
+    authors = frozenset(node.said.author for node in path.nodes if isinstance(node.said, Question))
+    pictures_shown: set[str] = set()
     shortened = False
     for index, node in enumerate(path.nodes):
         said = node.said
@@ -48,22 +52,26 @@ def build(
             continue
         text = _question(
             said,
-            named=not private,
+            others=frozenset() if private else authors,
             quote_known=node.parent in parent_shown and _quotes(said, node.parent, path),
         )
         if index == len(path.nodes) - 1:
             text, shortened = _shorten(text, budget)
             if not bare:
                 text = f"(Now: {now:%A, %d %B %Y, %H:%M %Z})\n{text}"
-        pictures = tuple(images[digest] for digest in said.images if digest in images)
-        messages.append(ChatMessage("user", text, pictures))
+        # One that is replied to may stand before already.
+        fresh = [digest for digest in said.images if digest in images and digest not in pictures_shown]
+        pictures_shown.update(fresh)
+        messages.append(ChatMessage("user", text, tuple(images[digest] for digest in fresh)))
     return _alternating(messages), shortened
 
 
 def _place(platform: Platform, place: str, private: bool) -> str:
     if private:
         return f"You are in a private chat on {NAMES[platform]}. You may use Markdown."
-    where = f"“{place}” on {NAMES[platform]}" if place else f"a group on {NAMES[platform]}"
+    # Whoever named it cannot end the quotation.
+    name = place.translate(_QUOTES)
+    where = f"“{name}” on {NAMES[platform]}" if name else f"a group on {NAMES[platform]}"
     return (
         f"You are in {where}, with several people: each message begins with its author's name. "
         "Answer the last one, without a name before your answer. You may use Markdown."
@@ -82,12 +90,25 @@ def _quotes(question: Question, parent: str, path: Path) -> bool:
     )
 
 
-def _question(question: Question, *, named: bool, quote_known: bool) -> str:
-    text = question.text or "(a picture)"
-    if question.quote is not None and question.quote.text and not quote_known:
-        quoted = question.quote.text[:MAX_QUOTE].replace("\n", "\n> ")
-        text = f"In reply to {question.quote.author or 'someone'}:\n> {quoted}\n\n{text}"
-    return f"{question.author}: {text}" if named else text
+def _question(question: Question, *, others: frozenset[str], quote_known: bool) -> str:
+    """``others`` are the names of those who speak in a group; empty in private."""
+    # One about a quote alone needs no words.
+    text = question.text or ("(a file)" if question.files else "(a picture)" if question.images else "")
+    if question.files:
+        text = f"{as_text(question.files)}\n\n{text}"
+    quote = question.quote
+    if quote is not None and quote.text and (quote.chosen or not quote_known):
+        quoted = quote.text[:MAX_QUOTE].replace("\n", "\n> ")
+        part = "this part of what was said by " if quote.chosen else ""
+        text = f"In reply to {part}{quote.author or 'someone'}:\n> {quoted}\n\n{text}"
+    return f"{question.author}: {_by_one(text, others)}" if others else text
+
+
+def _by_one(text: str, others: frozenset[str]) -> str:
+    """Lines that begin like a message of someone in the group are marked as words of the one who wrote them."""
+    first, *rest = text.split("\n")
+    heads = tuple(f"{name}:" for name in others if name)
+    return "\n".join((first, *(f"> {line}" if line.lstrip().startswith(heads) else line for line in rest)))
 
 
 def _shorten(text: str, budget: int) -> tuple[str, bool]:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from core.settings import ModelSettings, ProviderSettings, Settings
+from core.settings import MAX_CONCURRENT, MAX_WAITING, ModelKind, ModelSettings, ProviderSettings, Settings
 
 LOCAL = "local"
 """The provider of the model servers that Parley starts itself, here or by ``parley models serve`` elsewhere."""
-MAX_WAITING = 200
-"""Calls that may wait for a free place at a provider, unless settings say otherwise."""
+LONG_ANSWER = 4096
+"""Tokens in one answer, unless settings say otherwise."""
 SMALL_ANSWER = 512
 """Tokens in one answer of a small model: it easily repeats itself without end, for over a minute on two cores."""
 
@@ -25,7 +25,7 @@ class Endpoint:
     provider: str
     base_url: str
     api_key: str = field(default="", repr=False)
-    max_concurrent: int = 1000
+    max_concurrent: int = MAX_CONCURRENT
     """Calls at once; more wait."""
     circuit: str = ""
     """What the circuit breaker, shared by all processes, knows it by."""
@@ -42,7 +42,7 @@ class Provider:
     name: str
     base_url: str
     api_key: str = field(default="", repr=False)
-    max_concurrent: int = 1000
+    max_concurrent: int = MAX_CONCURRENT
     """Calls to one server at once; more wait."""
     more_urls: tuple[str, ...] = ()
     """Base URLs of further servers."""
@@ -80,9 +80,6 @@ class LocalModel:
     """Answers made at the same time; more wait."""
     source: str = ""
     """One sentence for the start."""
-    accepts_images: bool = False
-    max_answer: int | None = None
-    """Tokens; half the window unless given, and short for small models."""
 
     def endpoint(self) -> Endpoint:
         """Its server. Every machine has a loopback of its own, so there the machine's name tells servers apart."""
@@ -93,16 +90,13 @@ class LocalModel:
 
     def row(self) -> Model:
         """What the catalog says about it."""
-        longest = SMALL_ANSWER if self.small else 4096
-        limit = min(longest, self.window // 2) if self.max_answer is None else self.max_answer
-        return Model(
-            self.name, LOCAL, self.id, self.window, limit, accepts_images=self.accepts_images, small=self.small
-        )
+        limit = min(SMALL_ANSWER if self.small else LONG_ANSWER, self.window // 2)
+        return Model(self.name, LOCAL, self.id, self.window, limit, small=self.small)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One chat model: what it can, how it is sampled, what it costs.
+    """One model: what it can, how it is sampled, what it costs.
 
     Prices are in millionths of a currency unit for a million tokens, so that costs are integers.
     """
@@ -113,10 +107,9 @@ class Model:
     """The provider's name for it."""
     window: int = 32_768
     """Context window in tokens."""
-    max_answer: int = 4096
+    max_answer: int = LONG_ANSWER
     """Longest answer in tokens."""
     accepts_images: bool = False
-    tools: bool = False
     price_prompt: int = 0
     price_answer: int = 0
     temperature: float | None = None
@@ -127,10 +120,25 @@ class Model:
     """Names of models to go on with, best first."""
     small: bool = False
     """Too weak for extra instructions."""
+    kind: ModelKind = "chat"
+    price_minute: int = 0
+    """For a minute of sound that is transcribed, in millionths of a currency unit."""
+    price_characters: int = 0
+    """For a million characters that are spoken."""
+    voice: str = ""
+    """Of a speech model."""
 
     def cost(self, prompt_tokens: int, answer_tokens: int) -> int:
         """What a call costs, in millionths of a currency unit, rounded up."""
         return -(-(prompt_tokens * self.price_prompt + answer_tokens * self.price_answer) // 1_000_000)
+
+    def cost_of_sound(self, seconds: int) -> int:
+        """What transcribing costs that is charged by time."""
+        return -(-seconds * self.price_minute // 60)
+
+    def cost_of_speech(self, characters: int) -> int:
+        """What speaking costs that is charged by length."""
+        return -(-characters * self.price_characters // 1_000_000)
 
 
 class Catalog:
@@ -161,8 +169,16 @@ class Catalog:
 
     @property
     def models(self) -> tuple[Model, ...]:
-        """All that can be chosen now."""
-        return tuple(model for model in self._models.values() if self._runs(model))
+        """All chat models that can be chosen now."""
+        return self.of_kind("chat")
+
+    def of_kind(self, kind: ModelKind) -> tuple[Model, ...]:
+        """The models of a kind that can be used now, in the settings' order."""
+        return tuple(model for model in self._models.values() if model.kind == kind and self._runs(model))
+
+    def has(self, kind: ModelKind) -> bool:
+        """Whether there is a model of a kind now."""
+        return any(model.kind == kind and self._runs(model) for model in self._models.values())
 
     @property
     def default(self) -> Model | None:
@@ -175,9 +191,9 @@ class Catalog:
         return self._default
 
     def find(self, name: str) -> Model | None:
-        """The row of that name, if it can be chosen now."""
+        """The chat model of that name, if it can be chosen now."""
         model = self._models.get(name)
-        return model if model is not None and self._runs(model) else None
+        return model if model is not None and model.kind == "chat" and self._runs(model) else None
 
     def choose(self, name: str) -> Model | None:
         """The row of that name, else the default: a choice may outlive its model."""
@@ -212,35 +228,9 @@ class Catalog:
         """Returns once a local server is there, or none is on its way."""
         await self._settled.wait()
 
-    def add_local(
-        self,
-        base_url: str,
-        api_key: str,
-        name: str,
-        window: int,
-        *,
-        small: bool = True,
-        accepts_images: bool = False,
-        max_answer: int | None = None,
-        max_concurrent: int = 1000,
-        id: str = "",
-    ) -> None:
-        """Adds, or replaces after a restart, the model of the server that this process started.
-
-        ``max_concurrent`` is the server's number of slots; ``max_answer`` is half the window unless given, and short
-        for small models.
-        """
-        self._own = LocalModel(
-            base_url,
-            api_key,
-            name,
-            id or name,
-            window,
-            small,
-            max_concurrent,
-            accepts_images=accepts_images,
-            max_answer=max_answer,
-        )
+    def add_local(self, model: LocalModel) -> None:
+        """Adds, or replaces after a restart, the model of the server that this process started."""
+        self._own = model
         self._refresh()
 
     def remove_local(self) -> None:
@@ -318,7 +308,6 @@ def _model(row: ModelSettings) -> Model:
         window=row.window,
         max_answer=row.max_answer,
         accepts_images=row.accepts_images,
-        tools=row.tools,
         price_prompt=round(row.price_prompt * 1_000_000),
         price_answer=round(row.price_answer * 1_000_000),
         temperature=row.temperature,
@@ -327,4 +316,8 @@ def _model(row: ModelSettings) -> Model:
         stop=row.stop,
         fallbacks=row.fallbacks,
         small=row.small,
+        kind=row.kind,
+        price_minute=round(row.price_minute * 1_000_000),
+        price_characters=round(row.price_characters * 1_000_000),
+        voice=row.voice,
     )

@@ -73,7 +73,8 @@ def wants_local(settings: Settings) -> bool:
     """
     if settings.local.model != "auto":
         return settings.local.model != "none"
-    return not settings.models or any(row.provider == LOCAL for row in settings.models)
+    chat = [row for row in settings.models if row.kind == "chat"]
+    return not chat or any(row.provider == LOCAL for row in chat)
 
 
 async def choices(settings: LocalSettings, data: Path, progress: Progress) -> list[Choice]:

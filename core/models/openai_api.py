@@ -10,6 +10,7 @@ import asyncio
 import base64
 import contextlib
 import email.utils
+import json
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from typing import Any, cast
@@ -22,13 +23,16 @@ from core.errors import ModelError, ModelFault
 from core.models.catalog import Endpoint, Model
 from core.models.chat import ChatMessage
 from core.models.completion_events import CompletionEvents
-from core.models.wire import Done, ModelCall
+from core.models.wire import Done, ModelCall, Recording, Transcript
 
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 30.0
 USAGE_SECONDS = 2.0
 """How long the usage report is waited for once the finish reason is there."""
+MAX_TRANSCRIPT_BYTES = 4_000_000
+MAX_SPEECH_BYTES = 40_000_000
+"""Longest answers read of calls that are not streamed: half an hour of speech has some 10 MB in Opus, 100 in WAV."""
 END_SECONDS = 0.1
 """How long the body's end is waited for after [DONE]: only a body read to its end frees its connection."""
 
@@ -92,6 +96,57 @@ class OpenAIApi:
             finally:
                 with contextlib.suppress(Exception):
                     await response.aclose()
+
+    async def transcribe(self, model: Model, recording: Recording) -> Transcript:
+        with self._model_errors():
+            answer = await self._whole(
+                "/audio/transcriptions",
+                {"model": model.id, "response_format": "json"},
+                MAX_TRANSCRIPT_BYTES,
+                files=[("file", (recording.name, recording.data, recording.mime))],
+            )
+            values: dict[str, Any] = json.loads(answer)
+            text: object = values["text"]
+            if not isinstance(text, str):
+                raise ModelError(ModelFault.MALFORMED, "the transcript is no text", retryable=True)
+            usage: dict[str, Any] = values.get("usage") or {}
+            seconds = usage.get("seconds", values.get("duration"))
+            return Transcript(
+                text,
+                usage.get("input_tokens"),
+                usage.get("output_tokens"),
+                None if seconds is None else float(seconds),
+            )
+
+    async def speak(self, model: Model, text: str) -> bytes:
+        with self._model_errors():
+            body = {"model": model.id, "input": text, "voice": model.voice, "response_format": "opus"}
+            return await self._whole("/audio/speech", body, MAX_SPEECH_BYTES)
+
+    async def _whole(self, path: str, body: dict[str, Any], most: int, files: Any = None) -> bytes:
+        """A call that is answered in one piece, of at most ``most`` bytes."""
+        response = cast(
+            "httpx2.Response",
+            await self._client.post(
+                path,
+                cast_to=httpx2.Response,
+                body=body,
+                files=files,
+                options={"headers": {"Content-Type": "multipart/form-data"}} if files else {},
+                stream=True,
+                stream_cls=openai.AsyncStream[Any],
+            ),
+        )
+        try:
+            answer = bytearray()
+            async for piece in response.aiter_bytes():
+                answer += piece
+                if len(answer) > most:
+                    raise ModelError(ModelFault.MALFORMED, f"an answer of more than {most} bytes")
+            return bytes(answer)
+        finally:
+            with contextlib.suppress(Exception):
+                await response.aclose()
 
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
         # For httpx2.Response the SDK hands the response over unread; the stream's class is never made.

@@ -50,7 +50,7 @@ class Busy(ParleyError):
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class Server:
     """One server of a pool: its client, and the calls that it has from this process."""
 
     endpoint: Endpoint
@@ -80,10 +80,10 @@ class Line:
 
 
 @dataclass(slots=True)
-class Place:
+class Seat:
     """A call's place at a server. It ends in exactly one of the pool's ``succeeded``, ``failed``, ``withdrawn``."""
 
-    line: Line
+    server: Server
     began: float
     is_alive: bool = False
     """The server has sent something; to be set by who calls."""
@@ -92,7 +92,7 @@ class Place:
 @dataclass(slots=True, eq=False)
 class _Waiter:
     tried: Set[str]
-    line: asyncio.Future[Line]
+    server: asyncio.Future[Server]
 
 
 class Pool:
@@ -111,7 +111,7 @@ class Pool:
         self._open_wire = open_wire
         self._max_waiting = max_waiting
         self._max_wait_seconds = max_wait_seconds
-        self._lines: list[Line] = []
+        self._servers: list[Server] = []
         self._waiting: FairQueue[_Waiter] = FairQueue()
         self._mean_seconds = 0.0
         """What the last calls took; 0 before the first has ended."""
@@ -120,94 +120,94 @@ class Pool:
     async def aclose(self) -> None:
         """Ends the probes and closes every client."""
         await end(self._background)
-        for line in self._lines:
-            await _close(line)
-        self._lines.clear()
+        for server in self._servers:
+            await _close(server)
+        self._servers.clear()
 
     def update(self, endpoints: tuple[Endpoint, ...]) -> None:
         """The servers that there are now. Calls on those that went go on to their end."""
-        if endpoints == tuple(line.endpoint for line in self._lines):
+        if endpoints == tuple(server.endpoint for server in self._servers):
             return
-        old = {line.endpoint: line for line in self._lines}
-        self._lines = [old.pop(endpoint, None) or self._open(endpoint) for endpoint in endpoints]
-        for line in old.values():
-            line.is_gone = True
-            self._close_if_idle(line)
+        old = {server.endpoint: server for server in self._servers}
+        self._servers = [old.pop(endpoint, None) or self._open(endpoint) for endpoint in endpoints]
+        for server in old.values():
+            server.is_gone = True
+            self._close_if_idle(server)
         self._serve()
 
     def has_other(self, tried: Set[str]) -> bool:
         """Whether a server is in service that is none of ``tried`` (names in the breaker)."""
-        return any(self._breaker.is_closed(line.circuit) and line.circuit not in tried for line in self._lines)
+        return any(self._breaker.is_closed(server.circuit) and server.circuit not in tried for server in self._servers)
 
-    async def take(self, space: str, tried: Set[str], deadline: float) -> Place:
+    async def take(self, space: str, tried: Set[str], deadline: float) -> Seat:
         """A place at the least loaded server, if possible at none of ``tried``. ``deadline`` is on the loop's clock.
 
         Raises ModelError when no server is in service, Busy when the line before them is too long.
         """
         loop = asyncio.get_running_loop()
         free = self._free()
-        line = self._occupy(free, tried) if free and not self._waiting else await self._wait(space, tried, deadline)
-        return Place(line, loop.time())
+        server = self._occupy(free, tried) if free and not self._waiting else await self._wait(space, tried, deadline)
+        return Seat(server, loop.time())
 
-    def succeeded(self, place: Place) -> None:
+    def succeeded(self, seat: Seat) -> None:
         """The call gave a whole answer."""
-        self._breaker.succeeded(place.line.circuit)
-        place.line.was_unreachable = False
-        self._free_place(place)
+        self._breaker.succeeded(seat.server.circuit)
+        seat.server.was_unreachable = False
+        self._give_up(seat)
 
-    def failed(self, place: Place, fault: ModelFault) -> None:
+    def failed(self, seat: Seat, fault: ModelFault) -> None:
         """The call failed by the server's fault."""
-        line = place.line
-        line.was_unreachable = fault is ModelFault.UNREACHABLE
+        server = seat.server
+        server.was_unreachable = fault is ModelFault.UNREACHABLE
         # Where others can do the work, nobody else need find out that this one is away.
-        at_once = line.was_unreachable and not place.is_alive and self.has_other({line.circuit})
-        self._breaker.failed(line.circuit, at_once=at_once)
-        self._watch(line)
-        self._free_place(place)
+        at_once = server.was_unreachable and not seat.is_alive and self.has_other({server.circuit})
+        self._breaker.failed(server.circuit, at_once=at_once)
+        self._watch(server)
+        self._give_up(seat)
 
-    def withdrawn(self, place: Place) -> None:
+    def withdrawn(self, seat: Seat) -> None:
         """The call ended without telling anything about the server."""
-        self._breaker.withdrawn(place.line.circuit)
-        self._free_place(place)
+        self._breaker.withdrawn(seat.server.circuit)
+        self._give_up(seat)
 
-    def _open(self, endpoint: Endpoint) -> Line:
+    def _open(self, endpoint: Endpoint) -> Server:
         if endpoint.provider == LOCAL:
             # A server that was started anew has a clean record.
             self._breaker.recovered(endpoint.circuit)
-        return Line(endpoint, self._open_wire)
+        return Server(endpoint, self._open_wire)
 
-    def _free(self) -> list[Line]:
+    def _free(self) -> list[Server]:
         """The servers that would take a call now. Raises ModelError when none is in service."""
-        serving: list[Line] = []
-        for line in self._lines:
-            if self._breaker.is_closed(line.circuit):
-                serving.append(line)
+        serving: list[Server] = []
+        for server in self._servers:
+            if self._breaker.is_closed(server.circuit):
+                serving.append(server)
             else:
-                self._watch(line)
-        serving = serving or [line for line in self._lines if self._breaker.would_admit(line.circuit)]
+                self._watch(server)
+        serving = serving or [server for server in self._servers if self._breaker.would_admit(server.circuit)]
         if not serving:
-            raise ModelError(ModelFault.UNREACHABLE, "out of service" if self._lines else "its server does not run")
-        return [line for line in serving if line.calls < line.endpoint.max_concurrent]
+            raise ModelError(ModelFault.UNREACHABLE, "out of service" if self._servers else "its server does not run")
+        return [server for server in serving if server.calls < server.endpoint.max_concurrent]
 
-    def _occupy(self, free: list[Line], tried: Set[str]) -> Line:
-        line = min(free, key=lambda line: (line.circuit in tried, line.load, random.random()))
-        self._breaker.admits(line.circuit)
-        line.calls += 1
-        return line
+    def _occupy(self, free: list[Server], tried: Set[str]) -> Server:
+        server = min(free, key=lambda server: (server.circuit in tried, server.load, random.random()))
+        self._breaker.admits(server.circuit)
+        server.calls += 1
+        return server
 
-    async def _wait(self, space: str, tried: Set[str], deadline: float) -> Line:
+    async def _wait(self, space: str, tried: Set[str], deadline: float) -> Server:
         self._refuse_if_crowded(space)
         loop = asyncio.get_running_loop()
         waiter = _Waiter(tried, loop.create_future())
         self._waiting.push(space, waiter)
         try:
             async with asyncio.timeout_at(min(deadline, loop.time() + self._max_wait_seconds)):
-                return await waiter.line
+                return await waiter.server
         except (TimeoutError, asyncio.CancelledError) as error:
-            given = waiter.line
+            given = waiter.server
             if not self._waiting.remove(waiter) and not given.cancelled() and given.exception() is None:
                 # It was given a place at the very moment in which it left.
-                self.withdrawn(Place(given.result(), loop.time()))
+                self.withdrawn(Seat(given.result(), loop.time()))
             if isinstance(error, TimeoutError):
                 raise Busy(self._expected(space) or UNKNOWN_SECONDS) from None
             raise
@@ -221,9 +221,9 @@ class Pool:
 
     def _expected(self, space: str) -> float:
         """Seconds that a call of this space would wait, as far as one can tell; 0 when one cannot."""
-        serving = [line for line in self._lines if self._breaker.is_closed(line.circuit)] or self._lines
-        places = sum(line.endpoint.max_concurrent for line in serving)
-        return self._mean_seconds * (self._waiting.ahead(space) + 1) / max(places, 1)
+        serving = [server for server in self._servers if self._breaker.is_closed(server.circuit)] or self._servers
+        seats = sum(server.endpoint.max_concurrent for server in serving)
+        return self._mean_seconds * (self._waiting.ahead(space) + 1) / max(seats, 1)
 
     def _serve(self) -> None:
         """Gives free places to those who wait; when no server is left in service, they are told."""
@@ -232,52 +232,52 @@ class Pool:
                 free = self._free()
             except ModelError as error:
                 while (waiter := self._waiting.pop()) is not None:
-                    if not waiter.line.done():
-                        waiter.line.set_exception(ModelError(error.fault, error.detail))
+                    if not waiter.server.done():
+                        waiter.server.set_exception(ModelError(error.fault, error.detail))
                 return
             if not free:
                 return
             waiter = self._waiting.pop()
-            if waiter is not None and not waiter.line.done():
-                waiter.line.set_result(self._occupy(free, waiter.tried))
+            if waiter is not None and not waiter.server.done():
+                waiter.server.set_result(self._occupy(free, waiter.tried))
 
-    def _free_place(self, place: Place) -> None:
-        line = place.line
-        line.calls -= 1
-        if place.is_alive:
-            seconds = asyncio.get_running_loop().time() - place.began
+    def _give_up(self, seat: Seat) -> None:
+        server = seat.server
+        server.calls -= 1
+        if seat.is_alive:
+            seconds = asyncio.get_running_loop().time() - seat.began
             self._mean_seconds += (seconds - self._mean_seconds) * (NEWEST if self._mean_seconds else 1.0)
-        self._close_if_idle(line)
+        self._close_if_idle(server)
         self._serve()
 
-    def _close_if_idle(self, line: Line) -> None:
-        if line.is_gone and not line.calls:
-            self._start(_close(line))
+    def _close_if_idle(self, server: Server) -> None:
+        if server.is_gone and not server.calls:
+            self._start(_close(server))
 
-    def _watch(self, line: Line) -> None:
+    def _watch(self, server: Server) -> None:
         """Looks at a server that is out of service until it is back."""
-        if not line.is_gone and line.probe is None and not self._breaker.is_closed(line.circuit):
-            line.probe = self._start(self._probe(line))
+        if not server.is_gone and server.probe is None and not self._breaker.is_closed(server.circuit):
+            server.probe = self._start(self._probe(server))
 
-    async def _probe(self, line: Line) -> None:
+    async def _probe(self, server: Server) -> None:
         pause = FIRST_PROBE_SECONDS
         try:
             while True:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-                if line.is_gone or self._breaker.is_closed(line.circuit):
+                if server.is_gone or self._breaker.is_closed(server.circuit):
                     return
                 pause = min(pause * 2, LAST_PROBE_SECONDS)
-                fault = await _look(line.wire)
+                fault = await _look(server.wire)
                 if fault is ModelFault.UNREACHABLE:
-                    line.was_unreachable = True
-                    self._breaker.prolong(line.circuit)
-                elif fault is None and (line.was_unreachable or not self._breaker.is_open(line.circuit)):
+                    server.was_unreachable = True
+                    self._breaker.prolong(server.circuit)
+                elif fault is None and (server.was_unreachable or not self._breaker.is_open(server.circuit)):
                     # That a server lists its models says little where answers were what failed: then it has to stay
                     # away for its time.
-                    self._breaker.recovered(line.circuit)
+                    self._breaker.recovered(server.circuit)
                     self._serve()
         finally:
-            line.probe = None
+            server.probe = None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -299,7 +299,7 @@ async def _look(wire: Wire) -> ModelFault | None:
     return None
 
 
-async def _close(line: Line) -> None:
-    wire, line.opened = line.opened, None
+async def _close(server: Server) -> None:
+    wire, server.opened = server.opened, None
     if wire is not None:
         await wire.aclose()

@@ -14,12 +14,12 @@ import structlog
 
 from core.errors import ModelError, ModelFault
 from core.models.breaker import Breaker
-from core.models.catalog import LOCAL, MAX_WAITING, Catalog, Endpoint, Model
+from core.models.catalog import LOCAL, Catalog, Endpoint, Model
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
 from core.models.pool import Busy, Pool
 from core.models.wire import Done, ModelCall, Wire
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
-from core.settings import RoutingSettings
+from core.settings import MAX_WAITING, RoutingSettings
 
 log = structlog.get_logger()
 
@@ -125,6 +125,24 @@ class Router:
             return Usage()
         prompt, answer = estimate_prompt(request.messages), estimate_tokens(text)
         return Usage(model.name, prompt, answer, model.cost(prompt, answer), 1)
+
+    @contextlib.asynccontextmanager
+    async def place(
+        self, model: Model, space: str, tried: set[str], deadline: float
+    ) -> AsyncGenerator[tuple[Wire, Model], None]:
+        """A place at a server of the model, for work that is no chat; ``tried`` grows by the server's name.
+
+        What goes wrong there does not count against the server: its chat models may well be in order, and somebody's
+        file must not be able to take them out of service. ``deadline`` is on the loop's clock. Raises ModelError, Busy.
+        """
+        pool = self._pool(model)
+        seat = await pool.take(space, tried, deadline)
+        endpoint = seat.server.endpoint
+        tried.add(endpoint.circuit)
+        try:
+            yield seat.server.wire, replace(model, id=endpoint.id) if endpoint.id else model
+        finally:
+            pool.withdrawn(seat)
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Part, None]:
         """Text, at most one ``fallback`` notice, and exactly one Finished at the end.
@@ -258,10 +276,11 @@ class Router:
         if self._catalog.find(model.name) is None:
             await self._wait_for_local()
         pool = self._pool(model)
-        place = await pool.take(answer.request.space, answer.tried, answer.deadline)
+        seat = await pool.take(answer.request.space, answer.tried, answer.deadline)
         report = pool.withdrawn
-        endpoint, wire = place.line.endpoint, place.line.wire
+        endpoint = seat.server.endpoint
         try:
+            wire = seat.server.wire
             answer.tried.add(endpoint.circuit)
             answer.usage = replace(answer.usage, calls=answer.usage.calls + 1)
             limit = _answer_limit(model, answer.request, messages)
@@ -270,7 +289,7 @@ class Router:
                 piece: str | Done | None = None
                 while not isinstance(piece, Done):
                     piece = await self._next(stream, answer.deadline, is_first=piece is None)
-                    place.is_alive = True
+                    seat.is_alive = True
                     if isinstance(piece, Done):
                         report = pool.succeeded
                     yield piece
@@ -281,7 +300,7 @@ class Router:
                 report = partial(pool.failed, fault=error.fault)
             raise
         finally:
-            report(place)
+            report(seat)
 
     async def _next(self, stream: AsyncGenerator[str | Done, None], deadline: float, *, is_first: bool) -> str | Done:
         """The next piece in time. A model that thinks is alive: its thoughts count as a first token."""

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from core.errors import ParleyError
+from core.texts import Amount, Value
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +26,7 @@ _threads = ThreadPoolExecutor(2, "pictures")
 class ImageError(ParleyError):
     """A picture was refused. ``key`` is its sentence in core/texts.py, ``values`` what the sentence is filled with."""
 
-    def __init__(self, key: str, detail: str, **values: str) -> None:
+    def __init__(self, key: str, detail: str, **values: Value) -> None:
         super().__init__(f"{key}: {detail}")
         self.key = key
         self.values = values
@@ -55,8 +56,8 @@ def encode_image(data: bytes, max_side: int = 1024) -> bytes:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height}")
             return _encode(_scaled(image, max_side))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        limit = f"{MAX_PIXELS // 1_000_000} MP"
-        raise ImageError("image_too_large", str(error), found=f"> {limit}", allowed=limit) from None
+        found, allowed = (Amount(MAX_PIXELS / 1_000_000, "megapixel", is_least) for is_least in (True, False))
+        raise ImageError("image_too_large", str(error), found=found, allowed=allowed) from None
     except Exception as error:
         # Decoders raise nearly anything on a damaged file: OSError, SyntaxError, struct.error, EOFError.
         raise ImageError("image_unreadable", f"{type(error).__name__}: {error}") from None

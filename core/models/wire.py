@@ -31,6 +31,25 @@ class Done:
     answer_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A sound file; ``name`` ends in what tells its format."""
+
+    name: str
+    mime: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was heard. Tokens and seconds are None where nobody tells."""
+
+    text: str
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+    seconds: float | None = None
+
+
 class Wire(Protocol):
     """A client of one of a provider's servers."""
 
@@ -39,6 +58,15 @@ class Wire(Protocol):
 
         Raises ModelError. Has no deadlines of its own; closing it, or cancelling a step, ends the call.
         """
+        ...
+
+    async def transcribe(self, model: Model, recording: Recording) -> Transcript:
+        """What is said in a recording. Raises ModelError; has no deadline of its own."""
+        ...
+
+    async def speak(self, model: Model, text: str) -> bytes:
+        """The text as sound: Opus in Ogg where the server keeps to what it is asked for. Raises ModelError; has no
+        deadline of its own."""
         ...
 
     async def model_ids(self) -> tuple[str, ...]:

@@ -17,7 +17,17 @@ from typing import Any, cast
 import structlog
 
 from core.errors import EntryError, ParleyError
-from core.message import VERSION, CommandCall, ConversationKey, Deletion, clean_text, from_json, to_json
+from core.message import (
+    VERSION,
+    CommandCall,
+    ConversationKey,
+    Deletion,
+    Message,
+    clean_text,
+    from_json,
+    relocated,
+    to_json,
+)
 from core.storage import keys
 from core.storage.client import Store, conversation_keys, partition_keys
 from core.storage.keys import ConversationKeys
@@ -88,13 +98,12 @@ class Letter:
     """Short and easily said; means this letter only."""
     kind: str
     conversation: str
-    """Its conversation's name; empty for a job that belongs to none."""
+    """Its conversation's name; empty for a job."""
     entry: str
     """JSON of the incoming value as it waited, or of the job."""
     causes: tuple[str, ...]
     at: float
     """Unix seconds."""
-    version: int
 
     @property
     def when(self) -> str:
@@ -144,18 +153,14 @@ class DeadLetters:
         self._keep_days = keep_days
         self._enqueue = enqueue
 
-    async def keep_job(
-        self, name: str, id: str, argument: str, causes: Sequence[str], conversation: ConversationKey | None = None
-    ) -> None:
+    async def keep_job(self, name: str, id: str, argument: str, causes: Sequence[str]) -> None:
         """Keeps a job that has failed its last try, once for each ``id``, and tells the operator."""
         failure = Failure(Kind.JOB, tuple(causes))
-        place = str(conversation) if conversation else ""
         entry = json.dumps({"type": "job", "name": name, "argument": argument}, ensure_ascii=False)
-        partition = keys.partition_of(place or id)
         subject = f"job/{id}"
         kind, texts, seconds, version = arguments(failure, self._keep_days)
-        values = (subject, place, entry, kind, texts, seconds, version)
-        await self._store.run("failed_keep", partition_keys(partition), values)
+        values = (subject, "", entry, kind, texts, seconds, version)
+        await self._store.run("failed_keep", partition_keys(keys.partition_of(id)), values)
         tell(failure, subject)
 
     async def newest(self, most: int) -> tuple[int, list[Letter]]:
@@ -220,10 +225,16 @@ class DeadLetters:
             incoming = replace(incoming, update=update, reply_token="")
         else:
             incoming = replace(incoming, update=update)
+        reply = await self._post(id, incoming)
+        if reply.startswith("moved "):
+            reply = await self._post("", relocated(incoming, ConversationKey.parse(reply[6:])))
+            await self.drop(id)
+        return Retried(reply)
+
+    async def _post(self, id: str, incoming: Message | CommandCall) -> str:
         place = ConversationKeys.of(incoming.conversation)
         values = (id, place.name, to_json(incoming), incoming.space, keys.SEEN_SECONDS)
-        reply = await self._store.run("failed_retry", conversation_keys(place, seen=place.seen(update)), values)
-        return Retried(reply)
+        return await self._store.run("failed_retry", conversation_keys(place, seen=place.seen(incoming.update)), values)
 
     async def _retry_job(self, letter: Letter) -> Retried:
         values = _values(letter.entry)
@@ -248,7 +259,6 @@ def _letter(id: str, flat: Sequence[str]) -> Letter:
         fields["entry"],
         tuple(json.loads(fields["causes"])),
         int(fields["at"]) / 1_000_000,
-        int(fields["v"]),
     )
 
 

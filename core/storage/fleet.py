@@ -66,12 +66,12 @@ class Fleet:
             lambda: self._store.redis.hdel(keys.fleet(self._name), field), patience=self._seconds / 2
         )
 
-    async def turn(self, what: str, seconds: float) -> float:
-        """Takes the one turn there is in any ``seconds`` over all processes: 0.0, or the seconds until the next.
+    async def may(self, what: str, seconds: float) -> float:
+        """Lets one process do it in any ``seconds``: 0.0 for the one that may now, or the seconds until one may.
 
         Raises StorageError.
         """
-        key, life = keys.turn_of(f"{self._name}:{what}"), int(seconds * 1000)
+        key, life = keys.recently(f"{self._name}:{what}"), int(seconds * 1000)
 
         async def work() -> float:
             if await self._store.redis.set(key, self._owner, nx=True, px=life):

@@ -18,6 +18,7 @@ PARTITIONS = 16
 SEEN_SECONDS = 2 * 24 * 3600
 """How long a delivered update is remembered. Telegram keeps unconfirmed updates for 24 hours."""
 USAGE_SECONDS = 400 * 24 * 3600
+READING_SECONDS = 3600
 BLOB_SECONDS = 24 * 3600
 """How long a picture can be shown to a model again."""
 
@@ -72,6 +73,21 @@ def usage(partition: int, day: str) -> str:
     return f"{_prefix(partition)}usage:{day}"
 
 
+def feedback(partition: int) -> str:
+    """hash ``model:up`` and ``model:down`` -> people who think so of its answers; 400 days after the last one."""
+    return f"{_prefix(partition)}feedback"
+
+
+def threads(chat: str) -> str:
+    """set of the threads of a chat (``platform:bot:chat``) that someone wrote to the bot in; 90 days."""
+    return f"parley:threads:{chat}"
+
+
+def inline_question(bot: str, digest: str) -> str:
+    """string, JSON of a question that an inline message may be sent with: asker, text, model; 1 hour."""
+    return f"parley:inline:{bot}:{digest}"
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationKeys:
     """The keys of one conversation."""
@@ -97,8 +113,9 @@ class ConversationKeys:
 
     @property
     def state(self) -> str:
-        """hash: fence, holder, try (of taking it), turns, newest (message id), model, space, overflow, busy, stopped
-        and stopping (ids of calls), forgettings; kept as long as the history."""
+        """hash: fence, holder, try (of taking it), turns, newest (message id), space, overflow, busy, stopped
+        and stopping (ids of calls), forgettings, moved, emptied, arriving, arrived (``core/conversation/moving.py``),
+        and what people chose (``core/conversation/preferences.py``); kept as long as the history."""
         return f"{self.prefix}state:{self.name}"
 
     @property
@@ -130,12 +147,23 @@ class ConversationKeys:
         """list of the ids of answers that are in no tree, those of commands, newest first; 100, kept as the tree."""
         return f"{self.prefix}notices:{self.name}"
 
+    def album(self, album: str) -> str:
+        """hash, the pieces of an album: ``#id`` -> entry, first, at, ripe, again (``prelude.lua``); 30 seconds when
+        nobody turned to the bot with it, while it waits, and 1 hour after it was last answered."""
+        return f"{self.prefix}album:{self.name}:{album}"
+
+    @property
+    def votes(self) -> str:
+        """hash: ``answer TAB person's digest`` -> ``unix seconds TAB verdict TAB model``; kept as the tree."""
+        return f"{self.prefix}votes:{self.name}"
+
     def seen(self, update: str) -> str:
         """string, an update that was accepted; 2 days."""
         return f"{self.prefix}seen:{self.name}:{update}"
 
     def blob(self, digest: str) -> str:
-        """string, a picture made ready for models; 1 day."""
+        """string, a picture made ready for models; 1 day. What an attachment was read as, JSON, or ``1`` for work that
+        is only to be counted once; 1 hour."""
         return f"{self.prefix}blob:{self.name}:{digest}"
 
 
@@ -190,9 +218,9 @@ def fleet(name: str) -> str:
     return f"parley:fleet:{name}"
 
 
-def turn_of(what: str) -> str:
-    """string: the process that did this last; as long as nobody may do it again."""
-    return f"parley:turn:{what}"
+def recently(what: str) -> str:
+    """string: the process that did this last, or 1; as long as nobody may do it again."""
+    return f"parley:recently:{what}"
 
 
 def places(platform: str, bot: str) -> str:
@@ -205,17 +233,22 @@ def last_seen(platform: str, bot: str) -> str:
     return f"parley:places:{{{platform}:{bot}}}:last"
 
 
-def job_line(queue: str) -> str:
+def moves() -> str:
+    """hash: conversation -> the one that it moves to, while that is under way."""
+    return "parley:moves"
+
+
+def job_queue_name(queue: str) -> str:
     """The queue's name to streaq, a hash tag: all its keys lie in one slot."""
     return f"{{parley:{queue}}}"
 
 
 def job_queue(queue: str) -> tuple[str, str]:
     """stream of waiting and running jobs, zset of delayed ones: streaq's own keys, only ever counted by us."""
-    prefix = f"streaq:{job_line(queue)}:queues"
+    prefix = f"streaq:{job_queue_name(queue)}:queues"
     return f"{prefix}:normal", f"{prefix}:delayed:normal"
 
 
 def job_tries(queue: str, id: str) -> str:
     """string, how often a job was begun: streaq's own, counted down by us for a try that does not count."""
-    return f"streaq:{job_line(queue)}:task:retry:{id}"
+    return f"streaq:{job_queue_name(queue)}:task:retry:{id}"

@@ -22,8 +22,6 @@ SECONDS = 6.0
 """A dead holder's lease is free after this time."""
 RETRY_SECONDS = 0.5
 """How often :meth:`Leases.wait` looks whether a lease is free."""
-
-
 RELEASE_SECONDS = 2.0
 """How long giving one back may take. After that it ends by itself."""
 

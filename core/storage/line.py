@@ -73,7 +73,11 @@ class Line:
             if self._reading is not None and not self._reading.done():
                 return
             connection = self._connect()
-            await connection.connect()
+            try:
+                await connection.connect()
+            except BaseException:
+                await connection.disconnect(nowait=True)
+                raise
             self._connection, self._waiting = connection, deque()
             self._reading = asyncio.create_task(self._read(connection, self._waiting), name="redis replies")
 

@@ -84,11 +84,15 @@ def _check(address: Address, hello: Mapping[str, Any]) -> None:
             f"REDIS_URL is wrong: {address.place} is a Sentinel."
             " Write redis+sentinel://host:port/NAME, with the name of the master that it watches."
         )
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if numbers and numbers < OLDEST:
+    if version and is_too_old(version):
         raise SettingsError(
             f"REDIS_URL is wrong: {address.place} is version {version}. Parley needs Redis or Valkey 7.0 or newer."
         )
+
+
+def is_too_old(version: str) -> bool:
+    """Whether a server of that version lacks what we use."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal()) < OLDEST
 
 
 async def _look_at_memory(store: Store) -> None:

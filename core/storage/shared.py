@@ -79,6 +79,18 @@ class Memory:
         await self._store.attempt(lambda: self._store.redis.set(keys.memory(key), value, ex=MEMORY_SECONDS))
 
 
+class Once:
+    """Things that are done once in a time, by one of all processes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def may(self, what: str, seconds: int) -> bool:
+        """True for the first that asks in so many seconds. A lost reply may cost the one time. Raises StorageError."""
+        key = keys.recently(what)
+        return bool(await self._store.attempt(lambda: self._store.redis.set(key, "1", nx=True, ex=seconds)))
+
+
 class Sightings:
     """What the processes of one bot tell each other of what they see, for a while. Each hears all, its own too."""
 

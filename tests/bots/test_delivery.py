@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from bots import delivery as delivery_module
+from bots import preview as preview_module
+from bots import showing as showing_module
 from bots.adapter import Capabilities, Page, Slot, Target
 from bots.delivery import Delivery
 from bots.pacing import WEB, Pacer
-from core.conversation.mailbox import Admission, Mailbox, Turn
+from core.conversation.mailbox import Admission, Mailbox
+from core.conversation.turn import Turn
 from core.errors import LeaseLost, OutboundError, OutboundFault, StorageError
 from core.message import Attachment, Author, ConversationKey, Platform
-from core.parts import Ending, Finished, Notice, Part, TextDelta
+from core.parts import Activity, Ending, Finished, Making, Media, Notice, Part, TextDelta
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys
 from core.texts import say
@@ -36,21 +40,36 @@ class Board:
     created: int = 0
     known: Sequence[str] = ()
     """What the last search was told to be other messages."""
+    previews: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
+    signals: list[Activity] = field(default_factory=list[Activity])
+    rich: bool = False
+    """It takes the richer form."""
+    drawing: asyncio.Event = field(default_factory=asyncio.Event)
+    """A preview is on its way, and waits for ``free``."""
+    free: asyncio.Event | None = None
 
     def _may_fail(self, method: str) -> None:
         if waiting := self.failures.get(method):
             raise OutboundError(waiting.pop(0), method)
 
-    def format(self, markdown: str) -> Page:
-        return Page(markdown, len(markdown))
+    def format(self, markdown: str, *, simple: bool = False) -> Page:
+        if simple or not self.capabilities.rich:
+            return Page(markdown, len(markdown))
+        return Page(markdown, len(markdown) // 4, rich=f"rich {markdown}")
+
+    def _text(self, page: Page) -> str:
+        if page.rich and not self.rich:
+            raise OutboundError(OutboundFault.FORM, "no rich pages")
+        return page.rich or page.text
 
     def mark(self, target: Target) -> str:
         return "1"
 
     async def send(self, target: Target, page: Page, slot: Slot) -> str:
         self._may_fail("send")
+        text = self._text(page)
         self.created += 1
-        self.shown[f"m{self.created}"] = page.text
+        self.shown[f"m{self.created}"] = text
         return f"m{self.created}"
 
     async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
@@ -60,11 +79,17 @@ class Board:
 
     async def edit(self, target: Target, message_id: str, page: Page) -> None:
         self._may_fail("edit")
-        self.shown[message_id] = page.text
+        self.shown[message_id] = self._text(page)
 
-    async def draft(self, target: Target, slot: Slot, page: Page) -> None: ...
+    async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
+        self._may_fail("draft")
+        if self.free is not None:
+            self.drawing.set()
+            await self.free.wait()
+        self.previews.append((slot.number, self._text(page)))
 
-    async def typing(self, target: Target) -> None: ...
+    async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
+        self.signals.append(activity)
 
     async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
         return await self.send(target, caption, slot)
@@ -93,14 +118,21 @@ class Stage:
         assert turn is not None
         return turn
 
-    async def deliver(self, turn: Turn, *parts: Part | Exception, max_pages: int = 3) -> Delivered:
+    async def deliver(
+        self, turn: Turn, *parts: Part | Exception | Callable[[], bool], max_pages: int = 3, pacer: Pacer | None = None
+    ) -> Delivered:
+        """A function among the parts is waited for, until it says yes."""
+
         async def answer() -> AsyncGenerator[Part]:
             for part in parts:
                 if isinstance(part, Exception):
                     raise part
-                yield part
+                if callable(part):
+                    await until(part)
+                else:
+                    yield part
 
-        pacers = {Platform.TELEGRAM: Pacer(WEB)}
+        pacers = {Platform.TELEGRAM: pacer or Pacer(WEB)}
         show = Delivery({Platform.TELEGRAM: self.board}, pacers, self.mailbox, max_pages=max_pages)
         return await show(turn, answer())
 
@@ -111,11 +143,17 @@ class Stage:
 
 @pytest.fixture
 def stage(store: Store, monkeypatch: pytest.MonkeyPatch) -> Stage:
-    monkeypatch.setattr(delivery_module, "RETRY_SECONDS", (0.01,))
+    monkeypatch.setattr(showing_module, "RETRY_SECONDS", (0.01,))
     return Stage(store)
 
 
 DONE = Finished(Ending.COMPLETE)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("error", [LeaseLost("taken over"), StorageError("Redis is away")])
@@ -197,3 +235,152 @@ async def test_a_search_knows_what_else_stands_in_the_conversation(stage: Stage)
 async def test_the_file_of_a_long_answer_says_how_it_ended(stage: Stage) -> None:
     await stage.deliver(await stage.turn(), TextDelta("word " * 150), Finished(Ending.LENGTH), max_pages=1)
     assert stage.texts[-1] == f"{say('as_file')}\n{say('length')}"
+
+
+# ---- previews
+
+
+@pytest.fixture
+def drafts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A platform with previews that are forgotten soon."""
+    monkeypatch.setattr(preview_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(delivery_module, "TYPING_AFTER_SECONDS", 0.01)
+    stage.board.capabilities = replace(ABLE, drafts=True, draft_lifetime=0.06, typing_lifetime=0.05, activities=True)
+    return stage
+
+
+async def test_a_preview_says_that_an_answer_is_being_made_and_is_kept(drafts: Stage) -> None:
+    board = drafts.board
+    kept = [lambda: board.previews.count((0, "")) >= 3, lambda: board.previews.count((0, "half")) >= 3]
+    await drafts.deliver(await drafts.turn(), kept[0], TextDelta("half"), kept[1], TextDelta(" and half"), DONE)
+    assert drafts.texts == ["half and half"]
+    assert board.signals == []
+    previews = len(board.previews)
+    await asyncio.sleep(0.1)
+    assert len(board.previews) == previews, "nothing is shown after the message"
+
+
+async def test_a_preview_is_kept_while_the_message_waits(drafts: Stage) -> None:
+    board = drafts.board
+    turn = await drafts.turn()
+    pacer = Pacer(WEB)
+    showing = asyncio.create_task(
+        drafts.deliver(turn, TextDelta("whole"), lambda: bool(board.previews), DONE, pacer=pacer)
+    )
+    await until(lambda: bool(board.previews))
+    pacer.refused(turn.conversation.chat, 0.5, False)
+    before = len(board.previews)
+    await until(lambda: len(board.previews) >= before + 3)
+    assert drafts.texts == []
+    await showing
+    assert drafts.texts == ["whole"]
+
+
+async def test_a_preview_on_its_way_arrives_before_the_message(drafts: Stage) -> None:
+    board = drafts.board
+
+    def is_renewed() -> bool:
+        if board.previews and board.free is None:
+            board.free = asyncio.Event()
+        return board.drawing.is_set()
+
+    showing = asyncio.create_task(drafts.deliver(await drafts.turn(), TextDelta("text"), is_renewed, DONE))
+    await until(board.drawing.is_set)
+    await asyncio.sleep(0.05)
+    assert drafts.texts == []
+    assert board.free is not None
+    board.free.set()
+    await showing
+    assert drafts.texts == ["text"]
+    assert board.previews[-1] == (0, "text")
+
+
+async def test_full_pages_are_messages_and_the_last_one_is_a_preview(drafts: Stage) -> None:
+    board = drafts.board
+    text = "word " * 80
+    seen = lambda: any(number == 1 for number, _ in board.previews)  # noqa: E731
+    await drafts.deliver(await drafts.turn(), TextDelta(text), seen, DONE)
+    assert [len(text) for text in drafts.texts] == [299, 99]
+
+
+async def test_without_previews_the_message_is_edited(drafts: Stage) -> None:
+    board = drafts.board
+    board.failures["draft"] = [OutboundFault.REFUSED]
+    half = lambda: drafts.texts == ["half"]  # noqa: E731
+    await drafts.deliver(await drafts.turn(), TextDelta("half"), half, TextDelta(" done"), DONE)
+    assert drafts.texts == ["half done"]
+    assert board.previews == []
+
+
+async def test_a_server_that_wants_words_in_a_preview(drafts: Stage) -> None:
+    board = drafts.board
+    board.failures["draft"] = [OutboundFault.REFUSED]
+    parts = (lambda: Activity.TEXT in board.signals, TextDelta("half"), lambda: (0, "half") in board.previews, DONE)
+    await drafts.deliver(await drafts.turn(), *parts)
+    assert drafts.texts == ["half"]
+
+
+async def test_an_answer_shown_in_place_has_no_preview(drafts: Stage) -> None:
+    board = drafts.board
+    turn = await drafts.turn()
+    turn.pages[0] = await board.send(Target(turn.conversation, True, ""), Page("old", 3), Slot("t", 0))
+    await drafts.deliver(turn, lambda: Activity.TEXT in board.signals, TextDelta("new"), DONE)
+    assert drafts.texts == ["new"]
+    assert board.previews == []
+
+
+async def test_what_is_being_made_is_told(drafts: Stage) -> None:
+    board = drafts.board
+    made = lambda: Activity.PHOTO in board.signals  # noqa: E731
+    picture = Media("a.ogg", "audio/ogg", b"x")
+    await drafts.deliver(await drafts.turn(), Making(Activity.PHOTO), made, picture, DONE)
+    assert board.previews == []
+    assert drafts.texts == [""]
+
+
+async def test_what_shows_by_itself_is_answered_without_a_word(stage: Stage) -> None:
+    delivered = await stage.deliver(await stage.turn(), Finished(Ending.SILENT))
+    assert delivered.ending is Ending.SILENT
+    assert stage.texts == []
+
+
+# ---- the richer form
+
+
+async def test_richer_pages_hold_more(stage: Stage) -> None:
+    stage.board.capabilities, stage.board.rich = replace(ABLE, rich=True), True
+    await stage.deliver(await stage.turn(), TextDelta("word " * 150), DONE)
+    assert [text.split()[:2] for text in stage.texts] == [["rich", "word"]]
+
+
+async def test_a_form_that_is_refused_costs_nothing(stage: Stage) -> None:
+    """Also when some of the answer stands already: it is paged anew, nothing is lost and nothing doubled."""
+    board = stage.board
+    board.capabilities, board.rich = replace(ABLE, rich=True), True
+    words = [f"w{number:03}" for number in range(300)]
+    turn = await stage.turn()
+
+    def withdrawn() -> bool:
+        board.rich = not stage.texts
+        return not board.rich
+
+    await stage.deliver(
+        turn, TextDelta(" ".join(words[:280])), withdrawn, TextDelta(f" {' '.join(words[280:])}"), DONE, max_pages=9
+    )
+    assert " ".join(stage.texts).split() == words
+    assert len(stage.texts) == len(turn.pages) == board.created == 5
+
+
+async def test_a_form_that_is_refused_at_the_end(stage: Stage) -> None:
+    stage.board.capabilities = replace(ABLE, rich=True)
+    await stage.deliver(await stage.turn(), TextDelta("word " * 150), Finished(Ending.LENGTH), max_pages=9)
+    assert " ".join(stage.texts).split().count("word") == 150
+    assert say("length") in stage.texts[-1]
+
+
+async def test_a_preview_in_a_form_that_is_refused(drafts: Stage) -> None:
+    board = drafts.board
+    board.capabilities = replace(board.capabilities, rich=True)
+    seen = lambda: (0, "half") in board.previews  # noqa: E731
+    await drafts.deliver(await drafts.turn(), TextDelta("half"), seen, DONE)
+    assert drafts.texts == ["half"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,26 @@ from redis.asyncio import Redis
 
 from bots import doctor
 from bots.doctor import Finding, diagnose, report
-from core.settings import Settings
+from bots.web_chat.adapter import WebAdapter
+from bots.web_chat.redis_store import RedisWebStore
+from core.message import Incoming
+from core.settings import Settings, WebSettings
+from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
+from core.tasks import end
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
 from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.platforms.telegram_server import TelegramServer
+from tests.ports import free_port
+
+
+class NoInbox:
+    """For a web chat that nobody writes in."""
+
+    async def accept(self, incoming: Sequence[Incoming]) -> None:
+        raise AssertionError
 
 
 async def found(data: Path, **sections: Any) -> dict[str, Finding]:
@@ -126,6 +140,52 @@ async def test_telegram(tmp_path: Path) -> None:
     assert findings["Telegram"].ok is False
     assert "TELEGRAM_API_BASE" in findings["Telegram"].remedy
     assert TELEGRAM_TOKEN not in report(findings.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "ability", "on", "off", "remedy"),
+    [
+        ("groups", "can_join_groups", True, None, "/setjoingroups"),
+        ("groups", "can_read_all_group_messages", True, True, "/setprivacy"),
+        ("inline mode", "supports_inline_queries", True, None, "/setinline;"),
+        ("topics", "has_topics_enabled", True, None, "threaded mode"),
+    ],
+)
+async def test_what_is_switched_on_for_the_bot(
+    valkey_url: str, tmp_path: Path, name: str, ability: str, on: bool | None, off: bool | None, remedy: str
+) -> None:
+    storage = {"redis_url": valkey_url}
+    async with TelegramServer() as server:
+        section = {"token": TELEGRAM_TOKEN, "api_base": server.url}
+        server.me |= {"can_join_groups": True, ability: True}
+        is_on = (await found(tmp_path, telegram=section, storage=storage))[f"Telegram {name}"]
+        server.me[ability] = False
+        is_off = (await found(tmp_path, telegram=section, storage=storage))[f"Telegram {name}"]
+    assert (is_on.ok, is_off.ok) == (on, off)
+    assert is_on.what != is_off.what
+    assert remedy in is_off.remedy
+    if ability == "can_read_all_group_messages":
+        assert "mentions, replies to it and commands" in is_off.what
+        assert "remove the bot from each group and add it again" in is_off.remedy
+
+
+async def test_another_parley_at_the_port(store: Store, valkey_url: str, tmp_path: Path) -> None:
+    web = WebSettings.model_validate({"port": free_port()})
+    adapter = WebAdapter(web, RedisWebStore(store, keep_days=1, max_messages=10), list)
+    running = asyncio.create_task(adapter.run(NoInbox()))
+    await asyncio.wait_for(adapter.ready(), 10)
+    finding = (await found(tmp_path, web={"port": web.port}, storage={"redis_url": valkey_url}))["web chat"]
+    await end([running])
+    assert (finding.ok, finding.what) == (True, f"Parley is running there, at port {web.port}")
+
+
+async def test_the_files_of_a_telegram_server_of_ones_own(tmp_path: Path) -> None:
+    async with TelegramServer() as server:
+        own: dict[str, Any] = {"token": TELEGRAM_TOKEN, "api_base": server.url, "local_server": True}
+        assert (await found(tmp_path, telegram={**own, "local_files": str(tmp_path)}))["Telegram files"].ok is True
+        missing = (await found(tmp_path, telegram={**own, "local_files": "/gone"}))["Telegram files"]
+    assert (missing.ok, missing.what) == (False, "/gone cannot be read")
+    assert "--dir" in missing.remedy
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import heapq
 from collections import Counter
 from itertools import count, pairwise
 
 import pytest
 
-from bots.pacing import CHATS_KEPT, DISCORD, EDITS_IN_A_ROW, TELEGRAM, TO_COME_PERMITS, WEB, Kind, Limits, Pacer
-from bots.pacing_windows import Rate, Window
+from bots.pacing import DISCORD, EDITS_IN_A_ROW, TELEGRAM, TO_COME_PERMITS, WEB, Kind, Limits, Pacer
+from bots.pacing_windows import Chat, Rate, Window
 from core.errors import StorageError
 
 
@@ -290,6 +291,18 @@ async def test_no_optional_call_in_a_chat_where_one_waits(time: Time) -> None:
 # -- refusals
 
 
+async def test_a_preview_is_renewed_also_while_its_chat_waits(time: Time) -> None:
+    pacer = Pacer(TELEGRAM, clock=time, sleep=time.sleep)
+    calls = Calls(pacer, time)
+    pacer.refused("a", 60.0, everywhere=False)
+    calls.draw("a")
+    await time.settle()
+    assert not pacer.may("a", False, Kind.DRAFT)
+    assert pacer.may_renew("a", False)
+    pacer.refused("b", 60.0, everywhere=True)
+    assert not pacer.may_renew("a", False), "the bot's own limit holds"
+
+
 async def test_a_refused_chat_waits_and_no_other(time: Time) -> None:
     pacer = Pacer(TELEGRAM, clock=time, sleep=time.sleep)
     pacer.refused("c0", 7.0, everywhere=False)
@@ -310,6 +323,50 @@ async def test_a_chat_refused_while_it_waits_in_line_waits_longer(time: Time) ->
     assert len(calls.granted) == 59
     await time.pass_by(0.2)
     assert calls.names[-1] == "c59"
+
+
+async def test_chats_that_are_throttled_do_not_slow_the_others(time: Time) -> None:
+    pacer = Pacer(TELEGRAM, clock=time, sleep=time.sleep)
+    slow = [f"slow{number}" for number in range(5)]
+    calls = Calls(pacer, time)
+    for step in range(20):
+        for number in range(20):
+            calls.draw(f"c{step}-{number}")
+        if step == 10:
+            slow += [f"more{number}" for number in range(5)]
+        for chat in slow:
+            calls.draw(chat)
+        await time.settle()
+        for chat in slow:
+            pacer.refused(chat, 1.0, everywhere=False)
+        await time.pass_by(2.0)
+    assert [calls.times.count(1000.0 + 2 * step) for step in range(20)] == [25] * 10 + [30] * 10
+
+
+async def test_a_chat_that_is_throttled_again_and_again_keeps_its_order_and_loses_nothing(time: Time) -> None:
+    pacer = Pacer(TELEGRAM, clock=time, sleep=time.sleep)
+    done: list[int] = []
+    free_at = time.now + 20.0
+
+    async def answer(number: int) -> None:
+        while True:
+            await pacer.draw("slow", False, Kind.CREATE)
+            if time.now >= free_at:
+                done.append(number)
+                return
+            pacer.refused("slow", 1.5, everywhere=False)
+
+    async def answers() -> None:
+        for number in range(5):  # one turn at a time, as a conversation has them
+            await answer(number)
+
+    task = asyncio.create_task(answers())
+    others = Calls(pacer, time)
+    for second in range(40):
+        others.draw(f"c{second}")
+        await time.pass_by(1.0)
+    assert (task.done(), done) == (True, list(range(5)))
+    assert others.times == [1000.0 + second for second in range(40)]
 
 
 async def test_a_refusal_everywhere_stops_all_and_halves_nothing_for_good(time: Time) -> None:
@@ -557,10 +614,19 @@ async def test_answers_go_on_while_redis_is_away(time: Time) -> None:
 
 async def test_idle_chats_are_forgotten(time: Time) -> None:
     pacer = Pacer(Limits(None, chat=(Window(3, 3.0, frozenset({Kind.CREATE})),)), clock=time, sleep=time.sleep)
-    for number in range(20 * CHATS_KEPT):
+    others = chats_in_memory()
+    # A burst, and after it a few chats at a time.
+    for number in range(1000):
+        await pacer.draw(f"burst{number}", False, Kind.CREATE)
+    for number in range(2000):
         await pacer.draw(f"c{number}", False, Kind.CREATE)
         time.now += 0.1
-    assert pacer.chats <= 2 * CHATS_KEPT
+    assert 30 <= chats_in_memory() - others <= 40
+
+
+def chats_in_memory() -> int:
+    gc.collect()
+    return sum(isinstance(found, Chat) for found in gc.get_objects())
 
 
 async def test_a_chat_in_use_is_not_forgotten(time: Time) -> None:
@@ -568,7 +634,7 @@ async def test_a_chat_in_use_is_not_forgotten(time: Time) -> None:
     pacer.refused("paused", 100.0, everywhere=False)
     for _ in range(3):
         await pacer.draw("busy", True, Kind.CREATE)
-    for number in range(2 * CHATS_KEPT):
+    for number in range(2000):
         await pacer.draw(f"c{number}", False, Kind.CREATE)
     calls = Calls(pacer, time)
     calls.draw("paused")

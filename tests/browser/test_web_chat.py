@@ -229,7 +229,7 @@ async def test_works_by_keyboard_alone(open_page: Open) -> None:
     assert await tabbed(page, "Shift+Tab", len(names)) == names[::-1]
     await page.keyboard.press("Enter")
     await page.wait_for_selector("#text:focus")
-    assert await tabbed(page, "Tab", 3) == ["Add a picture", "Model", "Send"]
+    assert await tabbed(page, "Tab", 3) == ["Add a picture or a file", "Model", "Send"]
 
 
 async def tabbed(page: Page, key: str, count: int) -> list[str]:

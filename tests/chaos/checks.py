@@ -98,11 +98,11 @@ def _pattern(sentence: str) -> str:
     return ".+?".join(map(re.escape, pieces))
 
 
-# A key with a dot is a label: of a button, a command, a page.
+# A key with a dot is a label: of a button, a command, a page. What ends in no mark is a word within a sentence.
 _SENTENCES = {
     key: re.compile("|".join(map(_pattern, forms)), re.S)
     for key, forms in catalog(ENGLISH).sentences.items()
-    if "." not in key
+    if "." not in key and forms[0][-1] in ".!?:"
 }
 _COUNT = re.compile(r"([\d,]+) of (?:them|your messages) (?:was|were) not read")
 

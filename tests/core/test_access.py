@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.access import Reading, decide_reading, decide_refusal
-from core.message import Attachment, AttachmentKind, Author
+from core.message import Attachment, AttachmentKind, Author, Quote
 from core.parts import Notice
 from core.settings import ChatSettings
 from tests.builders import call, message
@@ -23,6 +23,9 @@ def test_bots_and_empty_messages_are_not_answered() -> None:
     assert decide_reading(message("")) is Reading.IGNORE
     assert decide_reading(message("hi")) is Reading.ANSWER
     assert decide_reading(message("", unsupported="sticker")) is Reading.ANSWER
+    # A mention alone, in a reply.
+    assert decide_reading(message("", quote=Quote("9", "Bob", "It rains."))) is Reading.ANSWER
+    assert decide_reading(message("", quote=Quote("9", "Bob", ""))) is Reading.IGNORE
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,8 @@ def test_bots_and_empty_messages_are_not_answered() -> None:
         ("hi", {"attachments": (SOUND,)}, None),
         ("x" * 20_001, {}, "too_long"),
         ("", {"unsupported": "sticker"}, "unsupported"),
-        ("", {"attachments": (SOUND,)}, "file_unsupported"),
+        ("", {"attachments": (SOUND,)}, None),
+        ("", {"quote": Quote("9", "Bob", "It rains.")}, None),
     ],
 )
 def test_what_cannot_be_read_is_told(text: str, values: dict[str, Any], key: str | None) -> None:

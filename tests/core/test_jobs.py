@@ -72,27 +72,27 @@ async def test_a_job_that_was_interrupted_is_done_at_the_next_start_and_has_all_
         done.set()
 
     second = jobs_of(store, work)
-    assert not second.is_running
     await second.start_if_any()
     await asyncio.wait_for(done.wait(), 20)
     await second.close()
 
 
 async def test_the_end_of_the_process_stays_its_own_business(store: Store) -> None:
-    heard, done = asyncio.Event(), asyncio.Event()
+    heard, done = asyncio.Event(), asyncio.Queue[str]()
 
     async def work(argument: str) -> None:
-        done.set()
+        done.put_nowait(argument)
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, heard.set)
     jobs = jobs_of(store, work)
     try:
         await jobs.enqueue("work", "one", "a")
-        await asyncio.wait_for(done.wait(), 20)
+        assert await asyncio.wait_for(done.get(), 20) == "a"
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.wait_for(heard.wait(), 5)
-        assert jobs.is_running
+        await jobs.enqueue("work", "two", "b")
+        assert await asyncio.wait_for(done.get(), 20) == "b"
     finally:
         await jobs.close()
         loop.remove_signal_handler(signal.SIGTERM)
@@ -103,7 +103,7 @@ async def test_nothing_is_started_without_jobs(store: Store) -> None:
 
     jobs = jobs_of(store, work)
     await jobs.start_if_any()
-    assert not jobs.is_running
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("jobs ")]
     await jobs.close()
 
 
@@ -118,12 +118,14 @@ async def test_a_process_that_does_not_work_a_queue_gives_jobs_to_one_that_does(
         done.append(argument)
         ended.set()
 
-    giver = jobs_of(store, work, {})
+    async def not_here(argument: str) -> None:
+        done.append("by the giver")
+
+    giver = jobs_of(store, not_here, {})
     doer = jobs_of(store, work)
     running = asyncio.create_task(doer.run())
     await giver.enqueue("work", "one", "a")
     await asyncio.wait_for(ended.wait(), 20)
-    assert not giver.is_running
     await end([running])
     await giver.close()
     await doer.close()
@@ -136,13 +138,16 @@ async def test_each_queue_has_its_own_room(store: Store) -> None:
     most: Counter[str] = Counter()
     now: Counter[str] = Counter()
     done: list[str] = []
-    ended = asyncio.Event()
+    full, ended = asyncio.Event(), asyncio.Event()
 
     async def work(argument: str) -> None:
         queue = argument[:4]
         now[queue] += 1
         most[queue] = max(most[queue], now[queue])
-        await asyncio.sleep(0.1)
+        if now == {"text": 3, "imag": 1}:
+            full.set()
+        await full.wait()
+        await asyncio.sleep(0.05)  # time for one too many to come in
         now[queue] -= 1
         done.append(argument)
         if len(done) == 10:

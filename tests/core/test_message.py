@@ -17,7 +17,7 @@ from core.message import (
     CommandCall,
     ConversationKey,
     Deletion,
-    Incoming,
+    Lasting,
     Message,
     Platform,
     Quote,
@@ -37,11 +37,14 @@ FULL = Message(
     1.5,
     private=False,
     reply_to="9",
-    quote=Quote("9", "Bob", "before"),
+    quote=Quote("9", "Bob", "before", chosen=True),
     attachments=(Attachment(AttachmentKind.IMAGE, "ref", "a.png", "image/png", 12),),
     edited=True,
     space="5",
     place="#general in Club",
+    album="13000",
+    also=("11", "12"),
+    addressed=False,
 )
 
 
@@ -50,7 +53,7 @@ FULL = Message(
     [FULL, CommandCall(KEY, "1", "u1", Author("7", "Ada"), "model", {"text": "x"}), Deletion(KEY, ("1", "2"), "u3")],
     ids=lambda value: type(value).__name__,
 )
-def test_json_and_back(value: Incoming) -> None:
+def test_json_and_back(value: Lasting) -> None:
     assert from_json(to_json(value)) == value
 
 

@@ -72,6 +72,9 @@ def test_a_wrong_setting_is_named(tmp_path: Path, environ: dict[str, str], says:
         ('[[providers]]\nname = "p"\nbase_url = "http://a"\nbase_urls = ["http://b"]\n', "found both of"),
         ('[[providers]]\nname = "p"\nbase_urls = ["http://a", "b"]\n', "providers.0.base_urls.1 is wrong: found 'b'"),
         ('[[providers]]\nname = "local"\nbase_url = "http://a"\n', "providers.local is wrong"),
+        ("[telegram]\nlocal_server = true\n", "telegram.local_files is wrong: found ''."),
+        ('[telegram]\nlocal_server = true\nlocal_files = "files"\n', "must be the whole path"),
+        ('[[models]]\nname = "m"\nprovider = "local"\nkind = "ears"\n', "models.0.kind is wrong: found 'ears'"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:

@@ -10,28 +10,22 @@ from pathlib import Path
 import pytest
 
 from core import worker as worker_module
-from core.conversation.history import History
-from core.conversation.mailbox import Admission, Bot, Mailbox, Turn, Work
-from core.engine import Engine
+from core.conversation.mailbox import Admission, Bot, Mailbox
+from core.conversation.turn import Turn, Work
 from core.errors import LeaseLost
 from core.inbox import Inbox
-from core.message import Attachment, ConversationKey, Message, Platform
-from core.models.breaker import Breaker
-from core.models.catalog import Catalog
-from core.models.openai_api import OpenAIApi
-from core.models.router import Router
+from core.message import Message, Platform
 from core.parts import Ending, Finished, Notice, Part, Usage
-from core.settings import Settings
 from core.storage.client import Store
-from core.storage.failed import DeadLetters
+from core.storage.feedback import Feedback
 from core.storage.keys import ConversationKeys
 from core.storage.shared import Places
 from core.tasks import end
 from core.worker import Deliver, Delivered, Worker
-from tests.builders import call, conversation, message
+from tests.builders import call, conversation, message, mover
+from tests.core.engines import engine
 
 Answer = Callable[[Turn], Awaitable[None]]
-SETTINGS = Settings()
 
 
 class Platforms:
@@ -62,32 +56,22 @@ class Platforms:
 async def working(store: Store, deliver: Deliver, *, waiting: int = 20) -> AsyncGenerator[tuple[Worker, Mailbox]]:
     """A worker without any model, which therefore has a notice for every question."""
     mailbox = Mailbox(store, "w", admission=Admission(waiting), keep_days=1)
-    catalog = Catalog.of(SETTINGS)
-    router = Router(catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
-
-    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
-        return b""
-
-    async def enqueue(name: str, id: str, argument: str) -> None:
-        return None
-
-    history = History(store, keep_days=1, max_messages=100)
-    engine = Engine(SETTINGS.chat, mailbox, history, catalog, router, fetch, enqueue, DeadLetters(store, keep_days=1))
-    worker = Worker(mailbox, engine, deliver, max_concurrent=5)
-    for platform in Platform:
-        worker.serve(Bot(platform, conversation().bot))
-    listening = asyncio.create_task(worker.listen())
-    try:
-        yield worker, mailbox
-    finally:
-        await end([listening])
-        await worker.drain(0)
-        await router.aclose()
+    async with engine(store, mailbox) as answering:
+        worker = Worker(mailbox, answering, deliver, max_concurrent=5)
+        for platform in Platform:
+            worker.serve(Bot(platform, conversation().bot))
+        listening = asyncio.create_task(worker.listen())
+        try:
+            yield worker, mailbox
+        finally:
+            await end([listening])
+            await worker.drain(0)
 
 
-async def idle(worker: Worker) -> None:
+async def idle() -> None:
+    """Returns when no conversation is being answered."""
     async with asyncio.timeout(10):
-        while worker.busy:
+        while any(task.get_name().startswith("conversation ") for task in asyncio.all_tasks()):
             await asyncio.sleep(0.01)
 
 
@@ -100,9 +84,28 @@ async def test_a_lease_that_was_only_late_is_taken_again_at_once(store: Store) -
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("a")])
         worker.wake(Work(conversation()))
-        await idle(worker)
+        await idle()
         assert [turn.takeovers for turn in platforms.turns] == [0, 1]
         assert await mailbox.take(conversation()) is None
+
+
+async def test_an_album_is_taken_up_once_it_is_whole(store: Store) -> None:
+    async def meanwhile(turn: Turn) -> None:
+        await mailbox.post([message("piece", "12", album="h")])
+
+    platforms = Platforms(meanwhile)
+    async with working(store, platforms) as (worker, mailbox):
+        await mailbox.post([message("piece", "10", album="g")])
+        worker.wake(Work(conversation()))
+        await idle()
+        assert platforms.turns == []
+        await mailbox.post([message("piece", "11", album="g")])
+        # Nobody sweeps here: it comes back to each of the albums by itself.
+        async with asyncio.timeout(10):
+            while len(platforms.turns) < 2:
+                await asyncio.sleep(0.01)
+        found = [turn.incoming for turn in platforms.turns]
+        assert [value.also for value in found if isinstance(value, Message)] == [("11",), ()]
 
 
 async def test_a_turn_that_another_worker_holds_is_left_to_it(store: Store) -> None:
@@ -116,7 +119,7 @@ async def test_a_turn_that_another_worker_holds_is_left_to_it(store: Store) -> N
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("a")])
         worker.wake(Work(conversation()))
-        await idle(worker)
+        await idle()
         assert len(platforms.turns) == 1
 
 
@@ -135,7 +138,7 @@ async def test_what_can_never_be_shown_does_not_block_its_conversation(
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("a"), call("new")])
         worker.wake(Work(conversation()))
-        await idle(worker)
+        await idle()
         assert [turn.takeovers for turn in platforms.turns] == [0, 1, 2, 3, 4, 0]
         assert platforms.said[-2:] == ["crashed", "new"]
 
@@ -158,7 +161,7 @@ async def test_an_edit_does_not_interrupt_its_own_answer(store: Store, valkey_so
     here = conversation(platform=Platform.DISCORD)
     platforms = Platforms(meanwhile)
     async with working(store, platforms) as (worker, mailbox):
-        inbox = Inbox(mailbox, worker, Places(slow))
+        inbox = Inbox(mailbox, worker, Places(slow), mover(store), Feedback(store, keep_days=1))
         await mailbox.post([message("before", id="1", conversation=here)])
         worker.wake(Work(here))
         await asyncio.wait_for(platforms.begun.wait(), 10)
@@ -171,7 +174,7 @@ async def test_an_edit_does_not_interrupt_its_own_answer(store: Store, valkey_so
         socket.symlink_to(valkey_socket)
         await accepting
         interrupted.set()
-        await idle(worker)
+        await idle()
     assert platforms.reasons[-1] == ""
     await slow.close()
 
@@ -186,12 +189,12 @@ async def test_a_stop_ends_the_turn_that_was_open_when_it_came(store: Store) -> 
 
     platforms = Platforms(meanwhile)
     async with working(store, platforms) as (worker, mailbox):
-        inbox = Inbox(mailbox, worker, Places(store))
+        inbox = Inbox(mailbox, worker, Places(store), mover(store), Feedback(store, keep_days=1))
         await inbox.accept([message("a")])
         await asyncio.wait_for(platforms.begun.wait(), 10)
         await inbox.accept([call("stop")])
         await asyncio.wait_for(ended.wait(), 10)
-        await idle(worker)
+        await idle()
     assert platforms.reasons == [Ending.STOPPED, ""]
     assert platforms.said[-1] == "stopped"
 
@@ -207,10 +210,10 @@ async def test_an_answer_made_anew_keeps_its_messages_over_a_crash(store: Store)
 
     platforms = Platforms(meanwhile)
     async with working(store, platforms) as (worker, mailbox):
-        for edited in (False, True):
-            await mailbox.post([message("question", id="1", edited=edited)])
+        for text in ("question", "better question"):
+            await mailbox.post([message(text, id="1", edited=text != "question")])
             worker.wake(Work(conversation()))
-            await idle(worker)
+            await idle()
     assert platforms.turns[-1].takeovers == 1
     assert platforms.turns[-1].pages == {0: "page0", 1: "page1"}
 
@@ -227,5 +230,5 @@ async def test_an_edit_takes_over_what_a_crash_left_of_the_answer_before(store: 
     async with working(store, platforms) as (worker, mailbox):
         await mailbox.post([message("before", id="1")])
         worker.wake(Work(conversation()))
-        await idle(worker)
+        await idle()
     assert [turn.pages for turn in platforms.turns] == [{0: "page0"}] * 3

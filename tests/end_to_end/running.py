@@ -149,7 +149,7 @@ class Platforms(Protocol):
 class TelegramChat:
     """A person talking with the bot on Telegram, in private or in a group."""
 
-    max_text = 4096
+    max_text = 32_768
 
     def __init__(self, place: Platforms, chat: int) -> None:
         self.world = place.telegram.world

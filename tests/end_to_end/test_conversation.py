@@ -205,8 +205,8 @@ async def test_a_flood_from_one_person_gets_one_notice_and_disturbs_nobody(place
 
 async def test_what_cannot_be_read_gets_one_sentence(place: Village) -> None:
     chat = place.telegram_chat(77)
-    place.telegram.world.sticker(77)
-    assert "sticker" in (await answers(chat, 1))[0]
+    chat.world.text(77, "", story={"chat": {"id": 5, "type": "private", "first_name": "Bo"}, "id": 3})
+    assert "story" in (await answers(chat, 1))[0]
     chat.world.document(77, b"\x00" * 100, "a.exe", "application/octet-stream")
     await answers(chat, 2)
     assert place.models.requests == []

@@ -58,7 +58,8 @@ async def test_an_answer_over_the_limit_comes_as_a_file(
     store: Store, valkey_url: str, tmp_path: Path, kind: str
 ) -> None:
     answer = "\n\n".join(f"Paragraph {number} " + "goes on " * 30 for number in range(50)).strip()
-    async with village(store, valkey_url, tmp_path, PARLEY__CHAT__MAX_PAGES="2") as place:
+    few = {"PARLEY__CHAT__MAX_PAGES": "2", "PARLEY__TELEGRAM__RICH": "off"}
+    async with village(store, valkey_url, tmp_path, **few) as place:
         place.models.reply = lambda body: answer
         if kind == "telegram":
             chat = place.telegram_chat(77)

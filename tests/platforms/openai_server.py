@@ -16,12 +16,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from aiohttp import web
 
+from tests.platforms.openai_audio import Audio
 from tests.platforms.openai_checks import Refusal, check_chat, last_user_text
+from tests.platforms.openai_faults import BEFORE_ANSWER, Fault, Strike, early_answer, error_answer
 
 MARKER = re.compile(r"\[fault:([a-z_]+)(?:=([0-9.]+))?(?:@([^\]]+))?\]")
 TOKEN = re.compile(r"\s*\S+|\s+")
@@ -29,43 +30,9 @@ Body = dict[str, Any]
 Reply = str | Callable[[Body], str]
 
 
-class Fault(StrEnum):
-    """What can go wrong. A fault's number is seconds for SLOW and RATE_LIMIT, else tokens sent before."""
-
-    SLOW = "slow"
-    STALL = "stall"
-    PINGS = "pings"
-    """Stalls, but sends a comment line ten times a second, as some proxies do."""
-    RESET = "reset"
-    NO_FINISH = "no_finish"
-    RATE_LIMIT = "rate_limit"
-    SERVER_ERROR = "server_error"
-    UNAUTHORISED = "unauthorised"
-    HTML = "html"
-    BROKEN_JSON = "broken_json"
-    ERROR_EVENT = "error_event"
-    NO_CHOICES = "no_choices"
-    EMPTY = "empty"
-    BLANK = "blank"
-    LENGTH = "length"
-    CONTENT_FILTER = "content_filter"
-    NO_END = "no_end"
-    """A finish reason, then neither [DONE] nor the end of the stream."""
-
-
-BEFORE_ANSWER = frozenset({Fault.RATE_LIMIT, Fault.SERVER_ERROR, Fault.UNAUTHORISED, Fault.HTML})
 FINISH: dict[Fault | None, str] = {Fault.LENGTH: "length", Fault.CONTENT_FILTER: "content_filter"}
 DEFAULT_TOKENS_BEFORE = 3
 DEFAULT_SLOW_SECONDS = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Strike:
-    """A fault to come; ``model`` empty: whichever is asked next."""
-
-    fault: Fault
-    number: float | None = None
-    model: str = ""
 
 
 @dataclass(slots=True)
@@ -115,6 +82,8 @@ class OpenAIServer:
     port: int = 0
     requests: list[Recorded] = field(default_factory=list[Recorded])
     strikes: deque[Strike] = field(default_factory=deque[Strike])
+    audio: Audio = field(default_factory=Audio)
+    """What hears and speaks."""
     active: int = 0
     """Chat requests being answered: the slots in use."""
     peak: int = 0
@@ -124,6 +93,8 @@ class OpenAIServer:
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_post("/v1/audio/transcriptions", self.audio.transcriptions)
+        app.router.add_post("/v1/audio/speech", self.audio.speech)
         # Cancelled handlers are how a slot comes free when the client goes away.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -154,16 +125,16 @@ class OpenAIServer:
         try:
             body: Body = await request.json()
         except (ValueError, UnicodeDecodeError):
-            return _error(Refusal(400, "We could not parse the JSON body of your request."))
+            return error_answer(Refusal(400, "We could not parse the JSON body of your request."))
         record = Recorded(body, dict(request.headers))
         if self.records:
             self.requests.append(record)
         if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
             record.outcome = "refused"
-            return _error(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
+            return error_answer(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
         if refusal := check_chat(body, self.models, self.blind):
             record.outcome = "refused"
-            return _error(refusal)
+            return error_answer(refusal)
         self.active += 1
         self.peak = max(self.peak, self.active)
         try:
@@ -193,7 +164,7 @@ class OpenAIServer:
         number = strike.number if strike else None
         if fault in BEFORE_ANSWER:
             record.outcome = "cut"
-            return _early(fault, number)
+            return early_answer(fault, number)
         tokens = self._tokens(record.body, fault, number)
         started = time.monotonic()
         if fault is Fault.SLOW:
@@ -330,22 +301,6 @@ def _chunks(model: str) -> Callable[..., bytes]:
 def _usage(body: Body, answer: int) -> dict[str, int]:
     prompt = len(json.dumps(body["messages"])) // 4
     return {"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer}
-
-
-def _error(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:
-    error = {"message": refusal.message, "type": refusal.type, "param": refusal.param, "code": refusal.code}
-    return web.json_response({"error": error}, status=refusal.status, headers=headers)
-
-
-def _early(fault: Fault | None, number: float | None) -> web.Response:
-    if fault is Fault.RATE_LIMIT:
-        after = {} if number is None else {"Retry-After": f"{number:g}"}
-        return _error(Refusal(429, "Rate limit reached.", type="tokens", code="rate_limit_exceeded"), after)
-    if fault is Fault.UNAUTHORISED:
-        return _error(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
-    if fault is Fault.HTML:
-        return web.Response(text="<!DOCTYPE html><html><body>Sign in</body></html>", content_type="text/html")
-    return _error(Refusal(500, "The server had an error.", type="server_error"))
 
 
 async def _serve(options: argparse.Namespace) -> None:

@@ -28,8 +28,10 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.platforms.telegram_methods import FIELDS, NAMES, Methods, Upload, checked, flooded
-from tests.platforms.telegram_text import Json, Refusal
+from tests.platforms import telegram_limits
+from tests.platforms.telegram_methods import Methods, flooded
+from tests.platforms.telegram_schema import NAMES, Upload, checked, is_text
+from tests.platforms.telegram_text import Json, Refusal, wrong
 from tests.platforms.telegram_updates import Updates
 from tests.platforms.telegram_world import World
 
@@ -91,6 +93,8 @@ class TelegramServer:
             "supports_inline_queries": False,
         }
         self.latency = 0.0
+        self.absent: set[str] = set()
+        """Methods that this server is too old for."""
         self.url = ""
         self._runner: web.ServerRunner | None = None
         self.updates = Updates()
@@ -102,6 +106,8 @@ class TelegramServer:
         self.methods = Methods(self.world)
         self.calls: list[Call] = []
         self.updates.reset(self.world)
+        self.violations: list[str] = []
+        """Calls that are wrong whatever the chat is like. With any that nobody pardons, leaving the server raises."""
         self._faults: list[_Queued] = []
 
     def fail(self, method: str, fault: Fault, *, times: int = 1, retry_after: int = 1, description: str = "") -> None:
@@ -111,6 +117,11 @@ class TelegramServer:
     def forgive(self) -> None:
         """Takes back every fault that has not happened yet."""
         self._faults.clear()
+
+    def pardon(self) -> list[str]:
+        """The violations so far, taken back: for tests that mean them."""
+        pardoned, self.violations = self.violations, []
+        return pardoned
 
     def named(self, method: str) -> list[Call]:
         """The calls of one method."""
@@ -136,6 +147,8 @@ class TelegramServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+        if kind is None and self.violations:
+            raise AssertionError("Telegram was called wrongly: " + "; ".join(self.violations[:5]))
 
     # ---- HTTP
 
@@ -148,7 +161,8 @@ class TelegramServer:
         if head != f"bot{self.token}":
             return _answer(Refusal(401, "Unauthorized"))
         method = NAMES.get(rest.lower())
-        if method is None:
+        if method is None or method in self.absent:
+            self.violations += [] if method else [f"there is no method {rest}"]
             return _answer(Refusal(404, "Not Found"))
         fields = await _fields(method, request)
         if self.latency and method != "getUpdates":
@@ -186,6 +200,7 @@ class TelegramServer:
             return fields
         try:
             fields = checked(method, fields)
+            telegram_limits.check(method, fields)
             match method:
                 case "getUpdates":
                     return await self.updates.get(fields)
@@ -193,9 +208,13 @@ class TelegramServer:
                     return self.updates.set_webhook(fields)
                 case "getWebhookInfo":
                     return self.updates.webhook_info()
-                case _:
+                case _ if method in self.methods.by_name:
                     return self.methods.by_name[method](fields)
+                case _:
+                    raise wrong("this fake cannot do that yet")
         except Refusal as refusal:
+            if refusal.violation:
+                self.violations.append(f"{method}: {refusal.description}")
             return refusal
 
     def _file(self, head: str, path: str) -> web.Response:
@@ -217,6 +236,8 @@ class TelegramServer:
             case "config":
                 self.latency = body.get("latency", self.latency)
                 self.methods.flood.on = body.get("flood", self.methods.flood.on)
+            case "throttle":
+                self.methods.flood.throttle(**body)
             case "fail":
                 self.fail(body.pop("method"), Fault(body.pop("fault")), **body)
             case "reset":
@@ -233,6 +254,7 @@ class TelegramServer:
             "polls": self.updates.polls,
             "conflicts": self.updates.conflicts,
             "pending": len(self.world.pending),
+            "violations": self.violations,
             "calls": Counter(call.method for call in self.calls),
             "refused": Counter(f"{c.method} {c.status}" for c in self.calls if c.status != 200),
             "chats": {
@@ -261,14 +283,12 @@ async def _fields(method: str, request: web.BaseRequest) -> Json | Refusal:
         if request.content_type == "application/json":
             body: Json = json.loads(await request.read())
             return body
-        words = FIELDS[method].split()
-        strings = {word.replace("!", ":").partition(":")[0] for word in words if word.endswith("str")}
         fields: Json = {}
         for name, value in (await request.post()).items():
             if isinstance(value, web.FileField):
                 fields[name] = Upload(value.filename, value.content_type, value.file.read())
             else:
-                fields[name] = value if name in strings else json.loads(str(value))
+                fields[name] = value if is_text(method, name) else json.loads(str(value))
         return fields
     except ValueError:
         return Refusal(400, "Bad Request: can't parse the request")

@@ -29,10 +29,18 @@ class Refusal(Exception):
     code: int
     description: str
     parameters: Json = field(default_factory=dict[str, Any])
+    violation: bool = False
+    """A call that no state of the chat makes right: whoever made it has a fault."""
 
 
 def bad(description: str) -> Refusal:
+    """For what the chat or the message is like."""
     return Refusal(400, f"Bad Request: {description}")
+
+
+def wrong(description: str) -> Refusal:
+    """For what the call itself is like."""
+    return Refusal(400, f"Bad Request: {description}", violation=True)
 
 
 def units(text: str) -> int:
@@ -49,14 +57,14 @@ def part(text: str, entity: Json) -> str:
 def accepted(text: str, entities: Sequence[Json], limit: int = MAX_TEXT) -> tuple[str, list[Json]]:
     """The text and entities as they are kept; raises Refusal for what the server refuses."""
     if re.search(r"[\ud800-\udfff]", text):
-        raise bad("strings must be encoded in UTF-8")
+        raise wrong("strings must be encoded in UTF-8")
     given = [_checked(text, entity) for entity in entities]
     kept = sorted((e for e in given if e), key=lambda e: (e["offset"], -e["length"]))
     text, kept = _trimmed(text, kept)
     if not text:
-        raise bad("text must be non-empty")
+        raise wrong("text must be non-empty")
     if len(text) > limit:
-        raise bad("message is too long" if limit == MAX_TEXT else "message caption is too long")
+        raise wrong("message is too long" if limit == MAX_TEXT else "message caption is too long")
     return text, [*kept[:MAX_ENTITIES], *detected(text, kept)]
 
 
@@ -84,22 +92,22 @@ def _checked(text: str, entity: Any) -> Json | None:
     try:
         kind, start, length = entity["type"], entity["offset"], entity["length"]
     except (KeyError, TypeError):
-        raise bad("can't parse entities: a field of MessageEntity is missing") from None
+        raise wrong("can't parse entities: a field of MessageEntity is missing") from None
     if type(start) is not int or type(length) is not int or start < 0 or length < 0:
-        raise bad(f"receive an entity with incorrect offset {start} or length {length}")
+        raise wrong(f"receive an entity with incorrect offset {start} or length {length}")
     for edge in (start, start + length):
         if edge > units(text):
-            raise bad(f"entity beginning at UTF-16 offset {start} ends after the end of the text")
+            raise wrong(f"entity beginning at UTF-16 offset {start} ends after the end of the text")
         half = text.encode("utf-16-le", "surrogatepass")[2 * edge : 2 * edge + 2]
         if half and 0xDC00 <= int.from_bytes(half, "little") <= 0xDFFF:
-            raise bad(f"entity beginning at UTF-16 offset {start} ends in a middle of a UTF-16 symbol")
+            raise wrong(f"entity beginning at UTF-16 offset {start} ends in a middle of a UTF-16 symbol")
     if kind == "text_link":
         if entity["url"].startswith("tg://user"):
             return {"type": "text_mention", "offset": start, "length": length, "user": {"id": 1}}
         if not re.match(r"https?://[^\s/]", entity["url"]):
             return None
     elif kind not in STYLES:
-        raise bad(f"can't parse entities: unsupported type {kind} of MessageEntity")
+        raise wrong(f"can't parse entities: unsupported type {kind} of MessageEntity")
     return dict(entity) if length else None
 
 

@@ -153,7 +153,9 @@ class Updates:
 
 def _chat_of(update: Json) -> int:
     kind = next(name for name in update if name != "update_id")
-    return int((update[kind].get("message") or update[kind])["chat"]["id"])
+    value: Json = update[kind]
+    # What is typed or sent inline names a person alone.
+    return int(((value.get("message") or value).get("chat") or value["from"])["id"])
 
 
 async def _first(one: asyncio.Event, other: asyncio.Event, seconds: float) -> None:

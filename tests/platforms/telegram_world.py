@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.platforms.telegram_schema import NEWER_UPDATES, unknown_fields
 from tests.platforms.telegram_text import Json, detected
 
 PNG = bytes.fromhex(
@@ -28,12 +29,16 @@ class Post:
     entities: list[Json] = field(default_factory=list[Json])
     media: Json = field(default_factory=dict[str, Any])
     extra: Json = field(default_factory=dict[str, Any])
+    rich: str = ""
+    """The HTML of a rich message; ``text`` is then what is to be read in it."""
     markup: Json | None = None
     reply_to: int = 0
     thread: int = 0
     deleted: bool = False
     date: float = field(default_factory=time.time)
     history: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    reactions: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
+    """By person."""
 
     @property
     def by_bot(self) -> bool:
@@ -45,13 +50,16 @@ class Post:
     def to_json(self, *, deep: bool = True) -> Json:
         out: Json = {
             "message_id": self.id,
-            "from": self.sender,
+            # Whoever writes in a channel writes as the channel.
+            **({"sender_chat": self.chat.to_json()} if self.chat.type == "channel" else {"from": self.sender}),
             "chat": self.chat.to_json(),
             "date": int(self.date),
             **self.media,
             **self.extra,
         }
-        if self.text:
+        if self.rich:
+            out["rich_message"] = {"blocks": [{"type": "paragraph", "text": self.text}]}
+        elif self.text:
             name = "caption" if self.media else "text"
             out[name] = self.text
             if self.entities:
@@ -77,6 +85,8 @@ class Draft:
     thread: int
     text: str
     entities: list[Json]
+    rich: str = ""
+    can_stop: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +99,12 @@ class Chat:
     """The person blocked the bot, or the group threw it out."""
     moved_to: int = 0
     """The group became this supergroup."""
+    forbidden: set[str] = field(default_factory=set[str])
+    """What the bot may not send there: a value of ``telegram_groups.KINDS``, or text messages."""
+    closed_topics: set[int] = field(default_factory=set[int])
+    slow_until: float = 0.0
+    """Of slow mode, by ``time.monotonic``: before, the bot may not write."""
+    admins: set[int] = field(default_factory=set[int])
     posts: dict[int, Post] = field(default_factory=dict[int, Post])
     ours: set[int] = field(default_factory=set[int])
     drafts: list[Draft] = field(default_factory=list[Draft])
@@ -145,6 +161,18 @@ class World:
             self.next_id(self.chats[chat])
         return self.chats[chat]
 
+    def channel(self, chat: int, title: str = "News") -> Chat:
+        """One where the bot is an admin. ``text`` publishes a post in it."""
+        self.chats[chat] = Chat(chat, "channel", title)
+        return self.chats[chat]
+
+    def forwarded(self, group: int, channel: int, post: int) -> int:
+        """A channel's post as it comes to the group that is linked with the channel; comments are replies to it."""
+        source = self.chat(channel).to_json()
+        origin = {"type": "channel", "date": int(time.time()), "chat": source, "message_id": post}
+        told: Json = {"is_automatic_forward": True, "sender_chat": source, "forward_origin": origin}
+        return self.text(group, self.chat(channel).posts[post].text, user=777000, **told)
+
     def topic(self, chat: int, name: str, user: int = 1) -> int:
         post = self._post(chat, user, extra={"forum_topic_created": {"name": name, "icon_color": 7322096}})
         post.thread = post.id
@@ -174,6 +202,11 @@ class World:
         post.keep()
         return self._told(post, "edited_message")
 
+    def album(self, chat: int, *captions: str, **more: Any) -> list[int]:
+        """A photo for each caption; every one comes with an update of its own."""
+        name = str(13 * 10**15 + next(self._others))
+        return [self.photo(chat, caption, extra={"media_group_id": name}, **more) for caption in captions]
+
     def photo(self, chat: int, caption: str = "", data: bytes = PNG, **more: Any) -> int:
         sizes = [self.file("photo", data, width=size, height=size) for size in (90, 320, 800)]
         return self._told(self._post(chat, text=caption, media={"photo": sizes}, **more))
@@ -186,9 +219,9 @@ class World:
             file["file_size"] = size
         return self._told(self._post(chat, text=caption, media={"document": file}, **more))
 
-    def voice(self, chat: int, **more: Any) -> int:
-        file = self.file("voice", b"OggS", mime_type="audio/ogg", duration=2)
-        return self._told(self._post(chat, media={"voice": file}, **more))
+    def voice(self, chat: int, caption: str = "", seconds: int = 2, **more: Any) -> int:
+        file = self.file("voice", b"OggS", mime_type="audio/ogg", duration=seconds)
+        return self._told(self._post(chat, text=caption, media={"voice": file}, **more))
 
     def sticker(self, chat: int, **more: Any) -> int:
         file = self.file("sticker", b"RIFF", width=512, height=512, is_animated=False, is_video=False, emoji="👍")
@@ -211,8 +244,19 @@ class World:
         )
         return query
 
+    def stop(self, chat: int) -> int:
+        """Presses Telegram's own Stop button under the newest preview; the update's id."""
+        place = self.chat(chat)
+        draft = place.drafts[-1]
+        assert draft.can_stop, "there is no button"
+        thread = {"message_thread_id": draft.thread} if draft.thread else {}
+        stopped = {"chat": place.to_json(), "draft_id": draft.id, **thread}
+        return self.push("stopped_message_generation", stopped)
+
     def push(self, kind: str, value: Json) -> int:
         """Any update; its id."""
+        unknown = unknown_fields({kind: value}) if kind not in NEWER_UPDATES else set[str]()
+        assert not unknown, f"Telegram would never send {sorted(unknown)}"
         number = next(self._update_ids)
         if self.allowed is None or kind in self.allowed:
             self.pending[number] = {"update_id": number, kind: value}
@@ -250,6 +294,8 @@ class World:
         return post
 
     def _told(self, post: Post, kind: str = "message") -> int:
+        if post.chat.type == "channel":
+            kind = {"message": "channel_post", "edited_message": "edited_channel_post"}[kind]
         self.push(kind, post.to_json())
         return post.id
 
@@ -257,7 +303,7 @@ class World:
 
     def next_id(self, chat: Chat) -> int:
         """One counter for private chats and basic groups, one for each supergroup."""
-        return next(chat.ids if chat.type == "supergroup" else self._private_ids)
+        return next(chat.ids if chat.type in ("supergroup", "channel") else self._private_ids)
 
     def file(self, kind: str, data: bytes, **more: Any) -> Json:
         number = next(self._others)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -89,6 +90,7 @@ async def test_refusals(
     with pytest.raises(BadRequest, match=why):
         await bot.send_message(7, text, entities=[MessageEntity(*entity)] if entity else None)
     assert server.world.texts(7) == []
+    assert why.lower() in "".join(server.pardon()).lower()
 
 
 async def test_limit_counts_characters_after_entities(server: TelegramServer, bot: Bot) -> None:
@@ -128,6 +130,7 @@ async def test_who_may_call(server: TelegramServer, bot: Bot) -> None:
         ):
             async with session.post(f"{server.url}/bot{TOKEN}/{path}", json=body) as answer:
                 assert answer.status == status, path
+    assert len(server.pardon()) == 4
 
 
 async def test_only_one_poller(server: TelegramServer, bot: Bot) -> None:
@@ -167,6 +170,7 @@ async def test_a_webhook_ends_a_poll_and_tells_no_secret(server: TelegramServer,
         await asyncio.sleep(0.01)
     with pytest.raises(BadRequest, match="unallowed"):
         await bot.set_webhook("https://bots.example/", secret_token="not allowed")
+    assert len(server.pardon()) == 1
     await bot.set_webhook("https://bots.example/", secret_token="s3cret", allowed_updates=["message"])
     with pytest.raises(Conflict, match="setWebhook"):
         await polling
@@ -220,6 +224,7 @@ async def test_drafts_are_for_private_chats(server: TelegramServer, bot: Bot) ->
         await bot.send_message_draft(-100500, 5, "Once")
     with pytest.raises(BadRequest, match="non-zero"):
         await bot.send_message_draft(7, 0, "Once")
+    assert server.pardon() == ["sendMessageDraft: Bad Request: draft identifier must be non-zero"]
 
 
 async def test_flood_limits(server: TelegramServer, bot: Bot) -> None:
@@ -235,6 +240,18 @@ async def test_flood_limits(server: TelegramServer, bot: Bot) -> None:
         await bot.send_message(2, "x")
     with pytest.raises(RetryAfter):
         await bot.send_message(3, "x")
+
+
+async def test_a_chat_that_is_throttled(server: TelegramServer, bot: Bot) -> None:
+    for chat in (1, 2):
+        server.world.chat(chat)
+    server.methods.flood.throttle(1, 30.0, told=5)
+    with pytest.raises(RetryAfter) as caught:
+        await bot.send_chat_action(1, "typing")
+    assert caught.value.retry_after == timedelta(seconds=5)
+    await bot.send_message(2, "x")
+    server.methods.flood.throttle(1, 0.0)
+    await bot.send_message(1, "x")
 
 
 @pytest.mark.parametrize(

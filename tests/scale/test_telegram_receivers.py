@@ -14,6 +14,7 @@ import pytest
 from core.faults import Point
 from core.storage import keys
 from core.storage.leases import SECONDS
+from core.texts import say
 from tests.end_to_end.running import Parley, until
 from tests.platforms.openai_server import Fault
 from tests.ports import free_port
@@ -162,6 +163,37 @@ async def test_a_stop_and_a_button_reach_the_worker_in_another_process(tmp_path:
         chat.say("/stop")
         await until(lambda: len(chat.shown) >= 3, "it has ended")
         assert len(chat.shown[2]) < 2000
+
+        group = town.telegram_chat(-100_8)
+        group.say("another long one")
+        await until(lambda: group.buttons() == ["stop"], "the button under the growing answer")
+        town.telegram.world.press(group.chat, int(group.ids[0]), "stop", user=5)
+        await until(lambda: "regenerate" in group.buttons(), "it has ended")
+        assert len(group.shown) == 1
+
+
+async def test_old_buttons_after_a_restart_of_everything(tmp_path: Path) -> None:
+    async with town_of(tmp_path) as town:
+        processes = [
+            await town.start("receiver", "receive", "telegram", **ALONE),
+            await town.start("worker", "work", **ALONE),
+        ]
+        chat = town.telegram_chat()
+        for text in ("one", "two"):
+            chat.say(text)
+            await until(lambda wanted=text: any(wanted in shown for shown in chat.shown), text)
+        chat.reply(chat.ids[0], "/forget")
+        await until(lambda: len(chat.shown) == 3, "the first is forgotten")
+        for process in processes:
+            await process.stop(signal.SIGKILL)
+        old = town.telegram.world.press(77, int(chat.ids[0]), "regenerate")
+        town.models.reply = "anew"
+        town.telegram.world.press(77, int(chat.ids[1]), "regenerate")
+        for process in processes:
+            await process.start()
+        await until(lambda: chat.shown[1] == "anew", "the second answer made anew")
+        assert town.telegram.world.queries[old]["text"] == say("toast.unknown")
+        assert "one" in chat.shown[0]
 
 
 @pytest.mark.parametrize("point", ["slotted", "sent", "noted"])

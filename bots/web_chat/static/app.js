@@ -133,7 +133,6 @@
 
   const upload = async (files) => {
     for (const file of files) {
-      if (!/^image\/(png|jpeg|gif|webp)$/.test(file.type)) { toast(say("UploadKind")); continue; }
       if (file.size > Number(document.body.dataset.maxUpload)) { toast(say("UploadLarge")); continue; }
       const place = document.createElement("span");
       place.className = "picture loading";

@@ -10,7 +10,7 @@ if redis.call('HGET', TURN, 'number') ~= number then
   -- This finish was done before and its reply got lost: the turn that is open now came of it.
   if redis.call('EXISTS', TURN) == 0 then return { 'idle' } end
   redis.call('ZADD', READY, now_ms() + lease_ms, conversation)
-  return { 'turn', fence, redis.call('HGET', STATE, 'model') or '', redis.call('HGETALL', TURN) }
+  return { 'turn', fence, preferences(), redis.call('HGETALL', TURN) }
 end
 
 local pages = {}
@@ -43,6 +43,10 @@ end
 -- Who stopped, edited or deleted the question wants it no more.
 if ARGV[16] ~= '' and redis.call('HEXISTS', TURN, 'interrupt') == 0 then
   keep_failed(conversation .. '/' .. number, conversation, redis.call('HGET', TURN, 'entry'), ARGV[16], ARGV[17], ARGV[18], ARGV[19])
+end
+if redis.call('HGET', TURN, 'interrupt') == 'moved' and string.find(payload, '"ending":"superseded"', 1, true) then
+  -- It is answered where the conversation has moved to.
+  put_back()
 end
 redis.call('DEL', TURN)
 redis.call('EXPIRE', STATE, seconds)

@@ -4,7 +4,10 @@ local known, pictures = 0, {}
 local conversation = table.remove(ARGV, 1)
 local function blank(node)
   if node.kind == 'q' then
-    for _, digest in ipairs(cjson.decode(node.payload)['images'] or {}) do table.insert(pictures, digest) end
+    local question = cjson.decode(node.payload)
+    for _, digest in ipairs(question['images'] or {}) do table.insert(pictures, digest) end
+    for _, reading in ipairs(question['readings'] or {}) do table.insert(pictures, reading) end
+    if question['album'] then redis.call('DEL', album_key(question['album'])) end
   end
   redis.call('HDEL', TREE, '~' .. node.id, '@' .. node.id)
   write_node(node.id, node.parent, node.before, node.tokens, 'x', '')
@@ -52,13 +55,20 @@ if known > 0 then
 end
 local function is_meant(id) return wanted[id] end
 for _, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do
-  if is_message(waiting, is_meant) then
+  local album = album_of(waiting)
+  local is_wanted = is_message(waiting, is_meant)
+  for _, id in ipairs(ARGV) do is_wanted = is_wanted or (album and redis.call('HEXISTS', album, '#' .. id) == 1) end
+  if is_wanted then
     redis.call('LREM', BOX, 1, waiting)
     count(space_of(waiting), -1)
+    if album then redis.call('DEL', album) end
     known = known + 1
   end
 end
-if is_message(redis.call('HGET', TURN, 'entry'), is_meant) then
+local open = redis.call('HGET', TURN, 'entry')
+if is_message(open, is_meant) then
+  local album = read_entry(open)['album']
+  if album then redis.call('DEL', album_key(album)) end
   redis.call('HSET', TURN, 'interrupt', 'forgotten')
   call_holder(conversation)
   known = known + 1

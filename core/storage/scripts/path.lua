@@ -1,7 +1,7 @@
 -- Puts the question into the tree and reads its context, newest first, in one round trip.
 -- ARGV: fence, mode, id, id replied to or '', tokens, payload, window in tokens, seconds to keep, most messages,
---       turn number
--- mode: ask (a question), again (the answer to the message replied to, or the newest one, is made anew),
+--       turn number, ids of further messages that the question stands for
+-- mode: ask (a question), edit (one in its new form, which may say nothing new), again (the answer to the message replied to, or the newest one, is made anew),
 --       more (a question that needs an answer before it)
 local fence, mode, id, reply_to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local tokens, payload = tonumber(ARGV[5]), ARGV[6]
@@ -21,6 +21,12 @@ else
   question = read_node(id)
   if question then
     -- The same question again: taken over, or edited. It keeps its place.
+    local answer = mode == 'edit' and question.payload == payload and redis.call('HGET', TURN, 'question') ~= question.id
+      and redis.call('HGET', TREE, '@' .. question.id)
+    answer = answer and read_node(answer)
+    if answer and answer.kind == 'a' and not string.find(answer.payload, '"ending":"superseded"', 1, true) then
+      return { 'unchanged' }
+    end
     question.tokens, question.payload, question.kind = tokens, payload, 'q'
   else
     local parent = reply_to ~= '' and read_node(reply_to) or (newest and read_node(newest)) or nil
@@ -28,8 +34,11 @@ else
     question = { id = id, parent = parent and parent.id or '', before = parent and parent.before + parent.tokens or 0,
                  tokens = tokens, kind = 'q', payload = payload }
   end
-  write_node(id, question.parent, question.before, tokens, 'q', payload)
-  redis.call('ZADD', ORDER, 'NX', now_ms(), id)
+  write_node(question.id, question.parent, question.before, tokens, 'q', payload)
+  redis.call('ZADD', ORDER, 'NX', now_ms(), question.id)
+  for i = 11, #ARGV do
+    if redis.call('HSETNX', TREE, ARGV[i], '=' .. question.id) == 1 then redis.call('ZADD', ORDER, 'NX', now_ms(), ARGV[i]) end
+  end
   local over = redis.call('ZCARD', ORDER) - most
   if over > 0 then
     for _, old in ipairs(redis.call('ZRANGE', ORDER, 0, over - 1)) do

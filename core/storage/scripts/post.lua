@@ -1,9 +1,13 @@
 -- Accepts one incoming value. ARGV: conversation, entry, seconds to remember the update, most waiting, id of the message
 -- edited or '', space or '', most waiting of a space and in all (of this partition), 1 when the caller wakes a worker
--- itself, and for a call that acts at once its id or ''.
+-- itself, for a call that acts at once its id or '', and the album it is a piece of or ''.
+-- Answers 'accepted', 'seen', 'full', 'refused', 'held': a piece of an album that nobody has turned to the bot with, or
+-- 'moved NAME': it is to be posted to that conversation.
 local conversation, entry, seconds, most, edited = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local space, most_of_space, most_of_all = ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-local is_told, urgent = ARGV[9] == '1', ARGV[10]
+local is_told, urgent, album = ARGV[9] == '1', ARGV[10], ARGV[11] ~= '' and album_key(ARGV[11])
+local moved = redis.call('HGET', STATE, 'moved')
+if moved then return redis.call('EXISTS', SEEN) == 1 and 'seen' or 'moved ' .. moved end
 if not redis.call('SET', SEEN, '1', 'NX', 'EX', seconds) then return 'seen' end
 
 local open = redis.call('HGET', TURN, 'entry')
@@ -14,6 +18,47 @@ if urgent ~= '' and open and string.sub(open, 1, 1) ~= '!' and read_entry(open)[
 elseif urgent ~= '' and not open and redis.call('EXISTS', BOX) == 1 then
   -- No worker has come to it yet: what waits first is meant.
   redis.call('HSET', STATE, 'stopping', urgent)
+end
+
+-- Platforms tell of edits that people cannot see; what is being answered is not begun anew for these.
+local function is_same(one, other)
+  local a, b = read_entry(one), read_entry(other)
+  return a['text'] == b['text'] and #(a['attachments'] or {}) == #(b['attachments'] or {})
+end
+
+if album then
+  local piece, at = read_entry(entry), redis.call('HGET', album, 'at')
+  if at == 'full' then
+    redis.call('EXPIRE', SEEN, 60)
+    return 'full'
+  end
+  local before = redis.call('HGET', album, '#' .. piece['id'])
+  redis.call('HSET', album, '#' .. piece['id'], entry)
+  if before and is_same(before, entry) then
+    return at and 'accepted' or 'held'
+  elseif at == 'box' then
+    await_album(album)
+    ready(conversation, space, is_told)
+    return 'accepted'
+  elseif at then
+    -- It was answered without this piece: it is answered anew, in the same messages.
+    local is_open = redis.call('HGET', TURN, 'number') == at
+    local why = is_open and redis.call('HGET', TURN, 'interrupt')
+    if why and why ~= 'superseded' then return 'accepted' end
+    if is_open then
+      interrupt('superseded')
+      call_holder(conversation)
+    end
+    redis.call(is_open and 'LPUSH' or 'RPUSH', BOX, redis.call('HGET', album, '#' .. redis.call('HGET', album, 'first')))
+    count(space, 1)
+    redis.call('HSET', album, 'again', 1)
+    await_album(album)
+    ready(conversation, space, is_told)
+    return 'accepted'
+  elseif piece['addressed'] == false then
+    redis.call('EXPIRE', album, HELD_SECONDS)
+    return 'held'
+  end
 end
 
 if edited ~= '' then
@@ -27,6 +72,7 @@ if edited ~= '' then
   end
   -- Being answered: that answer is given up, and the edit comes next, however many wait.
   if is_message(open, is_meant) then
+    if is_same(open, entry) then return 'accepted' end
     interrupt('superseded')
     call_holder(conversation)
     redis.call('LPUSH', BOX, entry)
@@ -47,6 +93,11 @@ local busy = in_all >= most_in_all or (space ~= '' and tonumber(redis.call('HGET
 if busy or redis.call('LLEN', BOX) >= most then
   -- One more of a flood costs no memory for long. Should it be delivered again later, it is only counted again.
   redis.call('EXPIRE', SEEN, 60)
+  if album then
+    redis.call('DEL', album)
+    redis.call('HSET', album, 'at', 'full')
+    redis.call('EXPIRE', album, 60)
+  end
   if in_all >= 4 * most_of_all then return 'refused' end
   -- One entry stands for all that are too many, so that one notice tells of them.
   if redis.call('HINCRBY', STATE, 'overflow', 1) == 1 then
@@ -59,5 +110,9 @@ if busy or redis.call('LLEN', BOX) >= most then
 end
 redis.call('RPUSH', BOX, entry)
 count(space, 1)
+if album then
+  redis.call('HSET', album, 'first', read_entry(entry)['id'])
+  await_album(album)
+end
 ready(conversation, space, is_told)
 return 'accepted'

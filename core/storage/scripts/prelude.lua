@@ -58,11 +58,89 @@ local function space_of(entry)
   return type(space) == 'string' and space or ''
 end
 
+-- Whether a message is meant, or one of those that it was joined with.
+local function is_of(value, is_meant)
+  for _, id in ipairs(value['also'] or {}) do
+    if is_meant(id) then return true end
+  end
+  return is_meant(value['id'])
+end
+
 -- Whether it is that message, waiting or being answered, and stands for itself alone.
 local function is_message(entry, is_meant)
   if not entry or string.sub(entry, 1, 1) == '!' then return false end
   local value = read_entry(entry)
-  return value['type'] == 'message' and is_meant(value['id'])
+  return value['type'] == 'message' and is_of(value, is_meant)
+end
+
+-- The pieces of an album come one by one and are one message. A hash collects them: '#id' -> entry; first, the id of the
+-- piece that stands in the mailbox for all; at: 'box' (waiting), 'full' (one too many) or the number of the last turn that
+-- answered it; ripe (ms), when no more is to be expected; again, when one came after an answer had begun.
+local ALBUM_MS, HELD_SECONDS, ANSWERED_SECONDS = 700, 30, 3600
+
+local function album_key(album)
+  return (string.gsub(BOX, '}:box:', '}:album:', 1)) .. ':' .. album
+end
+
+-- The hash of the album that a waiting entry is the first piece of.
+local function album_of(entry)
+  -- Most entries belong to none, and need not be decoded for that.
+  if string.sub(entry, 1, 1) == '!' or not string.find(entry, '"album":"', 1, true) then return nil end
+  local value = read_entry(entry)
+  return value['album'] and not value['also'] and album_key(value['album']) or nil
+end
+
+-- How long an album still waits for more of it.
+local function wait_of(key)
+  local wait = tonumber(redis.call('HGET', key, 'ripe') or 0) - now_ms()
+  -- More can only be after the server's clock was set back.
+  return wait <= ALBUM_MS and wait or 0
+end
+
+-- Puts an album into the mailbox by its first piece, or lets it wait there for more.
+local function await_album(key)
+  redis.call('HSET', key, 'at', 'box', 'ripe', now_ms() + ALBUM_MS)
+  redis.call('PERSIST', key)
+end
+
+-- What the pieces of an album say, each thing once: all of them may tell where they were forwarded from, some more.
+local function texts_of(pieces)
+  local texts = {}
+  for i, piece in ipairs(pieces) do
+    local text, is_new = piece['text'] or '', true
+    for j, other in ipairs(pieces) do
+      local said = other['text'] or ''
+      if (said == text and j < i) or string.sub(said, 1, #text + 1) == text .. '\n' then is_new = false end
+    end
+    if is_new and text ~= '' then table.insert(texts, text) end
+  end
+  return table.concat(texts, '\n\n')
+end
+
+-- One entry of all the pieces, in the order of their ids, for the turn of that number.
+local function join_album(key, entry, number)
+  local pieces, fields = {}, redis.call('HGETALL', key)
+  for i = 1, #fields, 2 do
+    local piece = string.sub(fields[i], 1, 1) == '#' and read_entry(fields[i + 1]) or {}
+    if piece['id'] then table.insert(pieces, piece) end
+  end
+  if #pieces == 0 then return entry end
+  table.sort(pieces, function(a, b) return (tonumber(a['id']) or 0) < (tonumber(b['id']) or 0) end)
+  local joined = read_entry(entry)
+  local files, also = {}, {}
+  for _, piece in ipairs(pieces) do
+    for _, file in ipairs(piece['attachments'] or {}) do table.insert(files, file) end
+    if piece['id'] ~= joined['id'] then table.insert(also, piece['id']) end
+    joined['quote'] = joined['quote'] or piece['quote']
+  end
+  joined['text'] = texts_of(pieces)
+  -- An empty list would be read as an empty object.
+  joined['attachments'] = #files > 0 and files or nil
+  joined['also'] = #also > 0 and also or nil
+  joined['edited'] = joined['edited'] or redis.call('HDEL', key, 'again') == 1 or nil
+  redis.call('HSET', key, 'at', number)
+  redis.call('EXPIRE', key, ANSWERED_SECONDS)
+  return cjson.encode(joined)
 end
 
 -- Tells some worker that the conversation has work. What no worker hears soon is found by sweeps.
@@ -92,24 +170,79 @@ local function interrupt(reason)
   if redis.call('HGET', TURN, 'interrupt') ~= 'forgotten' then redis.call('HSET', TURN, 'interrupt', reason) end
 end
 
+-- Whether the open turn makes, or makes anew, the answer that a message shows.
+local function is_being_made(id)
+  local node = read_node(id)
+  local question = redis.call('HGET', TURN, 'question')
+  if node and question and (node.id == question or node.parent == question) then return true end
+  local record = redis.call('HGETALL', TURN)
+  for i = 1, #record, 2 do
+    if record[i + 1] == id and string.match(record[i], '^m%d+$') then return true end
+  end
+  return false
+end
+
+-- What people chose for the conversation, in the order of core/conversation/preferences.py.
+local function preferences()
+  return redis.call('HMGET', STATE, 'model', 'language', 'buttons', 'spoken')
+end
+
 -- How many turns of the partition were opened in a minute.
 local function served_in(minute)
   return (string.gsub(READY, 'ready$', 'served:' .. minute))
 end
 
--- Opens the turn of the next waiting entry, or leaves the conversation free.
+-- Puts what the open turn answers back to the front of what waits.
+local function put_back()
+  local open = redis.call('HMGET', TURN, 'entry', 'overflow', 'busy')
+  redis.call('LPUSH', BOX, open[1])
+  count(space_of(open[1]), 1)
+  if open[2] then redis.call('HSET', STATE, 'overflow', open[2], 'busy', open[3] or '0') end
+end
+
+-- For how many ms a conversation still answers nothing, because its past is on its way to it; nil where it has moved
+-- to another itself.
+local MOST_HELD_MS = 60000
+local function held_for()
+  local known = redis.call('HMGET', STATE, 'moved', 'arriving')
+  if known[1] then return nil end
+  local wait = known[2] and tonumber(known[2]) - now_ms() or 0
+  -- More can only be after the server's clock was set back.
+  return wait <= MOST_HELD_MS and wait or 0
+end
+
+-- Opens the turn of the next waiting entry, or leaves the conversation free: nothing waits, or an album does for some ms.
 local function open_next(conversation, worker, lease_ms)
+  local held = held_for()
+  if not held then
+    redis.call('ZREM', READY, conversation)
+    redis.call('HDEL', STATE, 'holder')
+    return { 'idle' }
+  elseif held > 0 and redis.call('EXISTS', BOX) == 1 then
+    redis.call('ZADD', READY, now_ms() + held, conversation)
+    redis.call('HDEL', STATE, 'holder')
+    return { 'wait', held }
+  end
   local entry = redis.call('LPOP', BOX)
   if not entry then
     redis.call('ZREM', READY, conversation)
     redis.call('HDEL', STATE, 'holder')
     return { 'idle' }
   end
+  local album = album_of(entry)
+  local wait = album and wait_of(album) or 0
+  if wait > 0 then
+    redis.call('LPUSH', BOX, entry)
+    redis.call('ZADD', READY, now_ms() + wait, conversation)
+    redis.call('HDEL', STATE, 'holder')
+    return { 'wait', wait }
+  end
   count(space_of(entry), -1)
   local served = served_in(math.floor(now_ms() / 60000))
   redis.call('INCR', served)
   redis.call('EXPIRE', served, 120)
   local number = redis.call('HINCRBY', STATE, 'turns', 1)
+  if album then entry = join_album(album, entry, number) end
   redis.call('HSET', TURN, 'number', number, 'entry', entry, 'takeovers', 0)
   redis.call('HSET', STATE, 'holder', worker)
   redis.call('ZADD', READY, now_ms() + lease_ms, conversation)
@@ -126,12 +259,19 @@ local function open_next(conversation, worker, lease_ms)
       redis.call('HSET', STATE, 'stopped', stopping)
     end
   end
-  return { 'turn', redis.call('HGET', STATE, 'fence'), redis.call('HGET', STATE, 'model') or '', redis.call('HGETALL', TURN) }
+  return { 'turn', redis.call('HGET', STATE, 'fence'), preferences(), redis.call('HGETALL', TURN) }
 end
 
 -- Dead letters of the partition: a zset of 'id TAB conversation TAB subject' by time, and a hash for each id.
 local function failed()
   return (string.gsub(READY, 'ready$', 'failed'))
+end
+
+-- The member of the letter with that id.
+local function find_failed(id)
+  for _, member in ipairs(redis.call('ZRANGE', failed(), 0, -1)) do
+    if string.match(member, '^%w+') == id then return member end
+  end
 end
 
 local function drop_failed(member)
@@ -168,7 +308,7 @@ local function forget_failed(conversation, wanted)
     if place == conversation then
       local letter = failed() .. ':' .. id
       local value = read_entry(redis.call('HGET', letter, 'entry'))
-      if not value['type'] or wanted[value['id']] then
+      if not value['type'] or is_of(value, function(known_id) return wanted[known_id] end) then
         -- Nobody can tell what a damaged one holds.
         drop_failed(member)
         known = known + 1

@@ -17,4 +17,4 @@ end
 if redis.call('HDEL', TURN, 'released') == 0 and not is_again then redis.call('HINCRBY', TURN, 'takeovers', 1) end
 redis.call('HSET', STATE, 'holder', worker)
 redis.call('ZADD', READY, now_ms() + lease_ms, conversation)
-return { 'turn', redis.call('HGET', STATE, 'fence'), redis.call('HGET', STATE, 'model') or '', redis.call('HGETALL', TURN) }
+return { 'turn', redis.call('HGET', STATE, 'fence'), preferences(), redis.call('HGETALL', TURN) }

@@ -16,7 +16,7 @@ from bots.discord_bot.interactions import Deferrals
 from bots.discord_bot.outbound import DiscordOutbound
 from bots.discord_bot.rest import Rest
 from core.errors import StorageError
-from core.message import ConversationKey, Incoming, Message, Platform
+from core.message import ConversationKey, Incoming, Lasting, Message, Platform
 from core.settings import DiscordSettings
 from core.storage.client import Store
 from core.storage.leases import SECONDS, Leases
@@ -36,7 +36,7 @@ PATIENCE = 8.0
 class ListInbox:
     """Keeps what it accepts, refusing what it has seen, as the mailbox does. Several may share their lists."""
 
-    accepted: list[Incoming] = field(default_factory=list[Incoming])
+    accepted: list[Lasting] = field(default_factory=list[Lasting])
     owner: str = ""
     brought: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Owner and text of every message, also of what was refused."""
@@ -53,6 +53,7 @@ class ListInbox:
             raise StorageError("no connection")
         seen = {value.update for value in self.accepted}
         for value in incoming:
+            assert isinstance(value, Lasting)
             if value.update in seen:
                 self.refused += 1
             else:
@@ -93,7 +94,7 @@ class Running:
     def key(self, channel: str) -> ConversationKey:
         return ConversationKey(Platform.DISCORD, self.discord.world.bot, channel)
 
-    async def accepted(self, count: int) -> list[Incoming]:
+    async def accepted(self, count: int) -> list[Lasting]:
         """Waits for so many values in the inbox."""
         await until(lambda: len(self.inbox.accepted) >= count)
         return self.inbox.accepted
@@ -124,7 +125,7 @@ async def connected(
     store: Store,
     *,
     inbox: ListInbox | None = None,
-    recent: Sequence[Place] = (),
+    recent: Sequence[Place] | ValueError = (),
     notebook: Notebook | None = None,
     owner: str = "one",
     lease_seconds: float = SECONDS,
@@ -139,6 +140,8 @@ async def connected(
     deferrals = Deferrals(rest)
 
     async def recall_recent(_bot: str) -> Sequence[Place]:
+        if isinstance(recent, ValueError):
+            raise recent
         return recent
 
     adapter = DiscordAdapter(

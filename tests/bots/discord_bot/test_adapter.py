@@ -236,6 +236,12 @@ async def test_a_zombie_connection_is_left(discord: FakeDiscord, store: Store) -
         await bot.accepted(1)
 
 
+async def test_a_damaged_record_of_the_places_holds_up_no_message(discord: FakeDiscord, store: Store) -> None:
+    async with connected(discord, store, recent=ValueError("damaged")) as bot:
+        discord.say("live")
+        await bot.accepted(1)
+
+
 async def test_after_an_invalid_session_the_history_is_caught_up_exactly_once(
     discord: FakeDiscord, store: Store
 ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bots.discord_bot.commands import SlashCommand, SlashOption, to_payload
+from bots.discord_bot.commands import LOCALES, SlashCommand, SlashOption, localised, to_payload
+from core.commands.table import BY_NAME
+from core.texts import ENGLISH, closest, languages
 
 
 def test_a_row_as_discord_wants_it() -> None:
@@ -33,3 +35,11 @@ def test_long_texts_and_many_choices_are_kept_within_discords_limits() -> None:
 def test_commands_for_guilds_and_moderators() -> None:
     (made,) = to_payload([SlashCommand("ban", "Bans", guild_only=True, permissions=4)])
     assert (made["contexts"], made["default_member_permissions"]) == ([0], 4)
+
+
+def test_every_language_is_shown_where_discord_has_its_locale() -> None:
+    said = localised(BY_NAME["stop"].summary)
+    assert said["zh-CN"] == BY_NAME["stop"].summary("zh")
+    assert not {"en-US", "en-GB", "de"} & said.keys()
+    assert {closest(locale) for locale in said} | {ENGLISH} == set(languages())
+    assert all(closest(locale.partition("-")[0]) in ("", closest(locale)) for locale in LOCALES)

@@ -9,7 +9,7 @@ import pytest
 
 from bots.discord_bot import intake
 from bots.discord_bot.intake import Intake
-from core.message import Author, CommandCall, ConversationKey, Incoming, Message, Platform
+from core.message import Author, CommandCall, ConversationKey, Lasting, Message, Platform
 from tests.bots.discord_bot.running import ListInbox, until
 
 
@@ -58,7 +58,7 @@ async def test_order_and_batches(line: Line) -> None:
 
 
 async def test_what_follows_is_done_only_when_it_is_stored(line: Line) -> None:
-    stored: list[Incoming] = []
+    stored: list[Lasting] = []
     line.inbox.failures = 1
     line.queue.put(call("help"), lambda: stored.extend(line.inbox.accepted))
     await until(lambda: bool(stored))

@@ -166,6 +166,13 @@ def test_attachments(name: str, mime: str | None, kind: AttachmentKind) -> None:
     assert not message.unsupported
 
 
+def test_a_voice_message_tells_its_length() -> None:
+    voice = {**_file("voice-message.ogg", "audio/ogg"), "duration_secs": 3.2, "waveform": "AAAA"}
+    message = to_message(payload("", attachments=[voice]), BOT, Known())
+    assert message is not None
+    assert message.attachments[0].seconds == 4
+
+
 @pytest.mark.parametrize(
     ("changes", "kind"),
     [

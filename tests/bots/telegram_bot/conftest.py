@@ -13,8 +13,7 @@ from bots.telegram_bot.seen import Seen
 from core.settings import TelegramSettings
 from core.storage.client import Store
 from core.storage.leases import SECONDS, Leases
-from core.storage.shared import Memory
-from tests.bots.telegram_bot.receiving import COMMANDS, Receivers
+from tests.bots.telegram_bot.receiving import Receivers, adapter_of
 from tests.platforms.telegram_server import TelegramServer
 
 
@@ -57,7 +56,6 @@ def receiver(store: Store, settings: TelegramSettings, api: Api) -> Receivers:
         api: Api | None = None,
         seconds: float = SECONDS,
     ) -> TelegramAdapter:
-        leases, memory = Leases(store, owner, seconds=seconds), Memory(store)
-        return TelegramAdapter(settings or ours, api or line, Seen(), leases, memory, commands=COMMANDS)
+        return adapter_of(settings or ours, api or line, Seen(), store, Leases(store, owner, seconds=seconds))
 
     return make

@@ -7,14 +7,53 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
+from bots.pacing import TELEGRAM, Pacer
 from bots.telegram_bot.adapter import TelegramAdapter
+from bots.telegram_bot.admins import Admins
 from bots.telegram_bot.api import Api
+from bots.telegram_bot.inline import InlineMode
+from bots.telegram_bot.menu import BotMenu
+from bots.telegram_bot.pressing import Pressing
+from bots.telegram_bot.seen import Seen
+from bots.telegram_bot.standing import Standing
+from core.commands.table import COMMANDS
+from core.conversation.history import History
 from core.errors import StorageError
 from core.message import Incoming, Message
-from core.settings import TelegramSettings
+from core.models.catalog import Catalog
+from core.settings import ChatSettings, TelegramSettings
+from core.storage.client import Store
+from core.storage.inline import InlineQuestions
+from core.storage.leases import Leases
+from core.storage.shared import Memory, Once
 from core.tasks import end
+from tests.platforms.telegram_server import TelegramServer
 
-COMMANDS = (("new", "Start afresh"), ("help", "What I can do"))
+NO_MODELS = Catalog((), ())
+CHAT = ChatSettings()
+
+
+def adapter_of(
+    settings: TelegramSettings,
+    api: Api,
+    seen: Seen,
+    store: Store,
+    leases: Leases,
+    owners: Sequence[str] = (),
+    catalog: Catalog = NO_MODELS,
+) -> TelegramAdapter:
+    """The receiving side as the composition root builds it."""
+    memory = Memory(store)
+    history = History(store, keep_days=1, max_messages=100)
+    pressing = Pressing(api, history, catalog, Admins(api), Pacer(TELEGRAM), buttons=True)
+    standing = Standing(api, memory, Once(store), str(settings.token.get_secret_value()).partition(":")[0])
+    menu, inline = BotMenu(api, memory, COMMANDS, owners), InlineMode(api, catalog, InlineQuestions(store), CHAT)
+    return TelegramAdapter(settings, api, seen, leases, memory, pressing, menu, inline, standing)
+
+
+def menus_set(server: TelegramServer) -> list[tuple[str, str]]:
+    """For which places and languages commands were set."""
+    return [(c.fields["scope"]["type"], c.fields["language_code"]) for c in server.named("setMyCommands")]
 
 
 class Receivers(Protocol):

@@ -12,18 +12,20 @@ import pytest
 from structlog.testing import capture_logs
 from telegram.error import Conflict
 
+from bots.telegram_bot import polling
 from bots.telegram_bot.adapter import TelegramAdapter
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.seen import Seen
+from bots.telegram_bot.translate import UPDATES
 from bots.telegram_bot.webhook import MAX_BODY, SECRET_HEADER
 from core.errors import SettingsError
 from core.message import CommandCall
 from core.settings import TelegramSettings
 from core.storage.client import Store
 from core.storage.leases import Leases
-from core.storage.shared import Memory
-from tests.bots.telegram_bot.receiving import COMMANDS, Kept, Receivers, running, until
+from tests.bots.telegram_bot.receiving import Kept, Receivers, adapter_of, running, until
 from tests.platforms.telegram_server import TOKEN, Fault, TelegramServer
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def inbox() -> Kept:
 
 @pytest.fixture
 def adapter(settings: TelegramSettings, api: Api, seen: Seen, store: Store) -> TelegramAdapter:
-    return TelegramAdapter(settings, api, seen, Leases(store, "one"), Memory(store), commands=COMMANDS)
+    return adapter_of(settings, api, seen, store, Leases(store, "one"))
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +51,7 @@ async def test_messages_come_in(server: TelegramServer, adapter: TelegramAdapter
         await until(lambda: len(inbox.texts) == 2)
         await until(lambda: not server.world.pending)
     assert inbox.texts == ["while you were away", "now"]
-    assert server.world.allowed == ["message", "edited_message", "callback_query"]
+    assert server.world.allowed == list(UPDATES)
     assert seen.highest("7") == number
 
 
@@ -125,6 +127,7 @@ async def test_an_answer_lost_on_the_way_is_fetched_again(
 async def test_a_dead_poll_is_noticed(
     server: TelegramServer, adapter: TelegramAdapter, inbox: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert polling.SILENCE_SECONDS < 60, "within a minute"
     monkeypatch.setattr("bots.telegram_bot.polling.SILENCE_SECONDS", 0.2)
     monkeypatch.setattr("bots.telegram_bot.polling.POLL_SECONDS", 0)
     server.fail("getUpdates", Fault.STALL)
@@ -197,35 +200,17 @@ async def test_a_webhook_left_behind_is_removed(server: TelegramServer, adapter:
     assert server.named("deleteWebhook")[0].fields == {"drop_pending_updates": False}
 
 
-async def test_the_menu_is_set_only_when_it_changed(server: TelegramServer, receiver: Receivers, inbox: Kept) -> None:
-    for _ in range(2):
-        async with running(receiver(), inbox):
-            await until(lambda: server.methods.commands)
-            await asyncio.sleep(0.05)
-    assert len(server.named("setMyCommands")) == 1
-    assert server.methods.commands[""][0] == {"command": "new", "description": "Start afresh"}
-
-
-async def test_a_menu_that_is_refused_stops_nothing(
-    server: TelegramServer, adapter: TelegramAdapter, inbox: Kept
-) -> None:
-    server.fail("setMyCommands", Fault.REFUSE, description="BOT_COMMAND_INVALID")
-    async with running(adapter, inbox):
-        server.world.text(7, "hello")
-        await until(lambda: inbox.texts)
-
-
 async def test_pressed_buttons_are_answered_after_they_are_kept(
     server: TelegramServer, adapter: TelegramAdapter, inbox: Kept
 ) -> None:
     async with running(adapter, inbox):
         inbox.gate.clear()
-        query = server.world.press(7, server.world.text(7, "x"), "continue")
+        query = server.world.press(7, server.world.text(7, "x"), "help")
         await asyncio.sleep(0.05)
         assert server.world.queries[query] == {}
         inbox.gate.set()
         await until(lambda: server.world.queries[query])
-    assert [v.name for v in inbox.all if isinstance(v, CommandCall)] == ["continue"]
+    assert [v.name for v in inbox.all if isinstance(v, CommandCall)] == ["help"]
 
 
 async def test_an_odd_update_costs_no_other(server: TelegramServer, adapter: TelegramAdapter, inbox: Kept) -> None:
@@ -258,31 +243,23 @@ async def test_the_token_is_in_no_log(
 
 
 @pytest.fixture
-def hooked(server: TelegramServer, unused_port: int) -> TelegramSettings:
+def hooked(server: TelegramServer) -> TelegramSettings:
+    port = free_port()
     return TelegramSettings.model_validate(
         {
             "token": server.token,
             "api_base": server.url,
-            "webhook_url": f"http://127.0.0.1:{unused_port}/telegram",
-            "webhook_port": unused_port,
+            "webhook_url": f"http://127.0.0.1:{port}/telegram",
+            "webhook_port": port,
             "webhook_secret": "s3cret-part",
         }
     )
 
 
-@pytest.fixture
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_webhook(server: TelegramServer, hooked: TelegramSettings, receiver: Receivers, inbox: Kept) -> None:
     async with running(receiver(settings=hooked), inbox):
         server.world.text(7, "one")
-        query = server.world.press(7, 1, "continue")
+        query = server.world.press(7, 1, "help")
         await until(lambda: server.world.queries[query] and not server.world.pending)
         inbox.closed = True
         server.world.text(7, "two")

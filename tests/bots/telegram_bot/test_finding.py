@@ -63,9 +63,9 @@ def looks(server: TelegramServer) -> int:
     return len(server.named("editMessageCaption"))
 
 
-async def test_mark_is_the_highest_of_the_chats_counter() -> None:
+async def test_mark_is_the_highest_of_the_chats_counter(api: Api) -> None:
     known = Seen()
-    outbound = TelegramOutbound(None, known)  # type: ignore[arg-type]  # nothing is called
+    outbound = TelegramOutbound(api, known)
     assert outbound.mark(target(7)) == ""
     assert outbound.mark(target(7, 40)) == "40"
     assert outbound.mark(target(8)) == "40", "a question that was taken tells how far the counter is"
@@ -184,6 +184,18 @@ async def test_a_file_is_found_and_left_as_it_is(server: TelegramServer, process
     (post,) = server.world.shown(7)
     assert await process()[0].find(at, page("…"), slot, ()) == str(post.id)
     assert (post.text, len(post.history)) == ("caption", 1)
+
+
+async def test_a_rich_message_is_found_and_left_as_it_is(server: TelegramServer, process: Process) -> None:
+    at = target(7, server.world.text(7, "hello"))
+    dead, _ = process()
+    slot = Slot("lost", 0, dead.mark(at))
+    server.fail("sendRichMessage", Fault.RESET_AFTER)
+    with pytest.raises(OutboundError):
+        await dead.send(at, dead.format("# Head\n\ntext"), slot)
+    (post,) = server.world.shown(7)
+    assert await process()[0].find(at, page(), slot, ()) == str(post.id)
+    assert (post.rich, len(post.history)) == ("<h1>Head</h1><p>text</p>", 1)
 
 
 async def test_found_in_a_group_with_its_own_counter(server: TelegramServer, process: Process) -> None:

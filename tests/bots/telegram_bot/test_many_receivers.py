@@ -9,9 +9,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from bots.telegram_bot import polling
+from bots.telegram_bot.translate import UPDATES
 from bots.telegram_bot.webhook import SECRET_HEADER
 from core import clock
-from core.message import Message
+from core.conversation.mailbox import Admission, Mailbox, Posted
+from core.message import ConversationKey, Message, Platform
+from core.parts import Usage
 from core.settings import TelegramSettings
 from core.storage import keys
 from core.storage.client import Store
@@ -259,6 +262,16 @@ async def test_a_changed_webhook_is_set_anew(
     assert len(server.named("setWebhook")) == 2
 
 
+async def test_the_webhook_is_set_anew_for_new_kinds_of_updates(
+    server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings]
+) -> None:
+    async with running(receiver(settings=hooked[0]), Kept()):
+        server.world.allowed = [kind for kind in UPDATES if kind != "my_chat_member"]
+    async with running(receiver(settings=hooked[0]), Kept()):
+        assert server.world.allowed == list(UPDATES)
+    assert len(server.named("setWebhook")) == 2
+
+
 async def test_a_stopping_receiver_finishes_what_it_is_accepting(
     server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings]
 ) -> None:
@@ -281,3 +294,32 @@ async def test_a_stopping_receiver_finishes_what_it_is_accepting(
         await end([one])
         await until(lambda: not server.world.pending)
     assert inbox.texts == ["in hand"]
+
+
+async def test_an_album_whose_pieces_come_to_different_receivers_is_one_question(
+    server: TelegramServer, receiver: Receivers, hooked: list[TelegramSettings], store: Store
+) -> None:
+    inboxes = Kept(), Kept()
+    async with (
+        running(receiver("one", settings=hooked[0]), inboxes[0]),
+        running(receiver("two", settings=hooked[1]), inboxes[1]),
+    ):
+        server.world.group(-100500)
+        pieces = server.world.album(-100500, "", "@parley_bot which one?", "", "", user=5)
+        await until(lambda: not server.world.pending)
+    mailboxes = [Mailbox(store, owner, Admission(), keep_days=1) for owner in ("one", "two")]
+    for inbox, mailbox in zip(inboxes, mailboxes, strict=True):
+        found = [value for value in inbox.all if isinstance(value, Message)]
+        assert found, "each of them has some"
+        await mailbox.post(found)
+        assert set(await mailbox.post(found)) == {Posted.SEEN}, "and is handed them again"
+    conversation, waits = ConversationKey(Platform.TELEGRAM, "4242", "-100500"), list[float]()
+    assert await mailboxes[0].take(conversation, waits.append) is None
+    await asyncio.sleep(waits[0])
+    turn = await mailboxes[0].take(conversation)
+    assert turn is not None
+    assert isinstance(turn.incoming, Message)
+    assert turn.incoming.text == "which one?"
+    assert len(turn.incoming.attachments) == 4
+    assert {turn.incoming.id, *turn.incoming.also} == set(map(str, pieces))
+    assert await mailboxes[0].finish(turn, "{}", 1, Usage()) is None

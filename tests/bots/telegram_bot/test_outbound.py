@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bots.adapter import Button, Page, Slot, Target
+from bots.telegram_bot import outbound as outbound_module
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.outbound import TelegramOutbound
-from bots.telegram_bot.translate import GENERAL
+from bots.telegram_bot.places import GENERAL
+from bots.telegram_bot.seen import Seen
 from core.errors import OutboundError, OutboundFault, SettingsError
 from core.message import Attachment, AttachmentKind, ConversationKey, Platform
+from core.parts import Activity
 from core.settings import TelegramSettings
 from tests.platforms.telegram_server import Fault, TelegramServer
 from tests.platforms.telegram_world import PNG
@@ -87,7 +90,7 @@ async def test_topics(server: TelegramServer, outbound: TelegramOutbound) -> Non
     await outbound.typing(at)
     assert server.world.shown(-100600)[0].thread == thread
     assert server.calls[-1].fields["message_thread_id"] == thread
-    assert (await faulty(outbound, target(-100600, thread=99), outbound.format("x"))).fault is OutboundFault.GONE
+    assert (await faulty(outbound, target(-100600, thread=99), outbound.format("x"))).fault is OutboundFault.CLOSED
 
 
 async def test_the_general_topic_has_no_number(server: TelegramServer, outbound: TelegramOutbound) -> None:
@@ -105,26 +108,35 @@ async def test_drafts(server: TelegramServer, outbound: TelegramOutbound, privat
     assert [draft.text for draft in drafts] == ["", "Once", "Once upon"]
     assert drafts[1].entities[0]["type"] == "bold"
     assert len({draft.id for draft in drafts}) == 1
+    assert all(draft.can_stop for draft in drafts)
     await outbound.draft(private, Slot("turn-1", 1), outbound.format("next page"))
     assert drafts[-1].id != drafts[0].id
 
 
-async def test_drafts_where_there_are_none(
-    server: TelegramServer, outbound: TelegramOutbound, group: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_draft_in_a_private_topic(server: TelegramServer, outbound: TelegramOutbound) -> None:
+    for markdown in ("plain", "# Head"):
+        await outbound.draft(target(7, server.world.text(7, "hello"), thread=42), SLOT, outbound.format(markdown))
+    assert [(draft.thread, bool(draft.rich)) for draft in server.world.chat(7).drafts] == [(42, False), (42, True)]
+
+
+async def test_drafts_where_there_are_none(server: TelegramServer, outbound: TelegramOutbound, group: Target) -> None:
     with pytest.raises(OutboundError) as caught:
         await outbound.draft(group, SLOT, outbound.format("x"))
     assert caught.value.fault is OutboundFault.REFUSED
+    assert outbound.capabilities.drafts
     # An old Bot API server does not know the method.
-    monkeypatch.delitem(__import__("tests.platforms.telegram_server", fromlist=["NAMES"]).NAMES, "sendmessagedraft")
+    server.absent.add("sendMessageDraft")
     with pytest.raises(OutboundError) as caught:
         await outbound.draft(target(7), SLOT, outbound.format("x"))
     assert caught.value.fault is OutboundFault.REFUSED
+    assert not outbound.capabilities.drafts, "answers that begin from now on do not try"
 
 
 async def test_typing(server: TelegramServer, outbound: TelegramOutbound, private: Target) -> None:
-    await outbound.typing(private)
-    assert [action for _, action in server.world.chat(7).actions] == ["typing"]
+    for activity in Activity:
+        await outbound.typing(private, activity)
+    actions = ["typing", "upload_photo", "upload_video", "record_voice", "upload_document"]
+    assert [action for _, action in server.world.chat(7).actions] == actions
 
 
 async def test_buttons_come_and_go(server: TelegramServer, outbound: TelegramOutbound, private: Target) -> None:
@@ -169,9 +181,21 @@ async def test_no_server_at_all(private: Target, server: TelegramServer, outboun
 async def test_a_server_that_says_nothing(
     server: TelegramServer, outbound: TelegramOutbound, private: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bots.telegram_bot.api.Api.call.__defaults__", (0.2,))
+    waiting = "bots.telegram_bot.outbound.TelegramOutbound._call.__kwdefaults__"
+    monkeypatch.setattr(waiting, {"formatted": False, "seconds": 0.2})
     server.fail("sendMessage", Fault.STALL)
     assert (await faulty(outbound, private, outbound.format("x"))).fault is OutboundFault.TRANSIENT
+
+
+async def test_a_preview_that_gets_no_answer_is_given_up_soon(
+    server: TelegramServer, outbound: TelegramOutbound, private: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound_module, "PREVIEW_SECONDS", 0.2)
+    for method, markdown in (("sendMessageDraft", "x"), ("sendRichMessageDraft", "# x")):
+        server.fail(method, Fault.STALL)
+        with pytest.raises(OutboundError) as caught:
+            await outbound.draft(private, SLOT, outbound.format(markdown))
+        assert caught.value.fault is OutboundFault.TRANSIENT
 
 
 async def test_flood(server: TelegramServer, outbound: TelegramOutbound, private: Target) -> None:
@@ -190,7 +214,7 @@ async def test_real_flood_limits(server: TelegramServer, outbound: TelegramOutbo
 
 async def test_blocked(server: TelegramServer, outbound: TelegramOutbound, private: Target) -> None:
     server.world.chat(7).blocked = True
-    assert (await faulty(outbound, private, outbound.format("x"))).fault is OutboundFault.FORBIDDEN
+    assert (await faulty(outbound, private, outbound.format("x"))).fault is OutboundFault.CLOSED
 
 
 async def test_rights_missing(server: TelegramServer, outbound: TelegramOutbound, group: Target) -> None:
@@ -217,23 +241,30 @@ async def test_refused_formatting_is_sent_plain(
     assert (post.text, post.entities) == ("Hi 😀", [])
     await outbound.edit(private, number, Page("Ho 😀", 5, ({"type": "bold", "offset": 0, "length": 4},)))
     assert server.world.texts(7) == ["Ho 😀"]
+    assert len(server.pardon()) == 2
 
 
 async def test_too_long_is_refused(server: TelegramServer, outbound: TelegramOutbound, private: Target) -> None:
-    page = outbound.format("x" * 4097)
+    page = outbound.format("x" * 4097, simple=True)
     assert page.length > outbound.capabilities.max_text
     assert (await faulty(outbound, private, page)).fault is OutboundFault.REFUSED
+    assert len(server.pardon()) == 1
     await outbound.send(private, outbound.format("😀" * 2048), SLOT)
 
 
-async def test_a_group_that_became_a_supergroup(server: TelegramServer, outbound: TelegramOutbound) -> None:
+async def test_a_group_that_became_a_supergroup(server: TelegramServer, api: Api) -> None:
+    """Where it goes on is noted before anything else."""
+    moves: list[tuple[str, str]] = []
+
+    async def moved(old: str, new: str) -> None:
+        moves.append((old, new))
+
     server.world.group(-55)
     at = target(-55, server.world.text(-55, "/chat hi"))
-    server.world.group(-100777)
     server.world.chat(-55).moved_to = -100777
-    number = await outbound.send(at, outbound.format("answer"), SLOT)
-    await outbound.edit(at, number, outbound.format("whole answer"))
-    assert server.world.texts(-100777) == ["whole answer"]
+    outbound = TelegramOutbound(api, Seen(), moved=moved)
+    assert (await faulty(outbound, at, outbound.format("answer"))).fault is OutboundFault.MOVED
+    assert moves == [("-55", "-100777")]
 
 
 async def test_delete(server: TelegramServer, outbound: TelegramOutbound, private: Target) -> None:

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from bots.telegram_bot.translate import GENERAL, Me, to_incoming, to_value
+from bots.telegram_bot.places import GENERAL
+from bots.telegram_bot.raw import Me
+from bots.telegram_bot.translate import to_incoming, to_value
+from core.commands.row import SILENTLY
 from core.message import AttachmentKind, CommandCall, Message, Quote, from_json, to_json
-from tests.platforms.telegram_world import World
+from tests.platforms.telegram_world import Draft, World
 
 ME = Me("4242", "Parley_Bot")
 GROUP = -100500
@@ -127,13 +130,6 @@ def test_reply_to_the_bot(world: World) -> None:
     assert found.quote == Quote(str(ours), "Parley", "Checkmate in three.")
 
 
-def test_only_the_chosen_part_is_quoted(world: World) -> None:
-    ours = bot_says(world, 7, "Long text. Checkmate in three.")
-    world.text(7, "how?", reply_to=ours, quote={"text": "in three", "position": 21})
-    quote = message(world).quote
-    assert quote == Quote(str(ours), "Parley", "in three")
-
-
 @pytest.mark.parametrize(
     ("text", "name", "rest"),
     [
@@ -204,8 +200,14 @@ def test_threads_of_replies_are_no_topics(world: World) -> None:
 
 
 def test_private_topic(world: World) -> None:
-    world.text(7, "hi", thread=33)
-    assert message(world).conversation.thread == "33"
+    topic = world.topic(7, "Recipes")
+    assert last(world) is None
+    world.text(7, "hi", thread=topic)
+    found = message(world)
+    assert (found.conversation.thread, found.private, found.space) == (str(topic), True, "")
+    assert (found.reply_to, found.quote) == ("", None)
+    world.text(7, "outside of any")
+    assert message(world).conversation.thread == ""
 
 
 def test_edited_question(world: World) -> None:
@@ -215,6 +217,13 @@ def test_edited_question(world: World) -> None:
     found = message(world)
     assert (found.id, found.text, found.edited) == (str(number), "hello again", True)
     assert found.update != before.update
+
+
+def test_edited_caption(world: World) -> None:
+    number = world.photo(7, "what is this?")
+    world.edit(7, number, "and who made it?")
+    found = message(world)
+    assert (found.text, len(found.attachments), found.edited) == ("and who made it?", 1, True)
 
 
 def test_edited_command_is_not_run_again(world: World) -> None:
@@ -283,27 +292,12 @@ def test_animation_is_one_file(world: World) -> None:
     assert [a.kind for a in message(world).attachments] == [AttachmentKind.VIDEO]
 
 
-def test_sticker_is_unsupported(world: World) -> None:
-    world.sticker(7)
-    found = message(world)
-    assert (found.text, found.unsupported) == ("", "sticker")
-    world.sticker(GROUP)
-    assert last(world) is None
-
-
 def test_service_messages(world: World) -> None:
     world.text(7, "", pinned_message={"message_id": 1})
     assert last(world) is None
     world.text(GROUP, "", new_chat_members=[USER])
     assert last(world) is None
     world.text(7, "", something_from_the_future={"x": 1})
-    assert last(world) is None
-
-
-def test_moving_location_is_told_once(world: World) -> None:
-    number = world.text(7, "", location={"latitude": 1, "longitude": 2})
-    assert message(world).unsupported == "location"
-    world.edit(7, number, "")
     assert last(world) is None
 
 
@@ -337,17 +331,26 @@ def test_names_are_one_line(world: World) -> None:
     assert len(name) <= 128
 
 
-def test_an_album_is_one_message(world: World) -> None:
-    world.photo(7, "compare these", extra={"media_group_id": "g"})
-    world.photo(7, extra={"media_group_id": "g"})
-    world.text(7, "next")
-    album, after = to_incoming(list(world.pending.values()), ME, LIMIT)
-    assert isinstance(album, Message)
-    assert isinstance(after, Message)
-    assert (album.text, len(album.attachments), after.text) == ("compare these", 2, "next")
+def test_the_pieces_of_an_album_name_it(world: World) -> None:
+    world.album(7, "compare these", "")
+    first, second = to_incoming(list(world.pending.values()), ME, LIMIT)
+    assert isinstance(first, Message)
+    assert isinstance(second, Message)
+    assert (first.text, second.text, len(second.attachments)) == ("compare these", "", 1)
+    assert first.album == second.album != ""
+    assert first.update != second.update
 
 
-def test_an_album_for_others_stays_with_them(world: World) -> None:
-    world.photo(GROUP, "look", extra={"media_group_id": "g"})
-    world.photo(GROUP, extra={"media_group_id": "g"})
-    assert to_incoming(list(world.pending.values()), ME, LIMIT) == []
+def test_in_a_group_only_a_caption_says_whom_an_album_is_for(world: World) -> None:
+    world.album(GROUP, "", "@parley_bot which one?")
+    pieces = to_incoming(list(world.pending.values()), ME, LIMIT)
+    assert [isinstance(piece, Message) and piece.addressed for piece in pieces] == [False, True]
+
+
+@pytest.mark.parametrize("thread", [0, 33])
+def test_telegrams_own_stop_button(world: World, thread: int) -> None:
+    world.chat(7).drafts.append(Draft(0.0, 5, thread, "so far", [], can_stop=True))
+    world.stop(7)
+    found = call(world)
+    assert (found.name, dict(found.options), found.private) == ("stop", {SILENTLY: "yes"}, True)
+    assert (found.author.id, found.conversation.thread) == ("7", str(thread or ""))

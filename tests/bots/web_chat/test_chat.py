@@ -315,13 +315,13 @@ async def test_the_page_speaks_the_visitors_language(world: World) -> None:
     async with world.browser("fr, zh-CN;q=0.9, en;q=0.2") as visitor:
         status, html = await visitor.get("/")
         assert status == 401
-        assert '<html lang="zh-CN">' in html
+        assert '<html lang="zh-Hans">' in html
         assert "一次性链接" in html
         await visitor.enter()
         await visitor.ask("你好")
         asked = world.inbox.came[0]
         assert isinstance(asked, Message)
-        assert asked.author.language == "zh"
+        assert asked.author.language == "zh_Hans"
         assert "新对话" in (await visitor.get("/"))[1]
 
 

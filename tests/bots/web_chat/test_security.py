@@ -253,11 +253,24 @@ async def test_a_body_of_unknown_length_is_cut_off(owner: Visitor) -> None:
         pass
 
 
-async def test_only_pictures_are_taken(owner: Visitor) -> None:
+async def test_only_what_can_be_read_is_taken(owner: Visitor) -> None:
     for data in (b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<html>", b"GIF8", b"RIFFxxxxWAVE", b"%PDF-"):
         status, text = await owner.post("/uploads", data)
         assert status == 415
         assert "JPEG" in text
+
+
+async def test_a_document_is_only_ever_downloaded(owner: Visitor) -> None:
+    headers = {**owner.signed, "Content-Type": "text/html", "X-File-Name": "page.html"}
+    async with owner.http.post("/uploads", data=b"<script>alert(1)</script>", headers=headers) as answer:
+        html = await answer.text()
+    assert "page.html" in html
+    assert "<img" not in html
+    blob = found(r'value="([0-9a-f]+)"', html)
+    async with owner.http.get(f"/blobs/{blob}") as answer:
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Content-Disposition"].startswith("attachment")
+        assert answer.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
 async def test_a_picture_is_served_as_what_it_is_and_nothing_else(owner: Visitor) -> None:

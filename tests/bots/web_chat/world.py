@@ -19,7 +19,7 @@ from bots.web_chat.outbound import WebOutbound
 from bots.web_chat.redis_store import RedisWebStore
 from core.commands.table import BY_NAME
 from core.errors import StorageError
-from core.message import CommandCall, Incoming, Message
+from core.message import CommandCall, Incoming, Lasting, Message
 from core.parts import Ending
 from core.settings import WebSettings
 from core.storage.client import Store
@@ -43,7 +43,7 @@ class ScriptedInbox:
 
     def __init__(self, store: RedisWebStore) -> None:
         self.outbound = WebOutbound(store)
-        self.came: list[Incoming] = []
+        self.came: list[Lasting] = []
         self.scripts: list[Script] = []
         self.is_away = False
         self._turns = 0
@@ -54,6 +54,7 @@ class ScriptedInbox:
         if self.is_away:
             raise StorageError("away")
         for value in incoming:
+            assert isinstance(value, Lasting)
             if value.update in self._seen:
                 continue
             self._seen.add(value.update)

@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from core.conversation.history import History
-from core.conversation.mailbox import Admission, Mailbox, Turn
-from core.engine import Engine
-from core.message import Attachment, Author, CommandCall, ConversationKey, Message, Platform, to_json
-from core.models.breaker import Breaker
-from core.models.catalog import Catalog
-from core.models.openai_api import OpenAIApi
-from core.models.router import Router
+from core.conversation.mailbox import Admission, Mailbox
+from core.conversation.turn import Turn
+from core.message import Author, CommandCall, Message, Platform, to_json
 from core.parts import Finished, Notice, Part, TextDelta
-from core.settings import Settings
 from core.storage import keys
 from core.storage.client import Store, partition_keys
 from core.storage.failed import DeadLetters, Failure, Kind, arguments
 from tests.builders import call, conversation, message
+from tests.core.engines import engine
 
-SETTINGS = Settings()
 OWNER = Author("1", "Grace")
 
 
-@asynccontextmanager
-async def asking(store: Store) -> AsyncGenerator[Engine]:
-    mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
-    history = History(store, keep_days=1, max_messages=100)
-    catalog = Catalog.of(SETTINGS)
-    router = Router(catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
-
-    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
-        return b""
-
-    async def enqueue(name: str, id: str, argument: str) -> None:
-        return None
-
-    letters = DeadLetters(store, keep_days=1)
-    yield Engine(
-        SETTINGS.chat, mailbox, history, catalog, router, fetch, enqueue, letters, owners=("telegram:1", "discord:2")
-    )
-    await router.aclose()
-
-
 async def answer(store: Store, asked: CommandCall) -> list[Part]:
-    async with asking(store) as engine:
-        parts = [part async for part in engine.respond(Turn(asked.conversation, "1", "1", asked))]
+    mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
+    async with engine(store, mailbox, owners=("telegram:1", "discord:2")) as answering:
+        parts = [part async for part in answering.respond(Turn(asked.conversation, "1", "1", asked))]
     assert isinstance(parts[-1], Finished)
     return parts[:-1]
 
@@ -121,10 +94,10 @@ async def test_one_is_asked_again_and_all_are(store: Store) -> None:
     id = await keep(store, message("a"), 1)
     await keep(store, message("b"), 2)
     await keep(store, message("c", chat="200"), 1)
-    assert await admin(store, f"retry {id.upper()}") == [Notice("failed_retried", {"count": "1"})]
+    assert await admin(store, f"retry {id.upper()}") == [Notice("failed_retried", {"count": 1})]
     assert await box(store) == 1
     assert await admin(store, f"retry {id}") == [Notice("failed_unknown", {"found": id})]
-    assert await admin(store, "retry all") == [Notice("failed_retried", {"count": "2"})]
+    assert await admin(store, "retry all") == [Notice("failed_retried", {"count": 2})]
     assert (await box(store), await box(store, "200")) == (2, 1)
     assert await admin(store, "retry all") == [Notice("failed_none")]
 
@@ -134,20 +107,20 @@ async def test_what_only_its_asker_was_to_see_is_not_asked_again(store: Store) -
     await keep(store, call("chat", options={"text": "hello"}), 2)
     await keep(store, call("of an older program"), 3)
     assert await admin(store, "retry all") == [
-        Notice("failed_retried", {"count": "1"}),
-        Notice("failed_unrepeatable", {"count": "2"}),
+        Notice("failed_retried", {"count": 1}),
+        Notice("failed_unrepeatable", {"count": 2}),
     ]
     assert await box(store) == 1
-    assert await admin(store, f"drop {id}") == [Notice("failed_dropped", {"count": "1"})]
+    assert await admin(store, f"drop {id}") == [Notice("failed_dropped", {"count": 1})]
 
 
 async def test_one_is_dropped_and_all_are(store: Store) -> None:
     id = await keep(store, message("a"), 1)
     await keep(store, message("b"), 2)
     await keep(store, message("c", chat="200"), 1)
-    assert await admin(store, f"drop {id}") == [Notice("failed_dropped", {"count": "1"})]
+    assert await admin(store, f"drop {id}") == [Notice("failed_dropped", {"count": 1})]
     assert await admin(store, f"drop {id}") == [Notice("failed_unknown", {"found": id})]
-    assert await admin(store, "drop all") == [Notice("failed_dropped", {"count": "2"})]
+    assert await admin(store, "drop all") == [Notice("failed_dropped", {"count": 2})]
     assert await admin(store, "drop all") == [Notice("failed_none")]
     assert await box(store) == 0
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Admission, Mailbox
-from core.message import Deletion, Message, Quote
+from core.message import Author, Deletion, Message, Quote
 from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
 from tests.builders import conversation, message
@@ -66,6 +67,75 @@ async def test_a_reply_to_an_older_answer_branches_there(store: Store) -> None:
     for page in ("1000002", "1000003"):
         assert await chat.texts("c", reply_to=page) == ["a", "re:a", "c"]
     assert await chat.texts("d") == ["a", "re:a", "c", "re:c", "d"]
+
+
+async def test_a_reply_to_an_older_question_branches_there_without_its_answer(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a", id="1", author=Author("7", "Ada"))
+    await chat.ask("b")
+    assert await chat.texts("mine", reply_to="1") == ["a", "mine"]
+    assert await chat.texts("yours", reply_to="1", author=Author("8", "Bob")) == ["a", "yours"]
+
+
+async def test_an_edit_that_says_the_same_is_not_answered_anew(store: Store) -> None:
+    chat = Chat(store)
+    sent_at = 1_700_000_000.0
+    await chat.ask("a", id="1", sent_at=sent_at)
+    await chat.ask("b")
+    asked = message("a", "1", sent_at=sent_at, edited=True)
+    await chat.mailbox.post([asked])
+    turn = await chat.mailbox.take(conversation())
+    assert turn is not None
+
+    async def path(mode: Mode = Mode.ASK) -> Path | None:
+        said = Question.of(asked)
+        return await chat.history.path(turn, mode, said, id="1", reply_to="", window=1000, edited=True)
+
+    assert await path() is None
+    assert turn.reason == "unchanged"
+    assert await chat.mailbox.finish(turn, "{}", 1, Usage()) is None
+    assert await chat.texts("c") == ["a", "re:a", "b", "re:b", "c"], "it goes on from the newest"
+
+
+async def test_an_edit_of_what_the_history_no_longer_has_is_a_question_of_now(store: Store) -> None:
+    chat = Chat(store, max_messages=6)
+    for id in "123":
+        await chat.ask(f"a{id}", id=id)
+    path = await chat.ask("edited", id="1", edited=True)
+    assert path is not None
+    assert path.previous is None, "it is answered in a message of its own"
+    assert [node.said.text for node in path.nodes][-3:] == ["a3", "re:a3", "edited"]
+
+
+async def test_an_edit_whose_worker_died_is_answered(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a", id="1")
+    asked = message("A!", "1", edited=True)
+    await chat.mailbox.post([asked])
+    for takeovers in (0, 1):
+        turn = await chat.mailbox.take(conversation())
+        assert turn is not None
+        assert turn.takeovers == takeovers
+        said = Question.of(asked)
+        path = await chat.history.path(turn, Mode.ASK, said, id="1", reply_to="", window=1000, edited=True)
+        assert path is not None
+
+
+async def test_an_edit_of_an_answer_that_broke_off_is_answered(store: Store) -> None:
+    chat = Chat(store)
+    asked = message("a", "1", sent_at=1.0)
+    for text in ("a", "b", "a"):
+        asked = replace(asked, text=text, edited=text != asked.text or asked.edited, update=f"{asked.update}{text}")
+        await chat.mailbox.post([asked])
+        turn = await chat.mailbox.take(conversation())
+        assert turn is not None
+        path = await chat.history.path(
+            turn, Mode.ASK, Question.of(asked), id="1", reply_to="", window=1000, edited=asked.edited
+        )
+        assert path is not None
+        turn.question, turn.pages = "1", {0: "50"}
+        ending = Ending.SUPERSEDED if text == "b" else Ending.COMPLETE
+        await chat.mailbox.finish(turn, Answer("re", ("50",), ending).to_payload(), 1, Usage())
 
 
 async def test_a_reply_to_an_unknown_message_goes_on_from_the_newest(store: Store) -> None:

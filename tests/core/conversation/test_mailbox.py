@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.conversation import mailbox as mailbox_module
-from core.conversation.mailbox import Admission, Bot, Mailbox, Posted, Turn, Work
+from core.conversation.mailbox import Admission, Bot, Mailbox, Posted
+from core.conversation.turn import Turn, Work
 from core.errors import LeaseLost, StorageError
 from core.message import Author, ConversationKey, Deletion, Message, Platform
 from core.parts import Ending, Finished, Usage

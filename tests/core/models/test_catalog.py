@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,18 +57,18 @@ def test_keys_do_not_show() -> None:
 
 def test_a_local_model_comes_goes_and_comes_back_elsewhere() -> None:
     catalog = Catalog.of(settings(row("a")))
-    catalog.add_local("http://127.0.0.1:1/v1", "k", "tiny", 2048, max_concurrent=4)
+    catalog.add_local(served("tiny", 1))
     tiny = catalog.find("tiny")
     assert tiny == Model("tiny", LOCAL, "tiny", 2048, 512, small=True)
-    assert [(e.base_url, e.max_concurrent) for e in catalog.endpoints(LOCAL, "tiny")] == [("http://127.0.0.1:1/v1", 4)]
+    assert [(e.base_url, e.max_concurrent) for e in catalog.endpoints(LOCAL, "tiny")] == [("http://10.0.0.1:1/v1", 4)]
     assert names(catalog) == ["a", "tiny"]
     catalog.remove_local()
     assert names(catalog) == ["a"]
     assert catalog.find("tiny") is None
-    catalog.add_local("http://127.0.0.1:2/v1", "k", "tiny", 2048)
-    assert [e.base_url for e in catalog.endpoints(LOCAL, "tiny")] == ["http://127.0.0.1:2/v1"]
+    catalog.add_local(served("tiny", 2))
+    assert [e.base_url for e in catalog.endpoints(LOCAL, "tiny")] == ["http://10.0.0.1:2/v1"]
     assert names(catalog) == ["a", "tiny"]
-    catalog.add_local("http://127.0.0.1:2/v1", "k", "big", 8192, small=False)
+    catalog.add_local(served("big", 2, window=8192, small=False))
     big = catalog.find("big")
     assert big is not None
     assert big.max_answer == 4096
@@ -117,7 +118,7 @@ async def test_own_and_announced_servers_are_expected_until_there_is_one() -> No
     assert catalog.expects_local
     catalog.announce([served("tiny", 1)], expected=True)
     assert not catalog.expects_local
-    catalog.add_local("http://127.0.0.1:1/v1", "k", "tiny", 2048)
+    catalog.add_local(replace(served("tiny", 1), base_url="http://127.0.0.1:1/v1"))
     assert len(catalog.endpoints(LOCAL, "tiny")) == 2
     catalog.remove_local()
     assert not catalog.expects_local
@@ -127,7 +128,7 @@ async def test_own_and_announced_servers_are_expected_until_there_is_one() -> No
 
 def test_servers_on_loopback_have_the_machines_name_in_the_breaker_that_all_machines_share() -> None:
     catalog = Catalog((), ())
-    catalog.add_local("http://127.0.0.1:7/v1", "k", "tiny", 2048)
+    catalog.add_local(replace(served("tiny", 7), base_url="http://127.0.0.1:7/v1"))
     assert [e.circuit for e in catalog.endpoints(LOCAL, "tiny")] == [f"local@{platform.node()}:7"]
 
 
@@ -154,7 +155,7 @@ def test_settings_of_a_local_model_promise_no_more_than_its_server_has() -> None
 def test_settings_of_a_local_model_stay_when_its_server_comes() -> None:
     catalog = Catalog.of(settings(row("tiny", LOCAL, temperature=0.1), default="tiny"))
     assert catalog.default is None
-    catalog.add_local("http://127.0.0.1:1/v1", "k", "tiny", 2048)
+    catalog.add_local(replace(served("tiny", 1), base_url="http://127.0.0.1:1/v1"))
     assert catalog.default is not None
     assert catalog.default.temperature == 0.1
 

@@ -152,3 +152,9 @@ def test_with_hosted_models_the_built_in_one_is_started_only_where_it_is_named(
 def test_a_row_for_the_built_in_model_wants_it() -> None:
     rows = [*HOSTED["models"], {"name": "tiny", "provider": "local"}]
     assert wants_local(Settings.model_validate({**HOSTED, "models": rows}))
+
+
+def test_models_that_hear_and_speak_do_not_answer() -> None:
+    hosted = {"name": "whisper", "provider": "p", "kind": "transcription"}
+    settings = {"providers": [{"name": "p", "base_url": "http://127.0.0.1:1"}], "models": [hosted]}
+    assert wants_local(Settings.model_validate(settings))

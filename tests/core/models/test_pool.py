@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -22,15 +21,10 @@ from core.parts import Ending, Notice, Part
 from core.settings import RoutingSettings
 from tests.core.models.routing import ANSWER, HELLO, answer, finished, notices, text
 from tests.platforms.openai_server import Fault, OpenAIServer
+from tests.ports import free_port
 
 SETTINGS = RoutingSettings(total_seconds=60)
 M, SPARE = Model("m", "p", "m"), Model("spare", "q", "spare")
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def pooled(*servers: OpenAIServer, places: int = 100, max_waiting: int = 100) -> Provider:
@@ -121,7 +115,7 @@ async def test_a_slow_server_gets_fewer_questions() -> None:
 
 async def test_a_dead_server_costs_one_question_a_silent_retry_and_the_others_nothing() -> None:
     async with serving(2) as servers:
-        dead = f"http://127.0.0.1:{unused_port()}/v1"
+        dead = f"http://127.0.0.1:{free_port()}/v1"
         provider = replace(pooled(*servers), base_url=dead, more_urls=tuple(server.url for server in servers))
         async with routing(provider) as router:
             answers = [await answer(router) for _ in range(12)]
@@ -137,7 +131,7 @@ async def test_a_server_that_comes_back_is_used_again_without_costing_a_question
     monkeypatch.setattr(pools, "FIRST_PROBE_SECONDS", 0.02)
     monkeypatch.setattr(pools, "LAST_PROBE_SECONDS", 0.02)
     async with serving(1) as (there,):
-        away = OpenAIServer(models=["m"], port=unused_port())
+        away = OpenAIServer(models=["m"], port=free_port())
         async with routing(pooled(there, away)) as router:
             await until_out(router)
             answers = [await answer(router) for _ in range(5)]
@@ -159,7 +153,7 @@ async def until_out(router: Router) -> None:
 async def test_the_only_server_comes_back_without_a_question_trying_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "FIRST_PROBE_SECONDS", 0.02)
     monkeypatch.setattr(pools, "LAST_PROBE_SECONDS", 0.02)
-    server = OpenAIServer(models=["m"], port=unused_port())
+    server = OpenAIServer(models=["m"], port=free_port())
     settings = SETTINGS.model_copy(update={"breaker_failures": 1})
     async with routing(pooled(server), settings=settings) as router:
         assert finished(await answer(router)).ending is Ending.FAILED
@@ -187,7 +181,7 @@ async def test_probes_end_with_the_router(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(pools, "FIRST_PROBE_SECONDS", 60.0)
     before = asyncio.all_tasks()
     async with serving(1) as (there,):
-        away = OpenAIServer(port=unused_port())
+        away = OpenAIServer(port=free_port())
         async with routing(pooled(there, away)) as router:
             await until_out(router)
             assert [task for task in asyncio.all_tasks() - before if "_probe" in repr(task)]
@@ -437,7 +431,7 @@ async def test_a_place_given_to_who_just_left_is_not_lost() -> None:
     pool.update((Endpoint("p", "http://127.0.0.1:9/v1", max_concurrent=1, circuit="p"),))
     deadline = asyncio.get_running_loop().time() + 60
 
-    def take(space: str) -> asyncio.Task[pools.Place]:
+    def take(space: str) -> asyncio.Task[pools.Seat]:
         return asyncio.create_task(pool.take(space, frozenset(), deadline))
 
     first = await pool.take("a", frozenset(), deadline)
@@ -464,10 +458,10 @@ async def test_who_waits_is_told_when_the_last_server_goes_out_of_service() -> N
     pool = Pool(breaker, OpenAIApi, max_waiting=10, max_wait_seconds=60)
     pool.update((Endpoint("p", "http://127.0.0.1:9/v1", max_concurrent=1, circuit="p"),))
     deadline = asyncio.get_running_loop().time() + 60
-    place = await pool.take("", frozenset(), deadline)
+    seat = await pool.take("", frozenset(), deadline)
     waits = asyncio.create_task(pool.take("", frozenset(), deadline))
     await asyncio.sleep(0)
-    pool.failed(place, pools.ModelFault.SERVER)
+    pool.failed(seat, pools.ModelFault.SERVER)
     with pytest.raises(ModelError, match="out of service"):
         await waits
     with pytest.raises(ModelError, match="out of service"):
@@ -481,8 +475,8 @@ async def test_places_count_by_server_and_the_fuller_one_is_avoided() -> None:
     little = Endpoint("p", "http://127.0.0.1:10/v1", max_concurrent=2, circuit="p@2")
     pool.update((big, little))
     deadline = asyncio.get_running_loop().time() + 60
-    places = [await pool.take("", frozenset(), deadline) for _ in range(6)]
-    taken = [place.line.endpoint for place in places]
+    seats = [await pool.take("", frozenset(), deadline) for _ in range(6)]
+    taken = [seat.server.endpoint for seat in seats]
     assert (taken.count(big), taken.count(little)) == (4, 2)
     assert taken[:3].count(little) == 1
     waits = asyncio.create_task(pool.take("", frozenset(), deadline))

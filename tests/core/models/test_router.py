@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog, Endpoint, LocalModel, Model, Provider
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
 from core.models.openai_api import OpenAIApi
 from core.models.router import MAX_CALLS, Router, choose
@@ -49,6 +49,10 @@ async def routed(
 
 def patience(fault: Fault) -> RoutingSettings:
     return QUICK if fault in SILENT else CALM
+
+
+def tiny(server: OpenAIServer) -> LocalModel:
+    return LocalModel(server.url, "key", "tiny", "tiny", 4096, small=True, slots=4)
 
 
 def asked(server: OpenAIServer) -> list[str]:
@@ -249,6 +253,24 @@ async def test_no_more_calls_at_once_than_the_provider_has_places() -> None:
     assert len(server.requests) == 8
 
 
+async def test_a_client_that_cannot_be_made_keeps_no_place() -> None:
+    opened = 0
+
+    def open_wire(endpoint: Endpoint) -> OpenAIApi:
+        nonlocal opened
+        opened += 1
+        if opened == 1:
+            raise ValueError("no such address")
+        return OpenAIApi(endpoint)
+
+    async with OpenAIServer(models=["one"]) as server:
+        settings = CALM.model_copy(update={"max_wait_seconds": 0.5})
+        router = Router(Catalog([Provider("p", server.url, "sk", 1)], [ONE]), settings, Breaker(5, 20), open_wire)
+        assert finished(await answer(router)).ending is Ending.FAILED
+        assert text(await answer(router)) == ANSWER
+        await router.aclose()
+
+
 async def test_stopping_frees_the_connection_and_the_place() -> None:
     async with routed(ONE, places=1, tokens=5000, tokens_per_second=200) as (server, router):
         async with aclosing(router.answer(HELLO)) as parts:
@@ -376,7 +398,7 @@ async def test_a_local_server_that_came_back_elsewhere_is_reached() -> None:
     router = Router(catalog, CALM, Breaker(5, 20), OpenAIApi)
     for _ in range(2):
         async with OpenAIServer(models=["tiny"]) as server:
-            catalog.add_local(server.url, "key", "tiny", 4096)
+            catalog.add_local(tiny(server))
             assert text(await answer(router)) == ANSWER
             assert server.requests[0].headers["Authorization"] == "Bearer key"
     await router.aclose()
@@ -390,7 +412,7 @@ async def test_a_local_server_on_its_way_is_waited_for() -> None:
         task = asyncio.create_task(answer(router))
         await asyncio.sleep(0.05)
         assert not task.done()
-        catalog.add_local(server.url, "key", "tiny", 4096)
+        catalog.add_local(tiny(server))
         assert text(await task) == ANSWER
     await router.aclose()
 
@@ -412,7 +434,7 @@ async def test_an_answer_goes_on_after_the_local_server_came_back() -> None:
         OpenAIServer(models=["tiny"], reply="alpha") as first,
         OpenAIServer(models=["tiny"], reply=" beta") as second,
     ):
-        catalog.add_local(first.url, "key", "tiny", 4096)
+        catalog.add_local(tiny(first))
         first.fail(Fault.STALL, 1)
         got: list[Part] = []
         async with aclosing(router.answer(HELLO)) as parts:
@@ -420,6 +442,6 @@ async def test_an_answer_goes_on_after_the_local_server_came_back() -> None:
                 got.append(part)
                 if len(got) == 1:
                     catalog.remove_local()
-                    asyncio.get_running_loop().call_later(1.0, catalog.add_local, second.url, "key", "tiny", 4096)
+                    asyncio.get_running_loop().call_later(1.0, catalog.add_local, tiny(second))
     await router.aclose()
     assert (text(got), notices(got), finished(got).ending) == ("alpha beta", [], Ending.COMPLETE)

@@ -16,7 +16,8 @@ from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
 from core.storage.shared import Memory, Place, Places, SharedBreakers, SharedPermits
 from tests.builders import conversation, message
-from tests.platforms.valkey_servers import HOST, free_port, spawn
+from tests.platforms.valkey_servers import HOST, single
+from tests.ports import free_port
 
 
 async def test_a_restart_of_the_server_is_waited_for(tmp_path: Path) -> None:
@@ -113,22 +114,20 @@ async def test_a_new_place_is_kept_at_once_and_later_messages_with_the_next_flus
 
 
 async def test_a_server_that_may_not_write_for_a_while_is_away(tmp_path: Path) -> None:
-    server = spawn(tmp_path / "server", free_port())
-    await server.answers()
-    store = Store(f"redis://{HOST}:{server.port}")
-    permits = SharedPermits(store)
-    for refuse, allow in (
-        (("REPLICAOF", HOST, free_port()), ("REPLICAOF", "NO", "ONE")),
-        (("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "min-replicas-to-write", 0)),
-    ):
-        await server.call(*refuse)
-        taking = asyncio.create_task(permits.take("bot", 50, 10.0, 8, 0, 0, 0))
-        await asyncio.sleep(0.1)
-        assert not taking.done()
-        await server.call(*allow)
-        await taking
-    await store.close()
-    server.stop()
+    async with single(tmp_path / "server") as server:
+        store = Store(f"redis://{HOST}:{server.port}")
+        permits = SharedPermits(store)
+        for refuse, allow in (
+            (("REPLICAOF", HOST, free_port()), ("REPLICAOF", "NO", "ONE")),
+            (("CONFIG", "SET", "min-replicas-to-write", 1), ("CONFIG", "SET", "min-replicas-to-write", 0)),
+        ):
+            await server.call(*refuse)
+            taking = asyncio.create_task(permits.take("bot", 50, 10.0, 8, 0, 0, 0))
+            await asyncio.sleep(0.1)
+            assert not taking.done()
+            await server.call(*allow)
+            await taking
+        await store.close()
 
 
 async def test_a_wait_takes_from_each_list_in_its_turn(store: Store) -> None:

@@ -56,15 +56,15 @@ async def test_bots_are_apart(store: Store) -> None:
     await fleet(store, "one").join(4, 0, 4, NONE)
     other = fleet(store, "two", name="discord:2")
     assert (await other.join(7, 0, 0, NONE)).number == 7
-    assert await fleet(store, "one").turn("identify:0", 5.0) == 0.0
-    assert await other.turn("identify:0", 5.0) == 0.0
+    assert await fleet(store, "one").may("identify:0", 5.0) == 0.0
+    assert await other.may("identify:0", 5.0) == 0.0
 
 
-async def test_one_turn_in_so_many_seconds(store: Store) -> None:
+async def test_one_process_in_so_many_seconds(store: Store) -> None:
     one, two = fleet(store, "one"), fleet(store, "two")
-    assert await one.turn("identify:0", 0.2) == 0.0
-    wait = await two.turn("identify:0", 0.2)
+    assert await one.may("identify:0", 0.2) == 0.0
+    wait = await two.may("identify:0", 0.2)
     assert 0 < wait <= 0.2
-    assert await two.turn("identify:1", 0.2) == 0.0
+    assert await two.may("identify:1", 0.2) == 0.0
     await asyncio.sleep(wait + 0.01)
-    assert await two.turn("identify:0", 0.2) == 0.0
+    assert await two.may("identify:0", 0.2) == 0.0

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from core.conversation.history import Answer, History, Mode, Question
-from core.conversation.mailbox import Admission, Bot, Mailbox, Turn
+from core.conversation.mailbox import Admission, Bot, Mailbox
+from core.conversation.turn import Turn
 from core.errors import SettingsError
 from core.message import VERSION, ConversationKey, Message, Platform
 from core.parts import Usage

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
 from bots.platforms import Receiver
 from bots.roles import Role
+from bots.terminal import tell
+from core.errors import StorageError
 from core.message import Platform
 from core.models.catalog import Catalog
 from core.tasks import end
@@ -18,9 +19,10 @@ log = structlog.get_logger()
 
 CONNECT_SECONDS = 8.0
 """After so long the web chat's link is shown, though another platform is not connected yet."""
+RETRY_SECONDS = 1.0
 
 
-async def announce(
+async def greet(
     role: Role,
     receivers: Mapping[Platform, Receiver],
     known: Sequence[asyncio.Task[None]],
@@ -77,14 +79,17 @@ def _readiness(role: Role, receivers: Mapping[Platform, Receiver]) -> str:
 async def _tell_where(receivers: Mapping[Platform, Receiver], begin: str) -> None:
     for receiver in receivers.values():
         if receiver.address is not None:
-            tell(f"{begin} open {await receiver.address()}")
+            tell(f"{begin} open {await _there(receiver.address)}")
+
+
+async def _there(address: Callable[[], Awaitable[str]]) -> str:
+    while True:
+        try:
+            return await address()
+        except StorageError as error:
+            log.warning("the web chat's link waits for the storage", cause=str(error))
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def _names(platforms: Iterable[Platform]) -> str:
     return " and ".join(sorted(platform.capitalize() for platform in platforms))
-
-
-def tell(line: str) -> None:
-    """For the person at the terminal."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

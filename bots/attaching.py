@@ -1,0 +1,37 @@
+"""Which files of an answer go together, and which cannot go at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bots.adapter import Capabilities
+from core.parts import Media
+from core.texts import Amount, say
+
+PICTURES = frozenset(("image/jpeg", "image/png", "image/webp"))
+MAX_PICTURE = 10_000_000
+"""Bytes; larger ones go alone, as the plain files that platforms make of them."""
+
+
+def grouped(media: Sequence[Media], able: Capabilities) -> list[list[Media]]:
+    """The files in their order; pictures that follow each other together, as many as an album takes."""
+    groups: list[list[Media]] = []
+    for file in media:
+        last = groups[-1] if groups else []
+        if last and len(last) < able.album and _is_picture(last[-1]) and _is_picture(file):
+            last.append(file)
+        else:
+            groups.append([file])
+    return groups
+
+
+def refusal(file: Media, able: Capabilities, language: str) -> str:
+    """Why a file cannot be sent; empty where it can."""
+    if len(file.data) <= able.max_file:
+        return ""
+    found, allowed = Amount.of_bytes(len(file.data)), Amount.of_bytes(able.max_file)
+    return say("upload_too_large", language, name=file.name, found=found, allowed=allowed)
+
+
+def _is_picture(file: Media) -> bool:
+    return file.mime in PICTURES and len(file.data) <= MAX_PICTURE

@@ -1,0 +1,153 @@
+"""What can be chosen for a conversation: the settings page, in words and as a menu that changes in place.
+
+Pure: who may choose is decided by the caller. The menu's buttons begin with a dot, which no command does: they are for
+the page itself and never reach a conversation's mailbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from zlib import crc32
+
+from core.conversation.preferences import OFF, ON, Preferences
+from core.models.catalog import Catalog
+from core.parts import Choice, Menu
+from core.texts import closest, languages, say
+
+SET, CLOSE = ".set", ".close"
+LONGEST_COMMAND = 64
+"""Bytes of a button's command on the narrowest platform (Telegram)."""
+MOST_LISTED = 40
+"""Models in one menu; more can be chosen by /model."""
+COLUMNS = 2
+AUTOMATIC = ("auto", "default")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What there is to choose from, and what holds where nobody chose."""
+
+    models: tuple[str, ...]
+    model: str
+    """The default; empty when there is none."""
+    buttons: bool
+    speaks: bool
+    """Answers can be read aloud."""
+
+    @classmethod
+    def of(cls, catalog: Catalog, *, buttons: bool) -> Offer:
+        names = tuple(model.name for model in catalog.models)
+        return cls(names, catalog.default.name if catalog.default else "", buttons, catalog.has("speech"))
+
+    def model_of(self, preferences: Preferences) -> str:
+        """The model that answers: a choice may outlive its model."""
+        return preferences.model if preferences.model in self.models else self.model
+
+    def buttons_of(self, preferences: Preferences) -> bool:
+        return self.buttons if preferences.buttons is None else preferences.buttons
+
+
+def kept_value(name: str, value: str, offer: Offer, language: str) -> str | None:
+    """A choice as it is kept; empty for what holds where nobody chose, None for what is not there to choose."""
+    wanted = value.strip()
+    match name:
+        case "model":
+            return "" if wanted.lower() in AUTOMATIC else find_model(offer.models, wanted)
+        case "language":
+            return "" if wanted.lower() in AUTOMATIC else closest(wanted) or None
+        case "buttons" | "spoken" if name == "buttons" or offer.speaks:
+            words = {"on": ON, ON: ON, say("setting_on", language).lower(): ON}
+            words |= {"off": OFF, OFF: OFF, say("setting_off", language).lower(): OFF}
+            return words.get(wanted.lower())
+        case _:
+            return None
+
+
+def page(offer: Offer, preferences: Preferences, language: str) -> tuple[str, Menu]:
+    """The settings as they are, and what leads on from there."""
+    model, buttons = offer.model_of(preferences), offer.buttons_of(preferences)
+    shown = [("model", model)] if model else []
+    shown += [("language", _language(preferences.language, language)), ("buttons", _switch(buttons, language))]
+    if offer.speaks:
+        shown.append(("spoken", _switch(preferences.spoken, language)))
+    lines = [f"- {_label(name, language)}: **{value}**" for name, value in shown]
+    how = say("settings_how", language, names=", ".join(f"`{name}`" for name, _ in shown))
+    ways = [Choice(f"{_label(name, language)} ›", f"{SET} {name}") for name in ("model", "language")]
+    switches = [Choice(_label("buttons", language, mark=buttons), f"{SET} buttons={OFF if buttons else ON}")]
+    if offer.speaks:
+        spoken = preferences.spoken
+        switches.append(Choice(_label("spoken", language, mark=spoken), f"{SET} spoken={OFF if spoken else ON}"))
+    close = Choice(say("button.close", language), CLOSE)
+    rows = (tuple(ways if offer.models else ways[1:]), tuple(switches), (close,))
+    return "\n".join((say("settings_head", language), "", *lines)), Menu(rows, how)
+
+
+def choices(name: str, offer: Offer, preferences: Preferences, language: str) -> tuple[str, Menu] | None:
+    """The page of one setting with many values: ``model`` or ``language``; None for any other."""
+    if name == "model":
+        current = offer.model_of(preferences)
+        listed = list_models(offer.models, current, f"{SET} model=")
+        return say("settings_model", language), Menu((*listed, (_back(language),)))
+    if name == "language":
+        codes = ("", *languages())
+        cells = [
+            Choice(_marked(_language(code, language), code == preferences.language), f"{SET} language={code or 'auto'}")
+            for code in codes
+        ]
+        return say("settings_language", language), Menu((*_rows(cells), (_back(language),)))
+    return None
+
+
+def list_models(models: Iterable[str], current: str, command: str) -> tuple[tuple[Choice, ...], ...]:
+    """A button for each model; ``command`` stands before the model's name."""
+    cells = [
+        Choice(_marked(name, name == current), command + _reference(name, LONGEST_COMMAND - len(command)))
+        for name in models
+    ]
+    return _rows(cells[:MOST_LISTED])
+
+
+def find_model(models: Iterable[str], wanted: str) -> str | None:
+    """The model that a person or a button names."""
+    return next((name for name in models if wanted.lower() == name.lower() or wanted == _digest(name)), None)
+
+
+def name_of(code: str) -> str:
+    """A language in its own words."""
+    from babel import Locale
+
+    return Locale.parse(code).get_display_name(code) or code
+
+
+def _reference(name: str, room: int) -> str:
+    """What a button calls a model by: a name that is too long is named by a digest."""
+    return name if len(name.encode()) <= room else _digest(name)
+
+
+def _digest(name: str) -> str:
+    return f"#{crc32(name.encode()):08x}"
+
+
+def _rows(cells: Sequence[Choice]) -> tuple[tuple[Choice, ...], ...]:
+    return tuple(tuple(cells[at : at + COLUMNS]) for at in range(0, len(cells), COLUMNS))
+
+
+def _marked(label: str, is_chosen: bool) -> str:
+    return f"✓ {label}" if is_chosen else label
+
+
+def _back(language: str) -> Choice:
+    return Choice(say("button.back", language), SET)
+
+
+def _switch(on: bool, language: str) -> str:
+    return say("setting_on" if on else "setting_off", language)
+
+
+def _language(code: str, language: str) -> str:
+    return name_of(code) if code in languages() else say("setting_automatic", language)
+
+
+def _label(name: str, language: str, *, mark: bool = False) -> str:
+    return _marked(say(f"setting.{name}", language), mark)

@@ -1,0 +1,60 @@
+"""What attachments were read as, kept for an hour: a turn that is taken over, or a caption that is edited, pays nothing
+twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+
+from core.conversation.attached import Attached
+from core.message import Attachment, ConversationKey, Message
+from core.parts import Usage
+from core.storage import keys
+from core.storage.client import Store
+
+
+def reading_id(message: Message, index: int) -> str:
+    """Names an attachment of a message. Its reference does not: platforms give another one with every update."""
+    attachment: Attachment = message.attachments[index]
+    told = (message.id, index, attachment.name, attachment.mime, attachment.size, attachment.seconds)
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:24]
+
+
+class Readings:
+    """The readings of all conversations."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def get(self, conversation: ConversationKey, id: str) -> Attached | None:
+        """Raises StorageError."""
+        key = keys.ConversationKeys.of(conversation).blob(id)
+        kept: str | None = await self._store.attempt(lambda: self._store.redis.get(key))
+        return Attached.of(json.loads(kept)) if kept else None
+
+    async def put(self, conversation: ConversationKey, id: str, read: Attached, usage: Usage) -> None:
+        """Keeps a reading and counts what it took, both once. Raises StorageError."""
+        await self._put(conversation, id, json.dumps(read.to_values(), ensure_ascii=False), usage)
+
+    async def count(self, conversation: ConversationKey, id: str, usage: Usage) -> None:
+        """Counts what some work took, once within the hour. Raises StorageError."""
+        await self._put(conversation, id, "1", usage)
+
+    async def _put(self, conversation: ConversationKey, id: str, value: str, usage: Usage) -> None:
+        of = keys.ConversationKeys.of(conversation)
+        day = datetime.now(UTC).strftime("%Y-%m-%d")
+        await self._store.run(
+            "reading",
+            (of.blob(id), keys.usage(of.partition, day)),
+            (
+                value,
+                keys.READING_SECONDS,
+                usage.model,
+                usage.prompt_tokens,
+                usage.answer_tokens,
+                usage.cost,
+                usage.calls,
+                keys.USAGE_SECONDS,
+            ),
+        )

@@ -1,0 +1,63 @@
+"""Answers read aloud: as a file beside the text, what it took counted once for each turn."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import structlog
+
+from core.conversation.history import History
+from core.conversation.readings import Readings
+from core.conversation.turn import Turn
+from core.errors import ModelError
+from core.message import ConversationKey
+from core.models.pool import Busy
+from core.models.speech import Speaker
+from core.parts import Activity, Making, Notice, Part
+
+log = structlog.get_logger()
+
+NOTHING_TO_SPEAK = Notice("nothing_to_speak")
+"""Said where somebody asked for this very answer; else that it is all code shows by itself."""
+
+
+class Speaking:
+    """Reads answers aloud."""
+
+    def __init__(self, speaker: Speaker, readings: Readings, history: History) -> None:
+        self._speaker = speaker
+        self._history = history
+        self._readings = readings
+
+    @property
+    def is_set_up(self) -> bool:
+        """Whether there is a model for it."""
+        return self._speaker.is_set_up
+
+    async def text_of(self, conversation: ConversationKey, message_id: str) -> str:
+        """The answer that a message shows, the newest where none is named; empty where it is not known.
+
+        Raises StorageError.
+        """
+        known = await self._history.known(conversation, message_id, "speak")
+        return known.answer.text if known.answer else ""
+
+    async def aloud(self, turn: Turn, markdown: str) -> AsyncGenerator[Part]:
+        """The sound of a text, or a notice why there is none. Raises StorageError."""
+        yield Making(Activity.VOICE)
+        try:
+            spoken = await self._speaker.speak(markdown, space=turn.share)
+        except Busy as busy:
+            yield busy.notice()
+            return
+        except ModelError as error:
+            log.warning("answer not spoken", turn=turn.id, cause=str(error))
+            yield Notice("not_spoken")
+            return
+        if spoken is None:
+            yield NOTHING_TO_SPEAK
+            return
+        await self._readings.count(turn.conversation, f"speech:{turn.number}", spoken.usage)
+        yield spoken.media
+        if spoken.is_cut:
+            yield Notice("spoken_part")

@@ -1,0 +1,231 @@
+"""What people choose for a conversation, by word and by link."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from core.commands import choosing, links
+from core.commands.choosing import Offer
+from core.commands.row import Room
+from core.commands.table import BY_NAME, COMMANDS
+from core.conversation.history import History
+from core.conversation.mailbox import Admission, Mailbox
+from core.conversation.preferences import Preferences
+from core.conversation.readings import Readings
+from core.conversation.turn import Turn
+from core.message import Author
+from core.models.breaker import Breaker
+from core.models.catalog import Catalog, Model, Provider
+from core.models.openai_api import OpenAIApi
+from core.models.router import Router
+from core.models.speech import Speaker
+from core.parts import Finished, Menu, Notice, Part, TextDelta, Usage
+from core.settings import Settings
+from core.speaking import Speaking
+from core.storage.client import Store
+from core.storage.failed import DeadLetters
+from core.storage.feedback import Feedback
+from core.texts import say
+from tests.builders import call, conversation
+
+SETTINGS = Settings()
+LONG = "m" * 70
+PROVIDER = Provider("p", "http://127.0.0.1:9/v1")
+CHINESE = Author("7", "Ada", language="zh-hans")
+
+
+def catalog(*names: str, speaks: bool = False) -> Catalog:
+    models = [Model(name, "p", name) for name in names]
+    if speaks:
+        models.append(Model("voice", "p", "voice", kind="speech"))
+    return Catalog([PROVIDER], models)
+
+
+class World:
+    """A store with one conversation, and what is said in it by commands."""
+
+    def __init__(self, store: Store) -> None:
+        self.mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
+        self.history = History(store, keep_days=1, max_messages=100)
+        self.letters = DeadLetters(store, keep_days=1)
+        self.feedback = Feedback(store, keep_days=1)
+        self.catalog = catalog("one", "Two/2.5")
+        self.router = Router(self.catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
+        self.speaking = Speaking(Speaker(self.catalog, self.router), Readings(store), self.history)
+        self.is_admin = True
+
+    async def say(self, name: str, text: str = "", **values: Any) -> list[Part]:
+        asked = call(name, options={"text": text} if text else {}, **values)
+        turn = Turn(asked.conversation, "1", "1", asked, preferences=await self.chosen())
+
+        async def is_admin() -> bool:
+            return self.is_admin
+
+        async def is_theirs(message_id: str) -> bool:
+            return True
+
+        room = Room(
+            asked,
+            turn,
+            self.mailbox,
+            self.history,
+            self.catalog,
+            COMMANDS,
+            self.letters,
+            self.feedback,
+            is_owner=False,
+            is_admin=is_admin,
+            is_theirs=is_theirs,
+            speaking=self.speaking,
+        )
+        run = BY_NAME[name].run
+        assert run is not None
+        *parts, last = [part async for part in run(room)]
+        assert isinstance(last, Finished)
+        self.turn = turn
+        return parts
+
+    async def chosen(self) -> Preferences:
+        return await self.history.preferences(conversation())
+
+
+@pytest.fixture
+async def world(store: Store) -> AsyncIterator[World]:
+    world = World(store)
+    yield world
+    await world.router.aclose()
+
+
+def keys(parts: list[Part]) -> list[str]:
+    return [part.key for part in parts if isinstance(part, Notice)]
+
+
+async def test_the_page_shows_what_holds(world: World) -> None:
+    text, menu = await world.say("settings")
+    assert isinstance(text, TextDelta)
+    assert isinstance(menu, Menu)
+    assert "**one**" in text.text
+    assert say("setting.spoken") not in text.text, "nobody can read aloud"
+    commands = [choice.command for row in menu.rows for choice in row]
+    assert commands == [".set model", ".set language", ".set buttons=0", ".close"]
+    assert "/settings" in menu.instead
+    world.catalog = catalog("one", speaks=True)
+    await world.say("settings", "spoken on")
+    text, menu = await world.say("settings", author=CHINESE)
+    assert isinstance(text, TextDelta)
+    assert say("setting.spoken", "zh") in text.text
+    assert isinstance(menu, Menu)
+    assert ".set spoken=0" in [choice.command for row in menu.rows for choice in row]
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("model two/2.5", Preferences(model="Two/2.5")),
+        ("model auto", Preferences()),
+        ("language zh-CN", Preferences(language="zh_Hans")),
+        ("Language en", Preferences(language="en")),
+        ("buttons off", Preferences(buttons=False)),
+        ("buttons 开", None),
+        ("buttons ON", Preferences(buttons=True)),
+        ("buttons", None),
+        ("spoken on", None),
+        ("model three", None),
+        ("language klingon", None),
+        ("colour red", None),
+    ],
+)
+async def test_a_setting_is_changed_by_word(world: World, text: str, chosen: Preferences | None) -> None:
+    before = Preferences(model="one")
+    await world.history.choose(conversation(), "model", "one")
+    assert keys(await world.say("settings", text)) == ["settings_unknown" if chosen is None else "settings_set"]
+    expected = chosen if chosen is not None else before
+    assert await world.chosen() == Preferences(
+        model=expected.model if chosen is not None and text.startswith("model") else "one",
+        language=expected.language,
+        buttons=expected.buttons,
+    )
+
+
+async def test_words_are_those_of_the_language_too(world: World) -> None:
+    assert keys(await world.say("settings", "buttons 关", author=CHINESE)) == ["settings_set"]
+    assert (await world.chosen()).buttons is False
+
+
+async def test_only_admins_choose_and_all_may_look(world: World) -> None:
+    world.is_admin = False
+    for name, text in (("settings", ""), ("settings", "buttons off"), ("model", "one"), ("language", "zh")):
+        assert keys(await world.say(name, text)) == ["admins_only"]
+    assert await world.chosen() == Preferences()
+    assert keys(await world.say("model")) == ["model_is"]
+    assert keys(await world.say("language")) == ["language_how"]
+
+
+async def test_the_answer_to_a_choice_of_language_is_in_it(world: World) -> None:
+    assert keys(await world.say("language", "zh")) == ["language_set"]
+    assert world.turn.language == "zh_Hans"
+    assert keys(await world.say("language", "auto", author=CHINESE)) == ["language_set"]
+    assert world.turn.language == "zh-hans"
+    assert (await world.chosen()).language == ""
+
+
+async def test_a_chosen_language_comes_with_each_turn(world: World) -> None:
+    await world.history.choose(conversation(), "language", "zh_Hans")
+    await world.history.choose(conversation(), "buttons", "0")
+    await world.mailbox.post([call("help"), call("help")])
+    first = await world.mailbox.take(conversation())
+    assert first is not None
+    assert first.language == "zh_Hans"
+    second = await world.mailbox.finish(first, "", 0, Usage())
+    assert second is not None
+    assert second.preferences == Preferences(language="zh_Hans", buttons=False)
+    await world.history.choose(conversation(), "language", "")
+    assert (await world.chosen()).language == ""
+
+
+def test_names_too_long_for_a_button_are_found_again() -> None:
+    names = ("short", LONG)
+    rows = choosing.list_models(names, "short", "regenerate model=")
+    commands = [choice.command for row in rows for choice in row]
+    assert all(len(command.encode()) <= choosing.LONGEST_COMMAND for command in commands)
+    assert [choosing.find_model(names, command.partition("=")[2]) for command in commands] == list(names)
+    assert [choice.label for row in rows for choice in row] == ["✓ short", LONG]
+    assert choosing.find_model(names, "") is None
+
+
+def test_a_choice_outlives_its_model() -> None:
+    offer = Offer(("one",), "one", buttons=True, speaks=False)
+    assert offer.model_of(Preferences(model="gone")) == "one"
+    assert choosing.choices("buttons", offer, Preferences(), "") is None
+
+
+@pytest.mark.parametrize(
+    ("code", "key"),
+    [
+        ("", "welcome"),
+        ("help", ""),
+        ("settings", ""),
+        ("model_Two-2-5", "model_set"),
+        ("model_three", "model_unknown"),
+        ("model", "welcome"),
+        ("help_me", "welcome"),
+        ("nobody-knows", "welcome"),
+        ("<b>", "welcome"),
+        ("x" * 65, "welcome"),
+    ],
+)
+async def test_a_link_leads_where_its_code_says(world: World, code: str, key: str) -> None:
+    parts = await world.say("start", code)
+    assert keys(parts) == ([key] if key else [])
+    if not key:
+        assert isinstance(parts[0], TextDelta)
+    assert (await world.chosen()).model == ("Two/2.5" if key == "model_set" else "")
+
+
+def test_links_are_codes() -> None:
+    for link in links.LINKS:
+        assert links.CODE.fullmatch(link.name)
+        assert "_" not in link.name, "what stands behind it is the value"

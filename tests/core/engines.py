@@ -1,0 +1,61 @@
+"""What tests of the core share: an engine without any model, which therefore has a notice for every question."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
+
+from core.attachments import Attachments
+from core.conversation.history import History
+from core.conversation.mailbox import Mailbox
+from core.conversation.readings import Readings
+from core.engine import Engine
+from core.message import Attachment, ConversationKey, Platform
+from core.models.breaker import Breaker
+from core.models.catalog import Catalog
+from core.models.openai_api import OpenAIApi
+from core.models.router import Router
+from core.models.speech import Speaker
+from core.models.transcription import Transcriber
+from core.settings import Settings
+from core.speaking import Speaking
+from core.storage.client import Store
+from core.storage.failed import DeadLetters
+from core.storage.feedback import Feedback
+
+SETTINGS = Settings()
+
+
+@asynccontextmanager
+async def engine(store: Store, mailbox: Mailbox, *, owners: Collection[str] = ()) -> AsyncGenerator[Engine]:
+    """Fetches nothing and has no jobs done."""
+    catalog = Catalog.of(SETTINGS)
+    router = Router(catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
+
+    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
+        return b""
+
+    async def enqueue(name: str, id: str, argument: str) -> None:
+        return None
+
+    history = History(store, keep_days=1, max_messages=100)
+    letters = DeadLetters(store, keep_days=1)
+    readings = Readings(store)
+    attachments = Attachments(
+        SETTINGS.chat, history, readings, Transcriber(catalog, router), fetch, dict.fromkeys(Platform, 0)
+    )
+    speaking = Speaking(Speaker(catalog, router), readings, history)
+    yield Engine(
+        SETTINGS.chat,
+        mailbox,
+        history,
+        catalog,
+        router,
+        attachments,
+        speaking,
+        enqueue,
+        letters,
+        Feedback(store, keep_days=1),
+        owners=owners,
+    )
+    await router.aclose()
