@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bots.pacing import Limits
 from bots.run import serve
 from core.loading import load
 from core.storage.client import Store
@@ -69,3 +70,24 @@ async def place(store: Store, valkey_url: str, tmp_path: Path) -> AsyncIterator[
     }
     async with village(store, valkey_url, tmp_path, **quick) as running:
         yield running
+
+
+@pytest.fixture
+def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For presses that come faster than any person's."""
+    monkeypatch.setattr("bots.pacing.TELEGRAM", Limits())
+
+
+@pytest.fixture
+async def on_telegram(store: Store, valkey_url: str, tmp_path: Path) -> AsyncIterator[Village]:
+    """Without Discord."""
+    async with village(store, valkey_url, tmp_path, DISCORD_TOKEN="") as running:
+        yield running
+
+
+def models_file(url: str, *names: str) -> str:
+    """A settings file with models of these names, the first one being the fake's ``stub``."""
+    lines = [f'[[providers]]\nname = "p"\nbase_url = "{url}"\n']
+    for number, name in enumerate(names):
+        lines.append(f'[[models]]\nname = "{name}"\nprovider = "p"\n' + ('id = "stub"\n' if number == 0 else ""))
+    return "\n".join(lines)

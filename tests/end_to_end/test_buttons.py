@@ -9,53 +9,28 @@ from typing import Any
 
 import pytest
 
-from bots.pacing import Limits
 from core.storage.client import Store
 from core.texts import say
-from tests.end_to_end.conftest import Village, village
+from tests.end_to_end.conftest import Village, models_file, village
 from tests.end_to_end.running import TelegramChat, until
 from tests.platforms.openai_server import Fault, OpenAIServer
 from tests.platforms.telegram_server import Fault as Trouble
 
 GROUP, ASKER, ADMIN, OTHER = -100_700, 5, 6, 8
 LONG_NAME = "a-model-whose-name-is-longer-than-any-button-of-telegram-has-room-for"
-MODELS = """
-[[models]]
-name = "first"
-provider = "p"
-id = "stub"
-
-[[models]]
-name = "second"
-provider = "p"
-
-[[models]]
-name = "{long}"
-provider = "p"
-
-[[providers]]
-name = "p"
-base_url = "{url}"
-"""
-
-
-@pytest.fixture(autouse=True)
-def no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Presses come faster here than any person's."""
-    monkeypatch.setattr("bots.pacing.TELEGRAM", Limits())
+pytestmark = pytest.mark.usefixtures("no_limits")
 
 
 @pytest.fixture
-async def place(store: Store, valkey_url: str, tmp_path: Path) -> AsyncIterator[Village]:
-    async with village(store, valkey_url, tmp_path, DISCORD_TOKEN="") as running:
-        yield running
+def place(on_telegram: Village) -> Village:
+    return on_telegram
 
 
 @pytest.fixture
 async def choice(store: Store, valkey_url: str, tmp_path: Path) -> AsyncIterator[Village]:
     """With three models."""
     async with OpenAIServer(models=("stub", "second", LONG_NAME)) as models:
-        (tmp_path / "parley.toml").write_text(MODELS.format(long=LONG_NAME, url=models.url))
+        (tmp_path / "parley.toml").write_text(models_file(models.url, "first", "second", LONG_NAME))
         none = {"OPENAI_BASE_URL": "", "OPENAI_API_KEY": "", "OPENAI_MODEL": ""}
         async with village(store, valkey_url, tmp_path, DISCORD_TOKEN="", **none) as running:
             running.models = models

@@ -4,49 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bots.pacing import Limits
 from bots.telegram_bot.inline_outbound import InlineOutbound
 from core.message import Platform
 from core.storage.client import Store
 from core.storage.feedback import Feedback, Score
-from tests.end_to_end.conftest import Village, village
+from tests.end_to_end.conftest import Village, models_file, village
 from tests.end_to_end.running import town, until
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_inline import Inline, react
 
 ASKER, OTHER, GROUP = 501, 502, -100_501
-MODELS = """
-[[models]]
-name = "first"
-provider = "p"
-id = "stub"
-
-[[models]]
-name = "second"
-provider = "p"
-
-[[providers]]
-name = "p"
-base_url = "{url}"
-"""
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Presses come faster here than any person's."""
-    monkeypatch.setattr("bots.pacing.TELEGRAM", Limits())
+pytestmark = pytest.mark.usefixtures("no_limits")
 
 
 @pytest.fixture
-async def place(store: Store, valkey_url: str, tmp_path: Path) -> AsyncIterator[Village]:
-    async with village(store, valkey_url, tmp_path, DISCORD_TOKEN="") as running:
-        yield running
+def place(on_telegram: Village) -> Village:
+    return on_telegram
 
 
 @pytest.fixture
@@ -162,7 +140,7 @@ async def test_what_is_too_long_is_read_in_private(place: Village, inline: Inlin
 
 async def test_a_model_can_be_chosen(store: Store, valkey_url: str, tmp_path: Path) -> None:
     async with OpenAIServer(models=("stub", "second")) as models:
-        (tmp_path / "parley.toml").write_text(MODELS.format(url=models.url))
+        (tmp_path / "parley.toml").write_text(models_file(models.url, "first", "second"))
         none = {"OPENAI_BASE_URL": "", "OPENAI_API_KEY": "", "OPENAI_MODEL": ""}
         async with village(store, valkey_url, tmp_path, DISCORD_TOKEN="", **none) as place:
             inline = place.telegram.methods.inline
