@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import itertools
-import re
 import statistics
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from benchmarks.fleet import Fleet
 from benchmarks.people import TAG, Crowd, DiscordPlace, Place, Question, TelegramPlace, is_whole
 from benchmarks.processes import DidNotStart, stub
 from benchmarks.turn import valkey
+from tests.notices import left_out
 from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.telegram_server import TelegramServer
 
@@ -43,7 +43,6 @@ LOOK_SECONDS = 0.5
 MOST_SLOWER = 1.2
 MOST_GROWTH = 1.1
 """Of memory in the second half of a load: what grows with the number of questions is not bounded."""
-NOTICE = re.compile(r"(\d+) of (?:them|your messages) were not read")
 QUIET = 20
 """Communities that ask steadily."""
 
@@ -165,8 +164,8 @@ class Town:
                 if is_whole(text) and (tag := TAG.search(text)):
                     result.answered[tag.group()] += 1
                     result.waits.setdefault(room, []).append(at - by_tag[tag.group()].asked)
-                elif found := NOTICE.search(text):
-                    told += int(found.group(1))
+                elif count := left_out(text):
+                    told += count
                     result.notices += 1
                 else:
                     result.other.append(text)

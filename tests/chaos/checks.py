@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from core.texts import ENGLISH, catalog
 from tests.chaos.speech import TAG, WORD, ended
+from tests.notices import left_out
 
 MANY = ("overflow", "overload")
 """Notices of which one stands for several questions."""
@@ -104,7 +105,6 @@ _SENTENCES = {
     for key, forms in catalog(ENGLISH).sentences.items()
     if "." not in key and forms[0][-1] in ".!?:"
 }
-_COUNT = re.compile(r"([\d,]+) of (?:them|your messages) (?:was|were) not read")
 
 
 class _Room:
@@ -293,8 +293,7 @@ class _Room:
             self._tell("unknown", question.tags[-1], "stopped, but nobody asked for that")
 
     def _count(self, place: int) -> int:
-        found = _COUNT.search(self._shown[place].text)
-        return int(found[1].replace(",", "")) if found else 1
+        return left_out(self._shown[place].text) or 1
 
     def _order(self) -> None:
         """Answers begin in the order of the questions. An edited one may be answered at any time."""

@@ -16,6 +16,7 @@ import pytest
 
 from core.commands.table import COMMANDS
 from core.texts import ENGLISH, FOLDER, Amount, Label, Value, catalog, closest, languages, say
+from tests.notices import left_out
 from tools import messages
 
 ROOT = Path(__file__).parents[2]
@@ -285,3 +286,9 @@ def test_a_changed_english_makes_the_others_fuzzy(tmp_path: Path, capsys: pytest
     assert messages.main([], tmp_path) == 0
     assert messages.unfinished(tmp_path, "zh_Hans") == ["stopped"]
     assert messages.main(["english"], tmp_path) == 1
+
+
+@pytest.mark.parametrize("key", ["overflow", "overload"])
+@pytest.mark.parametrize("count", [1, 2, 1234])
+def test_the_suites_that_count_know_what_is_left_out(key: str, count: int) -> None:
+    assert left_out(say(key, count=count)) == count
