@@ -48,6 +48,13 @@ else
   end
 end
 redis.call('HSET', STATE, 'newest', question.id)
+local stopping = redis.call('HGET', STATE, 'stopping')
+if stopping then
+  redis.call('HDEL', STATE, 'stopping')
+  redis.call('HSET', STATE, 'stopped', stopping)
+  interrupt('stopped')
+  call_holder(string.match(BOX, '}:box:(.*)$'))
+end
 redis.call('HSET', TURN, 'question', question.id)
 redis.call('EXPIRE', TREE, seconds)
 redis.call('EXPIRE', ORDER, seconds)

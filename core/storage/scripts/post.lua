@@ -16,7 +16,7 @@ if urgent ~= '' and open and string.sub(open, 1, 1) ~= '!' and read_entry(open)[
   redis.call('HSET', STATE, 'stopped', urgent)
   call_holder(conversation)
 elseif urgent ~= '' and not open and redis.call('EXISTS', BOX) == 1 then
-  -- No worker has come to it yet: what waits first is meant.
+  -- No worker has come to it yet: the next answer is meant, and stopped as soon as it begins (path.lua).
   redis.call('HSET', STATE, 'stopping', urgent)
 end
 

@@ -251,14 +251,9 @@ local function open_next(conversation, worker, lease_ms)
                'busy', redis.call('HGET', STATE, 'busy') or '0')
     redis.call('HDEL', STATE, 'overflow', 'busy')
   end
+  -- A call to stop that found nothing to stop is over with its own turn.
   local stopping = redis.call('HGET', STATE, 'stopping')
-  if stopping then
-    redis.call('HDEL', STATE, 'stopping')
-    if read_entry(entry)['id'] ~= stopping then
-      interrupt('stopped')
-      redis.call('HSET', STATE, 'stopped', stopping)
-    end
-  end
+  if stopping and read_entry(entry)['id'] == stopping then redis.call('HDEL', STATE, 'stopping') end
   return { 'turn', redis.call('HGET', STATE, 'fence'), preferences(), redis.call('HGETALL', TURN) }
 end
 

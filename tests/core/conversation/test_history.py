@@ -6,12 +6,14 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Admission, Mailbox
 from core.message import Author, Deletion, Message, Quote
 from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
-from tests.builders import conversation, message
+from tests.builders import call, conversation, message
 
 
 class Chat:
@@ -315,3 +317,44 @@ async def test_conversations_see_nothing_of_each_other(store: Store) -> None:
     path = await chat.history.path(turn, Mode.ASK, Question.of(other), id=other.id, reply_to="1000002", window=1000)
     assert path is not None
     assert [node.said.text for node in path.nodes] == ["b"]
+
+
+@pytest.mark.parametrize("edited", [False, True])
+async def test_a_stop_that_overtakes_the_worker_stops_the_next_answer_as_it_begins(store: Store, edited: bool) -> None:
+    chat = Chat(store)
+    if edited:
+        await chat.ask("first", id="1")
+    asked, stop = message("long", id="1", edited=edited), call("stop")
+    await chat.mailbox.post([asked])
+    await chat.mailbox.post([stop], urgent=[stop.id])
+    turn = await chat.mailbox.take(conversation())
+    assert turn is not None
+    assert not turn.interrupted.is_set(), "what it is to replace is found first"
+    path = await chat.history.path(turn, Mode.ASK, Question.of(asked), id="1", reply_to="", window=1000, edited=edited)
+    assert path is not None
+    assert (path.previous is not None) is edited
+    await chat.mailbox.renew([turn])
+    assert turn.reason == Ending.STOPPED
+    own = await chat.mailbox.finish(turn, Answer("", (), Ending.STOPPED).to_payload(), 1, Usage())
+    assert own is not None
+    assert own.incoming.id == stop.id
+    assert await chat.mailbox.has_stopped(stop)
+    assert not own.interrupted.is_set()
+
+
+async def test_a_stop_that_finds_nothing_stops_nothing_later(store: Store) -> None:
+    chat = Chat(store)
+    early, stop = call("help"), call("stop")
+    await chat.mailbox.post([early])
+    await chat.mailbox.post([stop], urgent=[stop.id])
+    turn = await chat.mailbox.take(conversation())
+    while turn is not None:
+        turn = await chat.mailbox.finish(turn, "", 0, Usage())
+    assert not await chat.mailbox.has_stopped(stop)
+    asked = message("later", id="2")
+    await chat.mailbox.post([asked])
+    turn = await chat.mailbox.take(conversation())
+    assert turn is not None
+    await chat.history.path(turn, Mode.ASK, Question.of(asked), id="2", reply_to="", window=1000)
+    await chat.mailbox.renew([turn])
+    assert not turn.interrupted.is_set()

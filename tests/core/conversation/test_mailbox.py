@@ -457,24 +457,6 @@ async def test_stop_ends_the_open_turn_but_not_its_own(store: Store) -> None:
     assert not own.interrupted.is_set()
 
 
-async def test_a_stop_that_overtakes_the_worker_stops_what_waits_first(store: Store) -> None:
-    mailbox = box(store)
-    stop = call("stop")
-    await mailbox.post([message("a")])
-    await mailbox.post([stop], urgent=[stop.id])
-    turn = await take(mailbox)
-    assert turn.reason == Ending.STOPPED
-    own = await finish(mailbox, turn)
-    assert own is not None
-    assert own.incoming.id == stop.id
-    assert await mailbox.has_stopped(stop)
-    assert not own.interrupted.is_set()
-    await mailbox.post([message("b")])
-    later = await finish(mailbox, own)
-    assert later is not None
-    assert not later.interrupted.is_set()
-
-
 async def test_conversations_do_not_wait_for_each_other(store: Store) -> None:
     mailbox = box(store)
     await mailbox.post([message("a", chat="1"), message("b", chat="2")])
