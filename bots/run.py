@@ -77,8 +77,7 @@ async def run(settings: Settings, server: EmbeddedServer | None, role: Role = EV
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):  # Windows
-            loop.add_signal_handler(name, stop.set)
+        loop.add_signal_handler(name, stop.set)
     async with AsyncExitStack() as stack:
         if server is not None:
             stack.push_async_callback(server.stop)
