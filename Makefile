@@ -18,7 +18,7 @@ define environment
 @$(PYTHON) tools/environment.py $(1)
 endef
 
-.PHONY: help up run test check lint local test-local test-scale chaos bench bench-scale bench-overload bench-telegram doctor messages lock clean
+.PHONY: help up run test check lint local test-local test-scale chaos bench bench-scale bench-overload bench-discord bench-telegram doctor messages lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -80,6 +80,10 @@ bench-overload:  ## Measure floods: make bench-overload ARGS="--only discord"
 messages:  ## Bring the catalogs of core/locales up to date; make messages ARGS=de begins a language
 	$(call environment,run)
 	@.venv/bin/python tools/messages.py $(ARGS)
+
+bench-discord:  ## Measure Discord with its rate limits: make bench-discord ARGS="--quick"
+	$(call environment,test)
+	@.venv/bin/python -m benchmarks.discord $(ARGS)
 
 bench-telegram:  ## Measure Telegram with its flood limits: make bench-telegram ARGS="--quick"
 	$(call environment,test)

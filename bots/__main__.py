@@ -41,10 +41,15 @@ def main() -> None:
         sys.exit(CONFIGURATION_ERROR)
 
 
+Shards = Annotated[
+    str, typer.Option(help="Discord's shards for this process alone, first-last/number of all, e.g. 0-3/16.")
+]
+
+
 @app.command()
-def up() -> None:
+def up(shards: Shards = "") -> None:
     """Run Parley in one process: every platform that has a token, the web chat, the built-in model."""
-    settings = _settings()
+    settings = _with_shards(_settings(), shards)
     from core.storage.embedded import EmbeddedServer
 
     server = None
@@ -60,12 +65,16 @@ def up() -> None:
 @app.command()
 def receive(
     platforms: Annotated[list[Platform], typer.Argument(help="Where to receive from: telegram, discord, web.")],
+    shards: Shards = "",
 ) -> None:
     """Only receive messages; `parley work` in other processes answers them. Needs REDIS_URL."""
     from bots.roles import receiver
     from bots.run import run
 
-    _run(run(_shared_settings("receive"), None, receiver(frozenset(platforms))))
+    if shards and Platform.DISCORD not in platforms:
+        raise SettingsError("--shards is about Discord, which is not among the platforms to receive from.")
+    settings = _with_shards(_shared_settings("receive"), shards)
+    _run(run(settings, None, receiver(frozenset(platforms))))
 
 
 @app.command()
@@ -185,6 +194,22 @@ def _settings() -> Settings:
     settings = load(FOLDER(), os.environ)
     telemetry.set_up(settings.log)
     return settings
+
+
+def _with_shards(settings: Settings, shards: str) -> Settings:
+    """The settings with what ``--shards`` says, if it says anything."""
+    if not shards:
+        return settings
+    from core.shard_range import ShardRange
+
+    try:
+        found = ShardRange.parse(shards)
+    except ValueError as error:
+        raise SettingsError(f"--shards is wrong: found {shards!r}. It {error}.") from None
+    discord = settings.discord
+    if discord.shards not in (0, found.count):
+        raise SettingsError(f"--shards is {shards}, but discord.shards is {discord.shards}: leave discord.shards out.")
+    return settings.model_copy(update={"discord": discord.model_copy(update={"shard_range": shards})})
 
 
 def _shared_settings(command: str) -> Settings:

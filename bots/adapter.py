@@ -36,16 +36,25 @@ class Capabilities:
     buttons: bool = False
     menus: bool = False
     """Rows of buttons that can change in place: answers carry more than what they cannot do without."""
+    votes: bool = False
+    """What people think of an answer is asked for by buttons: their reactions to messages are not seen."""
     max_file: int = 0
     """Bytes; 0 where files cannot be sent."""
     album: int = 0
     """The most pictures that go as one album (:class:`AlbumOutbound`); 0 where there are none."""
+    album_is_one: bool = False
+    """An album is one message, and can be an answer's last page (:attr:`Page.pictures`); else each of its pictures is a
+    message."""
     max_download: int = 0
     """Bytes of a file that can be fetched; 0: whatever settings allow."""
     idempotent_sends: bool = False
     """A repeated send with the same slot is the platform's own message again."""
     endings: bool = False
     """The platform shows by itself whether text is still to come: final pages carry :attr:`Page.ending`."""
+    final_form: bool = False
+    """Pages that grow no more take a form that they keep for good: those carry :attr:`Page.final`."""
+    footers: bool = False
+    """A small line below a model's answer tells what it took (:attr:`Page.footer`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,10 @@ class Button:
     """Buttons of one number stand side by side, where the platform has rows."""
     url: str = ""
     """Where it leads, in place of a command."""
+    among: str = ""
+    """What is chosen by it and its neighbours with the same words: many of them are one list, where there are lists."""
+    grave: bool = False
+    """What it does cannot be taken back: red, where buttons have colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,13 @@ class Page:
     ending: str = ""
     """How the answer ended (a value of ``core.parts.Ending``): on an answer's final pages, where
     ``capabilities.endings``. Empty: more may come."""
+    final: bool = False
+    """To be shown in the form for pages that grow no more, where ``capabilities.final_form``. Who goes on with a page
+    that another try or a former answer may have left in that form keeps to it."""
+    footer: str = ""
+    """One small line below the text, in the platform's own form, where ``capabilities.footers``."""
+    pictures: tuple[Media, ...] = ()
+    """Shown below the text, where ``capabilities.album_is_one``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +110,10 @@ class Target:
     """Id of the incoming value that is answered, commands included; ``question`` is empty for these."""
     language: str = ""
     """What Parley itself says is said in this one."""
+    opens: str = ""
+    """Id of the channel in which the conversation's thread is to be opened on the question; else empty."""
+    title: str = ""
+    """The question's words, for the name of such a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +171,10 @@ class Outbound(Protocol):
         """Shows that an answer is being made, and what kind of one where ``capabilities.activities``."""
         ...
 
-    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
-        """Creates a message with a file; its id."""
+    async def send_file(
+        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot, *, description: str = ""
+    ) -> str:
+        """Creates a message with a file; its id. ``description`` is :attr:`Media.description`."""
         ...
 
     async def delete(self, target: Target, message_id: str) -> None:
@@ -164,16 +190,20 @@ class Outbound(Protocol):
 class AlbumOutbound(Protocol):
     """What an outbound with ``capabilities.album`` does besides."""
 
-    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot) -> list[str]:
-        """Creates an album of two pictures or more; the ids of its messages, all of this one slot."""
+    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot, caption: Page) -> list[str]:
+        """Creates an album of two pictures or more; the ids of its messages, all of this one slot: as many as there
+        are pictures, or a single one where ``capabilities.album_is_one``."""
         ...
 
 
 class Inbox(Protocol):
     """What an adapter hands incoming values to."""
 
-    async def accept(self, incoming: Sequence[Incoming]) -> None:
-        """Returns when all of them are in Redis; only then may the platform be told so. Raises StorageError."""
+    async def accept(self, incoming: Sequence[Incoming]) -> Sequence[Incoming] | None:
+        """Returns when all of them are in Redis; only then may the platform be told so. Raises StorageError.
+
+        Tells which of them were too many: one notice stands for them, or not even that. None: none was.
+        """
         ...
 
 

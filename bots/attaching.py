@@ -25,6 +25,12 @@ def grouped(media: Sequence[Media], able: Capabilities) -> list[list[Media]]:
     return groups
 
 
+def of_the_page(groups: Sequence[Sequence[Media]], able: Capabilities) -> tuple[Media, ...]:
+    """Those of the groups' files, the first ones, that are shown in the message of the text."""
+    first = groups[0] if groups and able.album_is_one else ()
+    return tuple(first) if all(_is_picture(file) and len(file.data) <= able.max_file for file in first) else ()
+
+
 def refusal(file: Media, able: Capabilities, language: str) -> str:
     """Why a file cannot be sent; empty where it can."""
     if len(file.data) <= able.max_file:

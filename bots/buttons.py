@@ -21,6 +21,11 @@ from core.texts import say
 
 MODELS, FORGET, ROW = ".models", ".forget", ".row"
 AGAIN_WITH = "regenerate model="
+VOTES = ("up", "down")
+GRAVE = ("forget",)
+"""What cannot be taken back."""
+MAX_IN_ROW = 5
+"""Buttons side by side on the platform that has least room for them (Discord)."""
 _OPTION = re.compile(r"([a-z_]{1,32})=(.*)", re.DOTALL)
 
 
@@ -35,7 +40,11 @@ def command_of(data: str) -> tuple[str, dict[str, str]]:
 
 def laid_out(rows: Sequence[Sequence[Choice]]) -> tuple[Button, ...]:
     """Choices as buttons, each with its row."""
-    return tuple(Button(c.label, c.command, number) for number, row in enumerate(rows) for c in row)
+    return tuple(
+        Button(c.label, c.command, number, among=c.among, grave=c.command in GRAVE)
+        for number, row in enumerate(rows)
+        for c in row
+    )
 
 
 class Buttons:
@@ -60,25 +69,27 @@ class Buttons:
             return laid_out(menu.rows)
         if not (able.menus and turn.question):
             return laid_out(_continue(ending, turn.language))
-        return self.row(ending, turn.preferences, turn.language)
+        return self.row(ending, turn.preferences, turn.language, votes=able.votes)
 
-    def row(self, ending: str, preferences: Preferences, language: str) -> tuple[Button, ...]:
-        """Under an answer that is in the tree: going on above, the rest in one row."""
+    def row(self, ending: str, preferences: Preferences, language: str, *, votes: bool = False) -> tuple[Button, ...]:
+        """Under an answer that is in the tree: going on above, the rest in one row as far as there is room."""
         rows = _continue(ending, language)
         if self._wanted(preferences) and self._catalog is not None:
-            row = [Choice(say("button.regenerate", language), "regenerate")]
+            making = [Choice(say("button.regenerate", language), "regenerate")]
             if len(self._catalog.models) > 1:
-                row.append(Choice(say("button.models", language), MODELS))
+                making.append(Choice(say("button.models", language), MODELS))
             if "speak" in BY_NAME and self._catalog.has("speech"):
-                row.append(Choice(say("button.speak", language), "speak"))
-            row.append(Choice(say("button.forget", language), FORGET))
-            rows = (*rows, tuple(row))
+                making.append(Choice(say("button.speak", language), "speak"))
+            judging = [Choice(say(f"button.{word}", language), f"feedback {word}") for word in VOTES if votes]
+            judging.append(Choice(say("button.forget", language), FORGET))
+            whole = (*making, *judging)
+            rows = (*rows, whole) if len(whole) <= MAX_IN_ROW else (*rows, tuple(making), tuple(judging))
         return laid_out(rows)
 
     def models(self, current: str, language: str) -> tuple[Button, ...]:
         """In place of the row: with which model the answer is made anew."""
         names = [model.name for model in self._catalog.models] if self._catalog is not None else []
-        return laid_out((*choosing.list_models(names, current, AGAIN_WITH), (_back(language),)))
+        return laid_out((*choosing.list_models(names, current, AGAIN_WITH, language), (_back(language),)))
 
     def forgetting(self, language: str) -> tuple[Button, ...]:
         """In place of the row: a second look before something is gone for good."""

@@ -11,16 +11,17 @@ from dataclasses import replace
 
 import structlog
 
-from bots.adapter import Capabilities, Outbound, Page, Target
-from bots.attaching import grouped, refusal
+from bots.adapter import Capabilities, Outbound, Page
+from bots.attaching import grouped, of_the_page, refusal
 from bots.buttons import Buttons
+from bots.footer import footer_of
 from bots.growing import GrowingAnswer
 from bots.pacing import Kind, Pacer
 from bots.preview import THINKING
 from bots.showing import Journal, Showing
 from bots.splitting import Pages, split
+from bots.targets import target_of
 from core import clock
-from core.commands.table import BY_NAME
 from core.conversation.turn import Turn
 from core.errors import OutboundError, OutboundFault
 from core.message import CommandCall, Platform
@@ -58,8 +59,10 @@ class Delivery:
         buttons: Buttons | None = None,
         elsewhere: Mapping[Platform, Elsewhere] | None = None,
         inline: Mapping[Platform, Outbound] | None = None,
+        currency: str = "USD",
     ) -> None:
-        """``inline`` shows what is asked and answered in one message (:attr:`ConversationKey.inline`)."""
+        """``inline`` shows what is asked and answered in one message (:attr:`ConversationKey.inline`). ``currency`` is
+        that of the models' prices."""
         self._outbounds = outbounds
         self._inline = inline or {}
         self._pacers = pacers
@@ -67,46 +70,40 @@ class Delivery:
         self._max_pages = max_pages
         self._buttons = buttons or Buttons()
         self._elsewhere = elsewhere or {}
+        self._currency = currency
 
     async def __call__(self, turn: Turn, parts: AsyncGenerator[Part]) -> Delivered:
         platform = turn.conversation.platform
         outbounds = self._inline if turn.conversation.inline else self._outbounds
         outbound, pacer = outbounds[platform], self._pacers[platform]
-        show = _Show(turn, outbound, pacer, self._journal, self._max_pages, self._buttons)
+        show = _Show(turn, outbound, pacer, self._journal, self._max_pages, self._buttons, self._currency)
         delivered = await show.deliver(parts)
         if show.forbidden and platform in self._elsewhere and not turn.conversation.inline:
             await self._elsewhere[platform](turn)
         return delivered
 
 
-def target_of(turn: Turn) -> Target:
-    """Where a turn's answer goes."""
-    incoming = turn.incoming
-    if isinstance(incoming, CommandCall):
-        row = BY_NAME.get(incoming.name)
-        # A button's question is the answer that it stands under; a command answers to the person alone.
-        return Target(
-            turn.conversation,
-            incoming.private,
-            "",
-            incoming.reply_token,
-            ephemeral=row is not None and row.private,
-            asked=incoming.id,
-            language=turn.language,
-        )
-    return Target(turn.conversation, incoming.private, incoming.id, asked=incoming.id, language=turn.language)
-
-
 class _Show:
     """One answer on its way to one chat: what is shown of it, and when."""
 
     def __init__(
-        self, turn: Turn, outbound: Outbound, pacer: Pacer, journal: Journal, max_pages: int, buttons: Buttons
+        self,
+        turn: Turn,
+        outbound: Outbound,
+        pacer: Pacer,
+        journal: Journal,
+        max_pages: int,
+        buttons: Buttons,
+        currency: str,
     ) -> None:
         self._turn = turn
+        self._currency = currency
+        self._began = None if turn.finished else clock.seconds()
+        """None where a dead worker had the answer whole."""
         self._outbound = outbound
         self._able: Capabilities = outbound.capabilities
-        self._max_pages = max_pages
+        allowed = turn.incoming.most_pages if isinstance(turn.incoming, CommandCall) else 0
+        self._max_pages = min(max_pages, allowed or max_pages)
         self._target = target_of(turn)
         self._group = not self._target.private
         self._buttons = buttons
@@ -114,12 +111,18 @@ class _Show:
         self._showing = Showing(self._answer, self._target, outbound, pacer, journal)
         self._simple = not self._able.rich
         """Pages are formatted in the form that every server takes."""
+        self._is_rewriting = False
+        """Some of the pages may have been shown in their final form before."""
         self._formatted: dict[str, Page] = {}
         self._pages = Pages(self._able.max_text, self._measure)
         self._signalled_at = -self._able.typing_lifetime
         self._undelivered = ""
         """Why the platform took not all of it."""
         self._closed = False
+        self._apart = False
+        """Pictures are messages of their own, whatever the platform can show."""
+        self._barred: OutboundError | None = None
+        """Why no file may be sent there."""
         self.forbidden = False
         """The bot has no right to write there."""
 
@@ -169,8 +172,10 @@ class _Show:
     async def _follow(self) -> None:
         interval = self._able.group_edit_interval if self._group else self._able.edit_interval
         shows = 0
+        is_taken_over = self._turn.slot is not None
         await self._showing.recover(self._page_of_the_whole)
         await self._wait_for_text()
+        self._is_rewriting = is_taken_over or bool(self._turn.pages)
         while self._answer.finished is None:
             if self._answer.text.strip():
                 await self._in_some_form(self._show_running)
@@ -229,7 +234,7 @@ class _Show:
         if not pages:
             return  # nothing but marks so far
         for number, markdown in enumerate(pages[:-1]):
-            await self._showing.put(number, self._page(markdown))
+            await self._showing.put(number, self._final(self._page(markdown)))
         number, page = len(pages) - 1, self._page(pages[-1])
         if self._showing.has(number):
             await self._showing.try_edit(number, self._growing(page))
@@ -248,7 +253,11 @@ class _Show:
         return self._growing(self._page(self._newest_pages()[number]))
 
     def _growing(self, page: Page) -> Page:
-        return replace(page, buttons=self._buttons.while_it_grows(self._turn, self._able))
+        buttons = self._buttons.while_it_grows(self._turn, self._able)
+        return replace(self._final(page) if self._is_rewriting else page, buttons=buttons)
+
+    def _final(self, page: Page) -> Page:
+        return replace(page, final=True) if self._able.final_form else page
 
     async def _show_final(self) -> None:
         """The whole answer with what is to be said about its end."""
@@ -260,15 +269,30 @@ class _Show:
         if not (pages or answer.media):
             pages = [self._say("empty")]  # it was nothing but marks
         rest = len(pages) > self._max_pages
-        shown = [self._page(text) for text in pages[: self._max_pages]]
+        footer = self._footer(finished)
+        shown = [self._final(self._page(text)) for text in pages[: self._max_pages]]
+        groups = grouped(answer.media, self._able)
+        pictures = () if rest or self._apart else of_the_page(groups, self._able)
+        if pictures:
+            shown, groups = shown or [self._simple_page("")], groups[1:]
+            shown[-1] = replace(shown[-1], pictures=pictures)
         if shown:
             buttons = self._buttons.at_the_end(self._turn, finished.ending, answer.menu, self._able)
-            shown[-1] = replace(shown[-1], buttons=buttons)
+            shown[-1] = replace(shown[-1], buttons=buttons, footer=footer)
         if self._able.endings:
             shown = [replace(page, ending=str(finished.ending)) for page in shown]
-        is_all = not (rest or answer.media)
-        for number, page in enumerate(shown):
-            await self._showing.put(number, page, last=is_all and number == len(shown) - 1)
+        is_all = not (rest or groups)
+        try:
+            for number, page in enumerate(shown):
+                await self._showing.put(number, page, last=is_all and number == len(shown) - 1)
+        except OutboundError as error:
+            if not pictures or error.fault not in (OutboundFault.NO_FILES, OutboundFault.REFUSED):
+                raise
+            log.info("pictures were not taken with the text", turn=self._turn.id, cause=error.detail)
+            self._apart = True
+            self._barred = error if error.fault is OutboundFault.NO_FILES else None
+            await self._show_final()
+            return
         for number in [n for n in self._turn.pages if n >= len(shown)]:
             # An earlier form of the answer was longer.
             await self._showing.remove(number)
@@ -279,17 +303,21 @@ class _Show:
             await self._attach(len(shown), [file], self._simple_page(said))
             shown.append(self._simple_page(said))
         number = len(shown)
-        for media in grouped(answer.media, self._able):
-            await self._attach(number, media, self._simple_page(""))
+        for media in groups:
+            is_end = not shown and media is groups[-1]
+            await self._attach(number, media, replace(self._simple_page(""), footer=footer if is_end else ""))
             number += len(media)
 
     async def _attach(self, number: int, media: Sequence[Media], caption: Page) -> None:
         """A file, or several pictures as an album; where none may be sent, that is said."""
         try:
+            if self._barred is not None:
+                raise self._barred
             await self._attach_some(number, media, caption)
         except OutboundError as error:
             if error.fault is not OutboundFault.NO_FILES:
                 raise
+            self._barred = error
             log.info("not allowed to send a file", turn=self._turn.id, cause=error.detail)
             said = say("no_files", self._turn.language, name=media[0].name, count=len(media))
             await self._showing.put(number, self._simple_page(said))
@@ -304,7 +332,7 @@ class _Show:
             await self._signal(Activity.of(first.mime))
         if len(media) > 1:
             try:
-                await self._showing.attach_album(number, media)
+                await self._showing.attach_album(number, media, caption)
                 return
             except OutboundError as error:
                 if error.fault is not OutboundFault.REFUSED:
@@ -327,7 +355,15 @@ class _Show:
         return page
 
     def _simple_page(self, markdown: str) -> Page:
-        return self._outbound.format(markdown, simple=True)
+        return self._final(self._outbound.format(markdown, simple=True))
+
+    def _footer(self, finished: Finished) -> str:
+        """What made the answer, where that is shown: in the platform's own form."""
+        if not self._able.footers:
+            return ""
+        seconds = None if self._began is None else clock.seconds() - self._began
+        said = footer_of(finished.usage, seconds, self._turn.language, self._currency)
+        return self._outbound.format(said, simple=True).text
 
     def _page_of_the_whole(self, number: int) -> Page:
         """A page of an answer that a dead worker had recorded; an empty one where it was not that far."""

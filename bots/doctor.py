@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from core.errors import ParleyError, SettingsError
 from core.models.local_models import SMOLLM2, downloaded, packaged_path, wants_local
-from core.settings import ProviderSettings, Settings, TelegramSettings
+from core.settings import DiscordSettings, ProviderSettings, Settings, TelegramSettings
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer, live_url
 from core.storage.reach import is_too_old
@@ -294,7 +294,9 @@ async def _discord(http: httpx2.AsyncClient, settings: Settings) -> list[Finding
     token = settings.discord.token.get_secret_value()
     if not token:
         return [Finding("Discord", None, "no DISCORD_TOKEN")]
-    headers = {"Authorization": f"Bot {token}"}
+    from bots.discord_bot.rest import AGENT
+
+    headers = {"Authorization": f"Bot {token}", "User-Agent": AGENT}
     me = await _json(http, f"{settings.discord.api_base}/users/@me", headers)
     if isinstance(me, str):
         remedy = "Check the network and DISCORD_API_BASE."
@@ -302,13 +304,37 @@ async def _discord(http: httpx2.AsyncClient, settings: Settings) -> list[Finding
             remedy = "The token is wrong: reset it in the developer portal (Bot) and put it into DISCORD_TOKEN."
         return [Finding("Discord", False, f"login failed ({me})", remedy)]
     login = Finding("Discord", True, str(me.get("username", "?")))
+    begins = _connections(await _json(http, f"{settings.discord.api_base}/gateway/bot", headers), settings.discord)
     application = await _json(http, f"{settings.discord.api_base}/applications/@me", headers)
     if isinstance(application, str):
-        return [login, Finding("Discord intents", False, f"cannot be read ({application})", "Try again later.")]
+        return [login, begins, Finding("Discord intents", False, f"cannot be read ({application})", "Try again later.")]
     if not int(application.get("flags") or 0) & MESSAGE_CONTENT_FLAGS:
         remedy = "Switch on Message Content Intent in the developer portal (Bot), then start again."
-        return [login, Finding("Discord intents", False, "the message content intent is off", remedy)]
-    return [login, Finding("Discord intents", True, "message content is on")]
+        return [login, begins, Finding("Discord intents", False, "the message content intent is off", remedy)]
+    return [login, begins, Finding("Discord intents", True, "message content is on")]
+
+
+def _connections(gateway: dict[str, Any] | str, settings: DiscordSettings) -> Finding:
+    """How many connections Discord lets the bot begin today, and into how many shards it wants it split."""
+    name = "Discord connections"
+    if isinstance(gateway, str):
+        return Finding(name, False, f"cannot be read ({gateway})", "Try again later.")
+    limit: Mapping[str, Any] = gateway.get("session_start_limit") or {}
+    left, total, wanted = (
+        int(limit.get("remaining") or 0),
+        int(limit.get("total") or 0),
+        int(gateway.get("shards") or 1),
+    )
+    what = f"{left} of {total} left today, {wanted} shard{'' if wanted == 1 else 's'} recommended"
+    if left <= total // 10:
+        hours = round(int(limit.get("reset_after") or 0) / 3_600_000, 1)
+        remedy = f"Something restarts too often: the log says why. Discord grants new ones in {hours} hours."
+        return Finding(name, False, what, remedy)
+    fixed = settings.fixed_shards
+    if 0 < fixed < wanted:
+        remedy = "Set discord.shards to 0, or --shards to shards of that number, before Discord refuses so few."
+        return Finding(name, None, f"{what}, {fixed} set", remedy)
+    return Finding(name, True, what)
 
 
 async def _provider(

@@ -36,7 +36,7 @@ TO_COME_PERMITS = 5
 EDITS_IN_A_ROW = 3
 """Final edits go first, since they end an answer; after so many a create has its turn. Without that a space that ends
 many answers would keep others from beginning one."""
-FRESH_SECONDS = 0.1
+FRESH_SECONDS = 0.03
 """A permit that is used later than this counts from its use, not from when it was drawn."""
 SPARE_PERMITS = 3
 """Drawn beyond what waits, for the optional calls that follow a create."""
@@ -121,7 +121,8 @@ class _Waiter:
 class Pacer:
     """The budget of one bot on one platform. One per process and bot; ``permits`` makes the processes share it.
 
-    ``bucket`` names the bot among all that share the permits. ``clock`` gives seconds and never goes back.
+    ``bucket`` names the bot among all that share the permits. While ``is_frugal`` says so, no optional call is made.
+    ``clock`` gives seconds and never goes back.
     """
 
     def __init__(
@@ -130,11 +131,12 @@ class Pacer:
         bucket: str = "",
         permits: Permits | None = None,
         *,
+        is_frugal: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._limits, self._bucket, self._permits = limits, bucket, permits
-        self._clock, self._sleep = clock, sleep
+        self._is_frugal, self._clock, self._sleep = is_frugal, clock, sleep
         self._rate = Rate(limits.bot_per_second, clock())
         self._chats: OrderedDict[str, Chat] = OrderedDict()
         """Whose calls may still count, the one asked for longest ago first."""
@@ -184,7 +186,9 @@ class Pacer:
     def may(self, chat: str, group: bool, kind: Kind) -> bool:
         """Whether an optional call may be made now; it counts as made when the answer is yes."""
         now = self._clock()
-        if self._waiting() or (chat, Kind.CREATE) in self._lanes or (chat, Kind.FINAL_EDIT) in self._lanes:
+        if self._is_frugal() or self._waiting():
+            return False
+        if (chat, Kind.CREATE) in self._lanes or (chat, Kind.FINAL_EDIT) in self._lanes:
             return False
         state = self._chat(chat, group, now)
         if not (state.is_roomy(kind, now) and self._rate.is_roomy(now)):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -14,19 +14,22 @@ from bots import pacing
 from bots.adapter import Adapter, Outbound
 from bots.delivery import Elsewhere
 from bots.pacing import Pacer
-from core.commands.table import COMMANDS
+from core.access import Right
+from core.commands.suggesting import Suggestions
+from core.commands.table import working
+from core.conversation.above import Earlier
 from core.conversation.history import History
 from core.conversation.moving import Mover
 from core.message import CommandCall, Platform
 from core.models.catalog import Catalog
+from core.moderation.members import Members
 from core.settings import Settings
 from core.storage.client import Store
+from core.storage.forms import Forms
 from core.storage.inline import InlineQuestions
 from core.storage.leases import Leases
 from core.storage.shared import Memory, Once, Places, SharedPermits, Sightings
-
-if TYPE_CHECKING:
-    from bots.discord_bot.commands import SlashCommand
+from core.storage.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,16 @@ class Connection:
     """Builds the receiving side. Only a process that receives calls it: its imports are the heavy ones."""
     is_admin: Callable[[CommandCall], Awaitable[bool]] | None = None
     """Whether a caller may choose for all in a group, where the platform tells; else everybody may."""
+    may: Callable[[CommandCall, Right], Awaitable[bool]] | None = None
+    """Whether a caller has a right where they are; without it only the owners have any."""
+    members: Members | None = None
+    """The people of its spaces, where it has spaces."""
+    earlier: Earlier | None = None
+    """Tells what people said above a message that was replied to, where an update tells no more than that one."""
     elsewhere: Elsewhere | None = None
     """Tells who asked, in private, that the bot may not write where they asked."""
+    watch: Callable[[], Coroutine[Any, Any, None]] | None = None
+    """Goes on as long as the platform knows the bot. Raises SettingsError when it does not any more."""
     inline: Outbound | None = None
     """Shows what is asked and answered in one message of a chat that the bot has no part in."""
 
@@ -77,6 +88,7 @@ def telegram(shared: Shared) -> Connection | None:
     from bots.telegram_bot.api import Api
     from bots.telegram_bot.inline_outbound import InlineOutbound
     from bots.telegram_bot.lifecycle import group
+    from bots.telegram_bot.members import Members
     from bots.telegram_bot.outbound import TelegramOutbound
     from bots.telegram_bot.seen import Seen
     from bots.telegram_bot.standing import Standing
@@ -96,7 +108,7 @@ def telegram(shared: Shared) -> Connection | None:
         from bots.telegram_bot.pressing import Pressing
 
         memory = Memory(shared.store)
-        menu = BotMenu(api, memory, COMMANDS, shared.settings.owners)
+        menu = BotMenu(api, memory, working(shared.catalog), shared.settings.owners)
         on = shared.settings.chat.buttons
         pressing = Pressing(api, history, shared.catalog, admins, pacer, buttons=on)
         limit = shared.settings.chat.max_image_bytes
@@ -119,7 +131,18 @@ def telegram(shared: Shared) -> Connection | None:
 
     outbound = TelegramOutbound(api, seen, settings.rich, Memory(shared.store), moved)
     inline = InlineOutbound(outbound, api, history.asked)
-    return Connection(outbound, pacer, close, bot, receiver, admins.is_admin, standing.tell, inline=inline)
+    return Connection(
+        outbound,
+        pacer,
+        close,
+        bot,
+        receiver,
+        admins.is_admin,
+        admins.may,
+        Members(api, admins, pacer),
+        elsewhere=standing.tell,
+        inline=inline,
+    )
 
 
 def discord(shared: Shared) -> Connection | None:
@@ -127,57 +150,70 @@ def discord(shared: Shared) -> Connection | None:
     token = settings.token.get_secret_value()
     if not token:
         return None
-    from bots.discord_bot.identity import bot_id
+    from bots.discord_bot.above import Above
+    from bots.discord_bot.identity import bot_id, until_disowned
     from bots.discord_bot.interactions import Deferrals
+    from bots.discord_bot.members import Members
     from bots.discord_bot.outbound import DiscordOutbound
+    from bots.discord_bot.refusals import SECONDS, Refusals
     from bots.discord_bot.rest import Rest
+    from bots.discord_bot.rights import Rights
+    from bots.discord_bot.standing import Standing
+    from bots.discord_bot.telling import Telling
 
-    rest = Rest(settings.api_base, token)
+    refusals = Refusals(Tally(shared.store, f"discord:{_digest(settings.token)}:refused", SECONDS))
+    rest = Rest(settings.api_base, token, refusals)
     deferrals = Deferrals(rest)
+
+    storage = shared.settings.storage
+    history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
 
     def receiver() -> Receiver:
         from bots.discord_bot.adapter import DiscordAdapter
+        from bots.discord_bot.interaction_intake import InteractionIntake
+        from bots.discord_bot.pressing import Pressing
+        from bots.pressing import Presses
 
+        presses = Presses(history, shared.catalog, buttons=shared.settings.chat.buttons, votes=True)
+        pressing = Pressing(rest, deferrals, presses, shared.settings.owners)
+        rows, forms, suggestions = working(shared.catalog), Forms(shared.store), Suggestions(shared.catalog)
+        interactions = InteractionIntake(rest, deferrals, pressing, rows, forms, suggestions)
         return Receiver(
             DiscordAdapter(
                 settings,
                 rest,
-                deferrals,
-                rows=_slash_rows(),
+                rows=rows,
                 store=shared.store,
                 leases=shared.leases,
                 memory=Memory(shared.store),
                 recent=partial(shared.places.recent, Platform.DISCORD),
+                interactions=interactions,
             )
         )
 
-    pacer = _pacer(pacing.DISCORD, settings.token, shared)
-    outbound = DiscordOutbound(settings, rest, deferrals)
-    return Connection(outbound, pacer, rest.close, partial(bot_id, rest, token), receiver)
+    pacer = _pacer(pacing.DISCORD, settings.token, shared, lambda: refusals.is_frugal)
+    rights, telling = Rights(rest, shared.settings.owners), Telling(rest, pacer)
+    bot = partial(bot_id, rest, token)
+    standing = Standing(rights, telling, Once(shared.store), bot)
+    outbound = DiscordOutbound(settings, rest, deferrals, no_threads=standing.no_threads)
 
+    async def close() -> None:
+        await standing.close()
+        await rest.close()
 
-def _slash_rows() -> list[SlashCommand]:
-    from bots.discord_bot.commands import SlashCommand, SlashOption, localised
-
-    return [
-        SlashCommand(
-            row.name,
-            row.summary(),
-            tuple(
-                SlashOption(
-                    o.name, row.explain(o), required=o.required, descriptions=localised(partial(row.explain, o))
-                )
-                for o in (row.option,)
-                if o is not None
-            ),
-            private=row.private,
-            descriptions=localised(row.summary),
-            # Shown to a server's administrators only; who may use it is decided when it is called.
-            permissions=0 if row.for_owner else None,
-        )
-        for row in COMMANDS
-        if row.listed
-    ]
+    return Connection(
+        outbound,
+        pacer,
+        close,
+        bot,
+        receiver,
+        rights.is_admin,
+        rights.may,
+        Members(rights, telling),
+        earlier=Above(rest),
+        elsewhere=standing.tell,
+        watch=partial(until_disowned, rest),
+    )
 
 
 def web(shared: Shared) -> Connection | None:
@@ -212,10 +248,16 @@ def web(shared: Shared) -> Connection | None:
     return Connection(WebOutbound(web_store), Pacer(pacing.WEB), close, bot, receiver)
 
 
-def _pacer(limits: pacing.Limits, token: SecretStr, shared: Shared) -> Pacer:
-    """One budget for all processes of a bot. The bucket's name tells bots apart and nothing of the token."""
-    name = hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:16]
-    return Pacer(limits, name, permits=SharedPermits(shared.store))
+def _pacer(
+    limits: pacing.Limits, token: SecretStr, shared: Shared, is_frugal: Callable[[], bool] = lambda: False
+) -> Pacer:
+    """One budget for all processes of a bot."""
+    return Pacer(limits, _digest(token), permits=SharedPermits(shared.store), is_frugal=is_frugal)
+
+
+def _digest(token: SecretStr) -> str:
+    """Tells bots apart and nothing of the token."""
+    return hashlib.sha256(token.get_secret_value().encode()).hexdigest()[:16]
 
 
 PLATFORMS: tuple[tuple[Platform, Callable[[Shared], Connection | None]], ...] = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,9 @@ from bots.greeting import greet
 from bots.platforms import PLATFORMS, Connection, Shared
 from bots.roles import EVERYTHING, Role
 from bots.terminal import tell
+from core.access import Right
 from core.attachments import Attachments
+from core.commands.row import Moderation
 from core.conversation.history import History
 from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.conversation.moving import Mover
@@ -33,20 +35,23 @@ from core.errors import ParleyError, SettingsError, StorageError
 from core.inbox import Inbox
 from core.instance import Instance
 from core.jobs import Job, Jobs
-from core.message import Attachment, CommandCall, ConversationKey, Platform
+from core.message import Attachment, CommandCall, ConversationKey, Message, Platform, Quote
 from core.models.announced import follow
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
+from core.models.images import Painter
 from core.models.local_models import wants_local
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
+from core.painting import Painting
 from core.pulse import beat
 from core.settings import Settings
 from core.speaking import Speaking
 from core.storage import schema
 from core.storage.announcements import Announcements
+from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
 from core.storage.failed import DeadLetters, cause_of
@@ -130,9 +135,12 @@ async def serve(
         tasks.start(worker.run(), "worker")
         tasks.start(worker.renew(), "leases")
         tasks.start(worker.measure(), "strain")
-    # On the web and on Telegram people choose a model where their messages are received.
-    if settings.storage.redis_url and (making is not None or receivers.keys() & {Platform.WEB, Platform.TELEGRAM}):
+    # People choose a model where their messages are received.
+    if settings.storage.redis_url and (making is not None or receivers):
         tasks.start(follow(catalog, Announcements(store)), "model servers")
+    for platform, connection in connections.items():
+        if connection.watch is not None:
+            tasks.start(connection.watch(), f"token {platform}")
     tasks.start(_flush(places), "places")
     tasks.start(shared.mover.run(), "moves")
     tasks.start(schema.run(store, shared.leases), "schema")
@@ -220,6 +228,15 @@ def _build_worker(
         known = connections[call.conversation.platform].is_admin
         return known is None or await known(call)
 
+    async def may(call: CommandCall, right: Right) -> bool:
+        known = connections[call.conversation.platform].may
+        return known is not None and await known(call, right)
+
+    async def earlier(message: Message, id: str) -> Sequence[Quote]:
+        known = connections[message.conversation.platform].earlier
+        return await known(message, id) if known is not None else ()
+
+    cases = Cases(shared.store, keep_days=settings.moderation.keep_days)
     readings = Readings(shared.store)
     attachments = Attachments(
         settings.chat,
@@ -237,11 +254,20 @@ def _build_worker(
         making.router,
         attachments,
         Speaking(Speaker(shared.catalog, making.router), readings, making.history),
+        Painting(Painter(shared.catalog, making.router)),
         making.jobs.enqueue,
         making.failed,
         Feedback(shared.store, keep_days=settings.storage.keep_days),
         owners=settings.owners,
         is_admin=is_admin,
+        may=may,
+        earlier=earlier,
+        moderation={
+            platform: Moderation(cases, c.members, settings.moderation.reports_per_hour)
+            for platform, c in connections.items()
+            if c.members is not None
+        },
+        menus={platform for platform, c in connections.items() if c.outbound.capabilities.menus},
     )
     delivery = Delivery(
         {platform: c.outbound for platform, c in connections.items()},
@@ -251,6 +277,7 @@ def _build_worker(
         buttons=Buttons(shared.catalog, on=settings.chat.buttons),
         inline={platform: c.inline for platform, c in connections.items() if c.inline is not None},
         elsewhere={platform: c.elsewhere for platform, c in connections.items() if c.elsewhere is not None},
+        currency=settings.chat.currency,
     )
     return Worker(mailbox, engine, delivery, max_concurrent=settings.chat.max_concurrent)
 

@@ -110,22 +110,25 @@ class Showing:
         message_id = await self.insist(
             Kind.CREATE,
             lambda: self._replacing(
-                lambda: self._outbound.send_file(self._target, name, media.mime, media.data, caption, slot)
+                lambda: self._outbound.send_file(
+                    self._target, name, media.mime, media.data, caption, slot, description=media.description
+                )
             ),
             lambda: self._found(caption, slot),
         )
         self.preview.replaced()
         await self._journal.created(self._turn, number, message_id)
 
-    async def attach_album(self, number: int, pictures: Sequence[Media]) -> None:
-        """Creates an album: messages of this number and those after it, of one slot."""
+    async def attach_album(self, number: int, pictures: Sequence[Media], caption: Page) -> None:
+        """Creates an album of one slot: the message of this number, and those after it where each picture is one."""
         outbound = self._outbound
         assert isinstance(outbound, AlbumOutbound)
-        slot = await self._record_slot(number, more=len(pictures) - 1)
+        count = 1 if outbound.capabilities.album_is_one else len(pictures)
+        slot = await self._record_slot(number, more=count - 1)
         message_ids = await self.insist(
             Kind.CREATE,
-            lambda: self._replacing(lambda: outbound.send_album(self._target, pictures, slot)),
-            lambda: self._found_album(slot, len(pictures)),
+            lambda: self._replacing(lambda: outbound.send_album(self._target, pictures, slot, caption)),
+            lambda: self._found_album(slot, count),
         )
         self.preview.replaced()
         await self._created(number, message_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from enum import StrEnum
 from typing import Protocol
@@ -20,6 +21,21 @@ class Guarded(Protocol):
 
     @property
     def for_owner(self) -> bool: ...
+
+
+class Right(StrEnum):
+    """What a person may do in a space; each platform tells by its own rights (``bots/*/rights.py``, ``admins.py``)."""
+
+    TALK = "talk"
+    """Use the bot."""
+    CONFIGURE = "configure"
+    """Choose for all in a space."""
+    WARN = "warn"
+    """Warn people, and see what was warned of before."""
+    MUTE = "mute"
+    BAN = "ban"
+    PURGE = "purge"
+    """Delete messages of others."""
 
 
 class Reading(StrEnum):
@@ -50,6 +66,11 @@ def decide_refusal(message: Message, settings: ChatSettings) -> Notice | None:
 def is_owner(author: Author, platform: Platform, owners: Collection[str]) -> bool:
     """Whether they run this Parley: named in the setting ``owners``, or known as such by the platform itself."""
     return author.is_owner or f"{platform}:{author.id}" in owners
+
+
+def pseudonym(author: Author, platform: Platform) -> str:
+    """What a provider that wants to know its askers apart is told of one: always the same, and nothing else."""
+    return hashlib.sha256(f"{platform}:{author.id}".encode()).hexdigest()[:32]
 
 
 def decide_command(row: Guarded, call: CommandCall, owners: Collection[str]) -> Notice | None:

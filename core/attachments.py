@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ from core.models.pool import Busy
 from core.models.transcription import Transcriber
 from core.parts import Notice, Usage
 from core.settings import ChatSettings
-from core.texts import Amount, Value
+from core.texts import Amount, Value, one_line
 
 log = structlog.get_logger()
 
@@ -39,7 +38,6 @@ READ_AT_ONCE = 2
 LONGEST_HEARD = 200
 """Characters of a transcript that are shown in a group."""
 LONGEST_NAME = 60
-_MARKS = re.compile(r"([\\`*_~|\[\]<>])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ class Attachments:
         kept, is_cut = fitted(files, self._settings.max_document_chars, tokens)
         if is_cut:
             longest = max(kept, key=lambda file: len(file.text))
-            notices.append(Notice("document_long", {"name": _shown(longest.name, LONGEST_NAME)}))
+            notices.append(Notice("document_long", {"name": one_line(longest.name, LONGEST_NAME)}))
         return Read(text, images, kept, tuple(readings), tuple(_once(notices)))
 
     async def recall_images(
@@ -243,7 +241,7 @@ class Attachments:
                 max_chars=self._settings.max_document_chars,
             )
         except DocumentError as error:
-            raise _Problem(error.key, name=_shown(name, LONGEST_NAME)) from None
+            raise _Problem(error.key, name=one_line(name, LONGEST_NAME)) from None
         return Attached(Kind.DOCUMENT, name, extract.text, extract.pages, extract.cut)
 
 
@@ -252,9 +250,9 @@ def _said_of(message: Message, files: Sequence[Attached], max_pages: int) -> lis
     notices: list[Notice] = []
     for file in files:
         if file.kind is Kind.RECORDING and not message.private:
-            notices.append(Notice("heard", {"text": _shown(file.text, LONGEST_HEARD)}))
+            notices.append(Notice("heard", {"text": one_line(file.text, LONGEST_HEARD)}))
         elif file.is_cut:
-            name = _shown(file.name, LONGEST_NAME)
+            name = one_line(file.name, LONGEST_NAME)
             if file.pages > max_pages:
                 notices.append(Notice("document_pages", {"name": name, "read": max_pages, "pages": file.pages}))
             else:
@@ -265,13 +263,6 @@ def _said_of(message: Message, files: Sequence[Attached], max_pages: int) -> lis
 def _once(notices: Sequence[Notice]) -> list[Notice]:
     """Ten files of an album may all have the same trouble."""
     return [notice for index, notice in enumerate(notices) if notice not in notices[:index]]
-
-
-def _shown(text: str, chars: int) -> str:
-    """What people wrote, in a sentence of ours: one line, not long, its marks harmless."""
-    line = " ".join(text.split())
-    line = line if len(line) <= chars else f"{line[: chars - 1].rstrip()}…"
-    return _MARKS.sub(r"\\\1", line)
 
 
 def _minutes(seconds: int) -> str:

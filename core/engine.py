@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -15,18 +14,22 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from core import faults
-from core.access import decide_command, decide_refusal, is_owner
+from core.access import Right, decide_command, decide_refusal, is_owner, pseudonym
 from core.attachments import Attachments
-from core.commands.row import Room
+from core.commands import asking
+from core.commands.row import Command, Moderation, Room
 from core.commands.table import BY_NAME, COMMANDS
 from core.conversation import prompt, summary
+from core.conversation.above import Earlier, with_above
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
-from core.message import CommandCall, ConversationKey, Message
+from core.errors import RightsUnknownError
+from core.message import CommandCall, ConversationKey, Message, Platform
 from core.models.catalog import Catalog, Model
 from core.models.chat import ChatRequest
 from core.models.router import Router
+from core.painting import Painting
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
 from core.settings import ChatSettings
 from core.speaking import NOTHING_TO_SPEAK, Speaking
@@ -36,7 +39,8 @@ from core.storage.feedback import Feedback
 log = structlog.get_logger()
 
 IsAdmin = Callable[[CommandCall], Awaitable[bool]]
-CONTINUE = "Continue exactly where you stopped, without repeating anything."
+May = Callable[[CommandCall, Right], Awaitable[bool]]
+"""Whether a caller has a right where they are. Raises RightsUnknownError."""
 LOCAL_SECONDS = 60.0
 """How long a question waits for a built-in model that is being started."""
 MAX_TAKEOVERS = 3
@@ -63,16 +67,24 @@ class Engine:
         router: Router,
         attachments: Attachments,
         speaking: Speaking,
+        painting: Painting,
         enqueue: summary.Enqueue,
         failed: DeadLetters,
         feedback: Feedback,
         *,
         owners: Collection[str] = (),
         is_admin: IsAdmin | None = None,
+        may: May | None = None,
+        earlier: Earlier | None = None,
+        menus: Collection[Platform] = frozenset(Platform),
+        moderation: Mapping[Platform, Moderation] | None = None,
     ) -> None:
         """``owners`` are those of the settings: ``platform:account id``. ``is_admin`` tells who may choose for all in
-        a group; without it everybody may."""
+        a group; without it everybody may. Without ``may`` nobody but the owners has any of the rights that rows ask
+        for. ``menus`` are the platforms that have ``capabilities.menus``. ``earlier`` tells what people said above a
+        message that was replied to."""
         self._settings = settings
+        self._menus = menus
         self._zone = ZoneInfo(settings.time_zone)
         self._mailbox = mailbox
         self._history = history
@@ -80,17 +92,21 @@ class Engine:
         self._router = router
         self._attachments = attachments
         self._speaking = speaking
+        self._painting = painting
         self._enqueue = enqueue
         self._failed = failed
         self._feedback = feedback
         self._owners = frozenset(owners)
         self._is_admin = is_admin
+        self._may_there = may
+        self._earlier = earlier
+        self._moderation = moderation or {}
         self._asking: set[asyncio.Task[None]] = set()
 
     async def respond(self, turn: Turn) -> AsyncGenerator[Part]:
         """The answer to a turn; the last part is always Finished. Raises LeaseLost, StorageError.
 
-        It fills in ``turn.question`` and, where an answer is made anew, the pages it is shown in.
+        It fills in ``turn.question`` and, where an answer is made anew in place of the former one, its pages.
         """
         incoming = turn.incoming
         if turn.reason:
@@ -120,12 +136,22 @@ class Engine:
                     yield part
 
     async def _command(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
+        try:
+            async with aclosing(self._called(turn, call)) as parts:
+                async for part in parts:
+                    yield part
+        except RightsUnknownError as error:
+            log.warning("nobody tells what the caller may do", turn=turn.id, command=call.name, cause=str(error))
+            yield Notice("rights_unknown")
+            yield Finished(Ending.COMPLETE)
+
+    async def _called(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
         row = BY_NAME.get(call.name)
         if row is None:
             yield Notice("unknown_command", {"found": call.name[:40]})
             yield Finished(Ending.COMPLETE)
             return
-        if refusal := decide_command(row, call, self._owners):
+        if refusal := decide_command(row, call, self._owners) or await self._refusal(row, call):
             yield refusal
             yield Finished(Ending.COMPLETE)
             return
@@ -146,11 +172,25 @@ class Engine:
                 partial(self._may_choose, call),
                 partial(self._is_theirs, call),
                 self._speaking,
-                self._settings.buttons,
+                self._painting,
+                self._settings.buttons if call.conversation.platform in self._menus else None,
+                self._moderation.get(call.conversation.platform),
             )
             parts = row.run(room)
         async for part in parts:
             yield part
+
+    async def _refusal(self, row: Command, call: CommandCall) -> Notice | None:
+        """The sentence for a caller who lacks the right that the row asks for. A right is held in a space."""
+        if row.right is None:
+            return None
+        if not call.space:
+            return Notice("groups_only", {"name": row.name})
+        if is_owner(call.author, call.conversation.platform, self._owners):
+            return None
+        if self._may_there is not None and await self._may_there(call, row.right):
+            return None
+        return Notice(f"lacking.{row.right}")
 
     async def _may_choose(self, call: CommandCall) -> bool:
         """Whether the caller may choose for all there. The owners of this Parley may everywhere."""
@@ -166,13 +206,13 @@ class Engine:
         return not known.askers or call.author.id in known.askers or await self._may_choose(call)
 
     async def _asked_by_command(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
-        """/chat, /regenerate and /continue are questions."""
-        text = {"chat": call.options.get("text", "").strip(), "continue": CONTINUE}.get(call.name, "")
-        if call.name == "chat" and not text:
-            yield Notice("chat_empty")
+        """/chat, /regenerate, /explain and others are questions."""
+        row = BY_NAME[call.name]
+        if asking.is_empty(row, call):
+            yield Notice("chat_empty" if call.name == "chat" else "about_empty")
             yield Finished(Ending.COMPLETE)
             return
-        if BY_NAME[call.name].for_asker and not await self._is_theirs(call, call.reply_to):
+        if row.for_asker and not await self._is_theirs(call, call.reply_to):
             yield Notice("not_theirs")
             yield Finished(Ending.COMPLETE)
             return
@@ -181,15 +221,15 @@ class Engine:
             call.id,
             call.update,
             call.author,
-            text,
+            asking.question_of(row, call),
             call.sent_at,
             call.private,
             reply_to=call.reply_to,
+            attachments=call.attachments,
             space=call.space,
             place=call.place,
         )
-        mode = {"chat": Mode.ASK, "regenerate": Mode.AGAIN, "continue": Mode.MORE}[call.name]
-        async with aclosing(self._ask(turn, _Asked(mode, message))) as parts:
+        async with aclosing(self._ask(turn, _Asked(asking.mode_of(call.name), message))) as parts:
             async for part in parts:
                 yield part
 
@@ -211,6 +251,7 @@ class Engine:
         images = read.images
         if read.text != message.text:
             message = replace(message, text=read.text)
+        message = await with_above(message, self._history, self._earlier)
         path = await self._history.path(
             turn,
             asked.mode,
@@ -230,7 +271,8 @@ class Engine:
         turn.question = path.question
         if path.cut and not path.summary and model is not None and not model.small:
             self._ask_for_summary(message.conversation, path.cut)
-        if path.previous and (message.edited or asked.mode is Mode.AGAIN):
+        has_own_place = isinstance(turn.incoming, CommandCall) and turn.incoming.awaited
+        if path.previous and not has_own_place and (message.edited or asked.mode is Mode.AGAIN):
             # A dead worker may have created some pages anew.
             turn.pages = {**dict(enumerate(path.previous.pages)), **turn.pages}
         async with aclosing(self._answer(turn, message, path, images, model, budget)) as parts:
@@ -265,7 +307,7 @@ class Engine:
             model=model.name if model else "",
             needs_vision=_has_picture(path.nodes[-1].said, shown),
             space=turn.share,
-            sender=hashlib.sha256(f"{message.conversation.platform}:{message.author.id}".encode()).hexdigest()[:32],
+            sender=pseudonym(message.author, message.conversation.platform),
         )
         turn.asked = request
         texts: list[str] = []

@@ -25,6 +25,10 @@ class LeaseLost(ParleyError):
     """Another worker has taken the conversation over: nothing more may be written or sent."""
 
 
+class RightsUnknownError(ParleyError):
+    """A platform does not tell now what a person may do, so they may not."""
+
+
 class ModelFault(StrEnum):
     """What went wrong with a model call, for the log line, the breaker and the choice of a fallback."""
 
@@ -34,6 +38,8 @@ class ModelFault(StrEnum):
     REFUSED = "refused"
     """The provider says that the request itself is wrong (400, 404, 413, 422)."""
     UNAUTHORISED = "unauthorised"
+    FILTERED = "filtered"
+    """The provider's rules do not allow what was asked for."""
     SERVER = "server"
     MALFORMED = "malformed"
     """The answer is not what the wire format allows: HTML, broken JSON, no finish reason."""

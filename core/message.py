@@ -111,6 +111,16 @@ class Quote:
     text: str
     chosen: bool = False
     """The text is a part of the message, chosen by who replies."""
+    reply_to: str = ""
+    """Id of the message that this one replied to, where the platform tells it and hands no more over."""
+
+    @property
+    def begins(self) -> bool:
+        """Nobody replied to it: the post that a message stands in begins with it, and only its title is known."""
+        return bool(self.message_id) and self.reply_to == self.message_id
+
+    author_id: str = ""
+    """Account id of who wrote it, where the platform tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,8 @@ class Message:
     """Message ids of the other pieces, once they are joined."""
     addressed: bool = True
     """False for a piece of an album of which another piece may turn to the bot."""
+    opens: str = ""
+    """Id of the channel that it stands in, where its conversation is a thread that is opened on it with the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +177,18 @@ class CommandCall:
     """What the platform wants back with the answer (Discord: the interaction's token)."""
     space: str = ""
     place: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    """Files that came with it, or with the message that it is about."""
+    quote: Quote | None = None
+    """The message that it is about: the one replied to, or in whose menu it was chosen. Its id is ``reply_to``."""
+    alone: bool = False
+    """Its answer is for the asker's eyes, whatever the command."""
+    most_pages: int = 0
+    """Messages that the platform lets its answer take there, a file after them apart; 0: no other than anywhere."""
+    by_admin: bool = False
+    """The platform has told already that the caller may choose for all there."""
+    awaited: bool = False
+    """A message stands there already that its answer is to fill in: no former answer's messages take its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +228,10 @@ class Departure:
 
     conversation: ConversationKey
     update: str
+    space: str = ""
+    """Where it is a whole space, its id; then the chat says nothing."""
+    gone: bool = False
+    """The chat itself was deleted, and all that was said in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +253,10 @@ def relocated(value: Message | CommandCall, to: ConversationKey) -> Message | Co
         reply_to=moved_id(value.reply_to, chat),
         space=to.chat if value.space else "",
     )
+    if value.quote:
+        value = replace(value, quote=replace(value.quote, message_id=moved_id(value.quote.message_id, chat)))
     if isinstance(value, Message):
-        quote = value.quote and replace(value.quote, message_id=moved_id(value.quote.message_id, chat))
-        value = replace(value, quote=quote, also=tuple(moved_id(id, chat) for id in value.also))
+        value = replace(value, also=tuple(moved_id(id, chat) for id in value.also))
     return value
 
 

@@ -72,6 +72,8 @@ class Media:
     name: str
     mime: str
     data: bytes
+    description: str = ""
+    """What a picture shows, in words, for those who cannot see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Choice:
 
     label: str
     command: str
+    among: str = ""
+    """What is chosen, where it is one value of a list: a platform with drop-down lists may show them as one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
@@ -16,9 +16,11 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    model_validator,
 )
 
 from core.errors import SettingsError
+from core.shard_range import ShardRange
 from core.storage.address import Address, Tls
 
 
@@ -62,6 +64,12 @@ def _split(value: Any) -> Any:
 def _are_accounts(value: tuple[str, ...]) -> tuple[str, ...]:
     if not all(re.fullmatch(r"(telegram|discord):\d{1,20}|web:[\w-]{1,64}", account) for account in value):
         raise ValueError("must be account ids with their platform, like telegram:123, discord:456")
+    return value
+
+
+def _is_shard_range(value: str) -> str:
+    if value:
+        ShardRange.parse(value)
     return value
 
 
@@ -112,14 +120,43 @@ class DiscordSettings(Section):
     """Answer after a start what came while the bot was away."""
     catch_up_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     """Age of the oldest message that is caught up."""
+    catch_up_messages: Annotated[int, Field(ge=1, le=5000)] = 500
+    """Messages of one channel's history that are looked through; the oldest, where there are more."""
+    always_channels: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")], ...], BeforeValidator(_split)
+    ] = ()
+    """Ids of channels, forums or categories where every message of people is answered. In the other channels a
+    server's administrators can choose that by /settings."""
+    threads: bool = False
+    """Answer each question in a channel in a thread of its own. A server's administrators can choose for each channel
+    by /settings."""
     shards: Annotated[int, Field(ge=0, le=100_000)] = 0
     """Connections into which the bot's servers are split, over all processes. 0: as many as Discord recommends. A
     changed number is taken over once every running process has it."""
     shards_per_process: Annotated[int, Field(ge=0, le=1000)] = 0
     """The most connections of one process. 0: a fair share."""
+    shard_range: Annotated[str, AfterValidator(_is_shard_range)] = ""
+    """The shards that this process runs and no other, with the number of all, like 0-3/16; the same as --shards. Empty:
+    a share of what is not reserved like this."""
+    components: bool = True
+    """Show finished answers as Discord's components: pictures in a gallery, a line below the text. Off: always plain
+    messages."""
+    footer: bool = True
+    """The line below an answer that names the model, the time it took and what it cost. Needs ``components``."""
     identify_seconds: Annotated[float, Field(ge=0.001, le=60)] = 5.5
     """Time between the beginnings of two connections, over all processes. Discord wants 5 seconds; less is only for a
     gateway proxy that keeps them by itself."""
+
+    @property
+    def fixed_shards(self) -> int:
+        """The number that the owner has set; 0 for none."""
+        return self.shards or (ShardRange.parse(self.shard_range).count if self.shard_range else 0)
+
+    @model_validator(mode="after")
+    def _is_one_number(self) -> Self:
+        if self.shards and self.shard_range and ShardRange.parse(self.shard_range).count != self.shards:
+            raise ValueError(f"shard_range is {self.shard_range}, but shards is {self.shards}: leave shards out")
+        return self
 
 
 class WebSettings(Section):
@@ -213,7 +250,10 @@ class ProviderSettings(Section):
         return self.base_urls or (self.base_url,)
 
 
-ModelKind = Literal["chat", "transcription", "speech"]
+ModelKind = Literal["chat", "transcription", "speech", "image"]
+Shape = Literal["square", "wide", "tall"]
+SIZES: Mapping[Shape, str] = {"square": "1024x1024", "wide": "1536x1024", "tall": "1024x1536"}
+"""Pixels of pictures, unless told otherwise: what all image models of OpenAI draw."""
 
 
 class ModelSettings(Section):
@@ -226,7 +266,7 @@ class ModelSettings(Section):
     id: str = ""
     """The provider's name for the model; the same as name when empty."""
     kind: ModelKind = "chat"
-    """chat; transcription: listens to recordings; speech: reads answers aloud."""
+    """chat; transcription: listens to recordings; speech: reads answers aloud; image: draws pictures."""
     window: Annotated[int, Field(ge=512)] = 32_768
     """Context window in tokens."""
     max_answer: Annotated[int, Field(ge=16)] = 4096
@@ -242,6 +282,16 @@ class ModelSettings(Section):
     """Currency units for a million characters that a speech model says."""
     voice: Annotated[str, Field(pattern=r"^[\w./-]{1,64}$")] = "alloy"
     """Voice of a speech model."""
+    price_image: Annotated[float, Field(ge=0)] = 0.0
+    """Currency units for a picture that an image model draws. Prices of tokens count besides, where its server tells
+    how many it took."""
+    sizes: Mapping[Shape, Annotated[str, Field(pattern=r"^\d{2,4}x\d{2,4}$")]] = {}
+    """Sizes of an image model's pictures in pixels: square, wide and tall are 1024x1024, 1536x1024 and 1024x1536 unless
+    said here."""
+    quality: Annotated[str, Field(pattern=r"^[a-z]{0,16}$")] = ""
+    """Quality of an image model's pictures, in its server's words, like low, medium or high. Empty: its own choice."""
+    output_format: Literal["", "png", "jpeg"] = ""
+    """Format that an image model is asked for. Empty: its own choice; not all servers can be asked."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=1)] | None = None
@@ -300,6 +350,8 @@ class ChatSettings(Section):
     """Time zone of the times told to the model."""
     model: str = ""
     """Name of the model used where nobody chose one. Empty: the catalog's first."""
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    """What the prices of models are in, as people are shown what an answer cost: a code of ISO 4217."""
     max_message_chars: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
     """Longest message read; over it a notice says so."""
     max_waiting: Annotated[int, Field(ge=1, le=1000)] = 20
@@ -332,6 +384,13 @@ class ChatSettings(Section):
     """Newest pictures of a conversation shown to a model again."""
 
 
+class ModerationSettings(Section):
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """Days that a case (a warning, a report) is kept."""
+    reports_per_hour: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Reports that one person may make in a space within an hour."""
+
+
 class Settings(Section):
     """The whole of it."""
 
@@ -350,5 +409,6 @@ class Settings(Section):
     chat: ChatSettings = ChatSettings()
     routing: RoutingSettings = RoutingSettings()
     local: LocalSettings = LocalSettings()
+    moderation: ModerationSettings = ModerationSettings()
     providers: tuple[ProviderSettings, ...] = ()
     models: tuple[ModelSettings, ...] = ()

@@ -6,6 +6,7 @@ them, English too, the ``msgid`` is the key. What a language lacks, or has marke
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -15,6 +16,7 @@ FOLDER = Path(__file__).parent / "locales"
 ENGLISH = "en"
 LONGEST_CODE = 35
 """Characters of a language code that are looked at: what RFC 5646 asks to have room for."""
+_MARKS = re.compile(r"([\\`*_~|\[\]<>])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,14 @@ class Amount:
 
 
 @dataclass(frozen=True, slots=True)
+class Money:
+    """A price, ``currency`` by its code in ISO 4217: ``Money(0.0012, "USD")`` is said as $0.0012."""
+
+    amount: float
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Label:
     """A word that has a key of its own, ``GROUP.WORD``; said as it is where it has none."""
 
@@ -50,7 +60,7 @@ class Label:
     word: str
 
 
-Value = str | int | Amount | Label
+Value = str | int | Amount | Money | Label
 """What a sentence is filled with; all but a str is written as the language writes it."""
 
 
@@ -111,6 +121,13 @@ def say(key: str, language: str = "", /, **values: Value) -> str:
     return form.format(**{name: _written(value, own.code) for name, value in values.items()}) if values else form
 
 
+def one_line(text: str, chars: int) -> str:
+    """What people wrote, to be shown within a sentence of ours: one line, not long, its Markdown harmless."""
+    line = " ".join(text.split())
+    line = line if len(line) <= chars else f"{line[: chars - 1].rstrip()}…"
+    return _MARKS.sub(r"\\\1", line)
+
+
 def _counted(values: Mapping[str, Value]) -> int:
     count = values["count"]
     return int(count) if isinstance(count, str | int) else 0
@@ -126,6 +143,10 @@ def _written(value: Value, code: str) -> str:
         from babel.numbers import format_decimal
 
         return format_decimal(value, locale=code)
+    if isinstance(value, Money):
+        from babel.numbers import format_currency
+
+        return format_currency(value.amount, value.currency, locale=code, decimal_quantization=False)
     from babel.units import format_unit
 
     # The short form: long ones are missing in places (minutes in Chinese, Babel 2.18).

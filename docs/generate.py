@@ -19,6 +19,8 @@ from core import settings as s  # noqa: E402
 from core.commands.table import COMMANDS  # noqa: E402
 from core.loading import ENVIRONMENT  # noqa: E402
 
+MENUS = {"message": "message", "user": "person"}
+
 
 def configuration() -> str:
     lines = [
@@ -83,23 +85,33 @@ def commands() -> str:
     lines = [
         "# Commands",
         "",
-        "The same on every platform: slash commands on Discord, the menu on Telegram, buttons on the web.",
+        "The same on every platform: slash commands on Discord, the menu on Telegram, buttons on the web. On Discord",
+        "they have Chinese names, too, and some are in the menu of each message or person; elsewhere those are used as",
+        "a reply.",
         "",
-        "| command | option | what it does | 中文 | answer seen by |",
+        "| command | options | what it does | 中文 | answer seen by |",
         "|---|---|---|---|---|",
     ]
     for row in COMMANDS:
         if not row.listed:
             continue
-        option = f"`{row.option.name}`: {row.explain(row.option)}" if row.option else ""
-        if row.option and not row.option.required:
-            option += " (optional)"
+        options = "<br>".join(
+            f"`{option.name}`: {row.explain(option)}{'' if option.required else ' (optional)'}"
+            for option in row.options
+        )
         seen = "you alone, where the platform can" if row.private else "everyone in the chat"
-        if row.for_admins:
+        if row.right:
+            seen += f"; needs the right to {row.right} there"
+        elif row.for_admins:
             seen += "; in groups administrators choose"
+        if row.needs:
+            seen += f"; needs a model of the kind `{row.needs}`"
         if row.for_owner:
             seen = "owners only (setting `owners`), and in groups only where the platform can show it to them alone"
-        lines.append(f"| `/{row.name}` | {option} | {row.summary()} | {row.summary('zh')} | {seen} |")
+        what = row.summary()
+        if row.menu:
+            what += f" (on Discord also “{row.called_in_menu()}” in the menu of each {MENUS[row.menu]})"
+        lines.append(f"| `/{row.name}` | {options} | {what} | `/{row.called('zh')}` {row.summary('zh')} | {seen} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 from bots.__main__ import app
@@ -56,8 +57,9 @@ def test_every_dependency_has_its_reason() -> None:
     assert sorted(name for name in names if name not in reasons) == []
 
 
-def test_the_tests_that_pages_name_exist() -> None:
-    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", (ROOT / "docs/telegram.md").read_text())
+@pytest.mark.parametrize("page", ["discord", "telegram"])
+def test_the_tests_that_pages_name_exist(page: str) -> None:
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", (ROOT / f"docs/{page}.md").read_text())
     assert len(named) > 50
     missing = [pair for pair in named if f"def {pair[1]}(" not in (ROOT / "tests" / pair[0]).read_text()]
     assert missing == []

@@ -9,26 +9,34 @@ import structlog
 
 from bots.adapter import Inbox
 from bots.discord_bot import catch_up, commands
-from bots.discord_bot.commands import Memory, SlashCommand
+from bots.discord_bot.commands import Memory
 from bots.discord_bot.endpoints import point
 from bots.discord_bot.identity import NOT_KNOWN, bot_id
-from bots.discord_bot.interactions import Deferrals
+from bots.discord_bot.interaction_intake import InteractionIntake
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.shard import Equipment
 from bots.discord_bot.shards import Shards
 from bots.discord_bot.starts import Starts, allowance
+from core.commands.row import Command
 from core.errors import OutboundError, SettingsError, StorageError
 from core.message import Platform
 from core.settings import DiscordSettings
+from core.storage.alive import Alive
+from core.storage.channels import Channels
 from core.storage.client import Store
 from core.storage.fleet import Fleet
 from core.storage.leases import Leases
-from core.tasks import end
+from core.tasks import end, to_the_end
 
 SILENCE = 60.0
 """Seconds without a sign of life from Discord, which beats every 41, after which a connection is made anew."""
 REGISTER_PAUSES = (2.0, 10.0, 60.0, 300.0)
 """Seconds after a registration of the commands that failed; a new session tries again anyway."""
+
+LAST_WORDS, FINISH_SECONDS = 5.0, 15.0
+"""Seconds at the end for storing the commands that were taken in, and for answering all interactions."""
+CHOICES_PAUSE = 0.5
+"""Seconds between two tries to read what people chose for channels."""
 
 log = structlog.get_logger()
 
@@ -42,23 +50,23 @@ class DiscordAdapter:
         self,
         settings: DiscordSettings,
         rest: Rest,
-        deferrals: Deferrals,
         *,
-        rows: Sequence[SlashCommand],
+        rows: Sequence[Command],
         store: Store,
         leases: Leases,
         memory: Memory,
         recent: catch_up.Recent,
+        interactions: InteractionIntake,
         silence: float = SILENCE,
     ) -> None:
         self._settings = settings
         self._rest = rest
-        self._deferrals = deferrals
         self._rows = rows
         self._store = store
         self._leases = leases
         self._memory = memory
         self._recent = recent
+        self._interactions = interactions
         self._silence = silence
         self._ready = asyncio.Event()
         self._registering: asyncio.Task[None] | None = None
@@ -76,25 +84,41 @@ class DiscordAdapter:
         granted = await allowance(self._rest)
         bot = await bot_id(self._rest, token)
         fleet = Fleet(self._store, f"discord:{bot}", self._leases.owner, seconds=self._leases.seconds)
+        channels = await self._channels_of(bot)
         equipment = Equipment(
             settings=self._settings,
             bot=bot,
             rest=self._rest,
-            deferrals=self._deferrals,
             starts=Starts(self._rest, fleet, granted.side_by_side, self._settings.identify_seconds),
             leases=self._leases,
-            private=frozenset(row.name for row in self._rows if row.private),
             recent=self._recent,
+            alive=Alive(self._store, f"discord:{bot}"),
+            channels=channels,
+            interactions=self._interactions,
             silence=self._silence,
             began=self._start_registration,
         )
         shards = Shards(fleet, self._leases, equipment, self._ready)
+        following = asyncio.create_task(channels.follow())
+        self._interactions.start(inbox)
         try:
             await shards.run(inbox)
         finally:
+            await end([following])
             if self._registering:
                 await end([self._registering])
-            await self._deferrals.close()
+            await to_the_end(self._interactions.finish(inbox, LAST_WORDS), FINISH_SECONDS)
+
+    async def _channels_of(self, bot: str) -> Channels:
+        """What people chose for channels, also while this process was away: it is read before any message is taken."""
+        channels = Channels(self._store, self.platform, bot)
+        while True:
+            try:
+                await channels.refresh()
+                return channels
+            except StorageError as error:
+                log.warning("choices for channels are waited for", error=str(error))
+                await asyncio.sleep(CHOICES_PAUSE)
 
     # ------------------------------------------------------------------ commands
     def _start_registration(self, application: str) -> None:

@@ -39,6 +39,12 @@ async def bot_id(rest: Rest, token: str) -> str:
         pause = min(LONGEST_PAUSE, pause * 2)
 
 
+async def until_disowned(rest: Rest) -> None:
+    """Raises SettingsError as soon as Discord knows the token no more: it was reset, or taken away."""
+    await rest.disowned.wait()
+    raise SettingsError(NOT_KNOWN)
+
+
 def _from_token(token: str) -> str:
     first = token.strip().partition(".")[0]
     try:

@@ -1,4 +1,5 @@
-"""What has been received and is not yet in Redis: in order, bounded, handed over in batches.
+"""What has been received and is not yet in Redis: in order, bounded, handed over in batches. Commands and presses,
+which Discord wants answered at once, have a queue of their own (``waiting.py``).
 
 Discord never sends an event again, so what waits here is kept until the inbox has taken it. Over the bound the
 newest is dropped and ``on_overflow`` is called once the rest is through: the channels' history still has it.
@@ -17,24 +18,21 @@ import structlog
 
 from bots.adapter import Inbox
 from core.errors import StorageError
-from core.message import CommandCall, Incoming
+from core.message import Incoming
 
 MAX_BATCH = 100
 MAX_PAUSE = 5.0
 """Longest pause, in seconds, between two tries to reach Redis."""
-CALL_LIFE = 2.5
-"""Seconds after which a command is given up: Discord has told the person by then that the bot does not answer."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An event, and what to do once it is in Redis."""
+    """An event."""
 
     incoming: Incoming
-    then: Callable[[], None] | None = None
-    at: float = 0.0
+    at: float
     """When it came, by the monotonic clock."""
 
 
@@ -51,13 +49,13 @@ class Intake:
         self._open.set()
         self._lost = 0
 
-    def put(self, incoming: Incoming, then: Callable[[], None] | None = None) -> None:
+    def put(self, incoming: Incoming) -> None:
         """Takes an event in. Never blocks."""
         if len(self._waiting) + sum(map(len, self._held.values())) >= self._most:
             self._lost += 1
             return
-        received = Received(incoming, then, time.monotonic())
-        held = None if isinstance(incoming, CommandCall) else self._held.get(incoming.conversation.chat)
+        received = Received(incoming, time.monotonic())
+        held = self._held.get(incoming.conversation.chat)
         if held is None:
             self._waiting.append(received)
             self._news.set()
@@ -74,18 +72,28 @@ class Intake:
         earlier = [*self._waiting, *(received for parked in self._held.values() for received in parked)]
         self._waiting, self._held = deque(), held
         for received in earlier:
-            chat = received.incoming.conversation.chat
-            parked = None if isinstance(received.incoming, CommandCall) else held.get(chat)
+            parked = held.get(received.incoming.conversation.chat)
             (self._waiting if parked is None else parked).append(received)
         self._open.set()
         self._news.set()
 
+    def park(self, channel: str) -> None:
+        """Keeps what comes in one more channel back until :meth:`release`."""
+        self._held.setdefault(channel, [])
+
     def release(self, channel: str, missed: Collection[Incoming]) -> None:
         """What was missed goes before what came meanwhile."""
         now = time.monotonic()
-        self._waiting.extend(Received(incoming, None, now) for incoming in missed)
+        self._waiting.extend(Received(incoming, now) for incoming in missed)
         self._waiting.extend(self._held.pop(channel, ()))
         self._news.set()
+
+    @property
+    def age(self) -> float:
+        """Seconds for which the oldest that is not stored yet has been here; 0.0 when all is stored."""
+        held = (parked[0].at for parked in self._held.values() if parked)
+        oldest = min((*held, *([self._waiting[0].at] if self._waiting else ())), default=None)
+        return 0.0 if oldest is None else time.monotonic() - oldest
 
     async def drain(self, inbox: Inbox) -> None:
         """Hands everything to the inbox, for ever."""
@@ -122,22 +130,8 @@ class Intake:
                 log.warning("the storage does not take messages", error=str(error), waiting=len(self._waiting))
                 await asyncio.sleep(pause)
                 pause = min(MAX_PAUSE, pause * 2)
-                self._drop_late_calls()
-                if not self._waiting:
-                    return
         # hold() may have changed the queue meanwhile: what is accepted is taken out by identity.
         done = {id(received) for received in batch}
         self._waiting = deque(received for received in self._waiting if id(received) not in done)
         for parked in self._held.values():
             parked[:] = [received for received in parked if id(received) not in done]
-        for received in batch:
-            if received.then:
-                received.then()
-
-    def _drop_late_calls(self) -> None:
-        oldest = time.monotonic() - CALL_LIFE
-        self._waiting = deque(
-            received
-            for received in self._waiting
-            if not isinstance(received.incoming, CommandCall) or received.at > oldest
-        )

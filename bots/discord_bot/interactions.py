@@ -1,25 +1,33 @@
 """Interactions: the first answer that Discord wants within three seconds, and the token for what follows.
 
 A reply token is what the core keeps to answer by: ``original/<application>/<interaction>/<token>`` for a command,
-whose deferred message is filled in, and ``after/…`` for a button, which is answered by further messages.
+whose deferred message is filled in, and ``after/…`` for a button, which is answered by further messages;
+``original-only/…`` and ``after-only/…`` where the bot is no member, so that there is no other way.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
 from bots.discord_bot.rest import CallFailed, Rest
-from core.errors import OutboundError
+from bots.discord_bot.snowflake import moment
+from core.errors import OutboundError, OutboundFault
 
 DEFERRED_MESSAGE, DEFERRED_UPDATE = 5, 6
 EPHEMERAL = 1 << 6
 CALLBACK_SECONDS = 3.0
 """Discord's limit from the press to the first answer."""
+AGAIN_SECONDS = 0.1
+"""Between two tries, when a connection broke."""
 ALREADY_ANSWERED = 40060
 """Discord's code for a second first answer."""
+TOKEN_SECONDS = 15 * 60.0
+"""For so long an interaction can be answered by its token."""
+ONLY = "-only"
 
 log = structlog.get_logger()
 
@@ -32,18 +40,25 @@ class ReplyToken:
     application: str
     interaction: str
     token: str
+    only: bool = False
+    """There is no other way to answer: the bot is no member there."""
 
     def __str__(self) -> str:
         kind = "original" if self.fills_original else "after"
-        return f"{kind}/{self.application}/{self.interaction}/{self.token}"
+        return f"{kind}{ONLY if self.only else ''}/{self.application}/{self.interaction}/{self.token}"
 
     @classmethod
     def parse(cls, text: str) -> ReplyToken | None:
         """The inverse of ``str``; None for anything else."""
-        parts = text.split("/")
-        if len(parts) != 4 or parts[0] not in ("original", "after"):
+        kind, *parts = text.split("/")
+        name = kind.removesuffix(ONLY)
+        if len(parts) != 3 or name not in ("original", "after"):
             return None
-        return cls(parts[0] == "original", *parts[1:])
+        return cls(name == "original", *parts, only=name != kind)
+
+    def is_spent(self, now: float) -> bool:
+        """Whether Discord takes it no more, ``now`` being its time in unix seconds."""
+        return now > moment(self.interaction) + TOKEN_SECONDS
 
 
 class Deferrals:
@@ -74,13 +89,32 @@ class Deferrals:
         if ephemeral:
             body["data"] = {"flags": EPHEMERAL}
         try:
-            await asyncio.wait_for(
-                self._rest.call("POST", f"/interactions/{interaction}/{token}/callback", body),
-                CALLBACK_SECONDS,
-            )
+            await answer_first(self._rest, interaction, token, body)
         except (OutboundError, TimeoutError) as error:
-            if isinstance(error, CallFailed) and error.code == ALREADY_ANSWERED:
-                # Another process had the same event: two have a shard for a moment when it changes hands.
-                return
             # The command itself is accepted: its answer then goes to the channel.
             log.warning("an interaction could not be deferred", interaction=interaction, error=str(error))
+
+
+async def answer_first(rest: Rest, interaction: str, token: str, body: Mapping[str, object]) -> None:
+    """Makes an interaction's first answer, for as long as Discord takes one. Raises OutboundError, TimeoutError."""
+    path = f"/interactions/{interaction}/{token}/callback"
+    async with asyncio.timeout(CALLBACK_SECONDS):
+        while True:
+            if await _is_made(rest, path, body):
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _is_made(rest: Rest, path: str, body: Mapping[str, object]) -> bool:
+    """False where trying again may help. Raises OutboundError where it cannot."""
+    try:
+        await rest.call("POST", path, body)
+    except OutboundError as error:
+        if isinstance(error, CallFailed) and error.code == ALREADY_ANSWERED:
+            # A try whose reply was lost, or another process that had the same event: two have a shard for a moment
+            # when it changes hands.
+            return True
+        if error.fault not in (OutboundFault.TRANSIENT, OutboundFault.RATE_LIMITED):
+            raise
+        return False
+    return True

@@ -7,24 +7,26 @@ Where the token is spent, they go to the channel, unless they were for the asker
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import aiohttp
-import yarl
-
-from bots.adapter import RESENT, Button, Capabilities, Page, Slot, Target
+from bots.adapter import Capabilities, Page, Slot, Target
+from bots.discord_bot import layout
+from bots.discord_bot.finding import CLOCK_SLACK, Finding, has_files, has_text, nonce_of, replies
 from bots.discord_bot.format import to_page
 from bots.discord_bot.interactions import EPHEMERAL, Deferrals, ReplyToken
+from bots.discord_bot.media import Files, Voices
 from bots.discord_bot.rest import CallFailed, Rest, Upload
 from bots.discord_bot.snowflake import at, moment
+from bots.discord_bot.threads import Threads
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, ConversationKey, Platform
-from core.parts import Activity
+from core.parts import Activity, Media
 from core.settings import DiscordSettings
+from core.texts import say
 
 MAX_TEXT = 2000
 MAX_FILE = 10 * 1024 * 1024
@@ -32,27 +34,39 @@ MAX_FILE = 10 * 1024 * 1024
 EDIT_INTERVAL = 1.2
 """Seconds: a channel takes about 5 edits in 5 seconds, and the last edit must find room."""
 TYPING_LIFETIME = 10.0
-MEDIA_HOSTS = ("https://cdn.discordapp.com", "https://media.discordapp.net")
-NO_MENTIONS: dict[str, Any] = {"parse": [], "replied_user": False}
-UNKNOWN_WEBHOOK, INVALID_TOKEN = 10015, 50027
+UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, INVALID_TOKEN = 10008, 10015, 50027
 TOKEN_SPENT = (UNKNOWN_WEBHOOK, INVALID_TOKEN)
 """Discord's codes for a token that is over 15 minutes old, or whose interaction was never answered."""
+MISSING_RIGHT = 50013
 NO_REPLY_RIGHT = 160002
 """Discord's code where the bot may write but not read the history."""
-SECONDARY, ACTION_ROW, BUTTON = 2, 1, 2
-MAX_IN_ROW = 5
+HAS_COMPONENTS = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
+"""Discord's reason where content meets a message that is finished."""
 DEFERRAL_SECONDS = 4.0
 """How long the first answer to an interaction may still be under way in another process."""
 DEFERRAL_PAUSE = 0.15
 """Seconds to the second try; each further pause is twice as long, since Discord counts the calls."""
-CLOCK_SLACK = 60.0
-"""Seconds that this machine's clock may differ from Discord's."""
-MAX_HISTORY = 100
-"""The most messages that Discord lists in one call."""
-SEARCH_PAGES = 3
-"""Such lists read in a search for a lost message."""
+LAST_SECONDS = 20.0
+"""Before the time of a token is over: edits tell that there will be no more."""
 MAX_DOUBTFUL = 200
-FETCH_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=5)
+MAX_REMEMBERED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a message is to hold."""
+
+    page: Page
+    uploads: tuple[Upload, ...] = ()
+    in_gallery: bool = False
+
+    def body(self, *, edits: bool = False) -> dict[str, Any]:
+        if self.in_gallery or (self.page.final and not self.uploads):
+            body = layout.finished(self.page, self.uploads, edits=edits)
+        else:
+            body = layout.growing(self.page, is_new=not edits)
+        # A page of a former answer may have had pictures: those that are not listed go.
+        return {**body, "attachments": layout.attached(self.uploads)} if edits or self.uploads else body
 
 
 class DiscordOutbound:
@@ -65,17 +79,37 @@ class DiscordOutbound:
         group_edit_interval=EDIT_INTERVAL,
         typing_lifetime=TYPING_LIFETIME,
         buttons=True,
+        menus=True,
+        votes=True,
         max_file=MAX_FILE,
+        album=layout.MAX_PICTURES,
+        album_is_one=True,
         # For a few minutes only: later, find() tells.
         idempotent_sends=True,
     )
 
-    def __init__(self, settings: DiscordSettings, rest: Rest, deferrals: Deferrals) -> None:
+    def __init__(
+        self,
+        settings: DiscordSettings,
+        rest: Rest,
+        deferrals: Deferrals,
+        *,
+        no_threads: Callable[[str], None] | None = None,
+    ) -> None:
+        """``no_threads`` is told of channels in which the bot has no right to open threads."""
         self._rest = rest
         self._deferrals = deferrals
         self._doubtful: deque[str] = deque(maxlen=MAX_DOUBTFUL)
         """Nonces of sends whose outcome is unknown."""
-        self._media_hosts = frozenset(yarl.URL(host).origin() for host in (*MEDIA_HOSTS, settings.cdn))
+        self._finished: deque[str] = deque(maxlen=MAX_REMEMBERED)
+        """Messages that were found to take no content any more."""
+        self._finding = Finding(rest)
+        self.capabilities = replace(
+            self.capabilities, final_form=settings.components, footers=settings.components and settings.footer
+        )
+        self._files = Files(rest, settings.cdn)
+        self._threads = Threads(rest, no_threads)
+        self._voices = Voices(rest)
 
     def format(self, markdown: str, *, simple: bool = False) -> Page:
         return to_page(markdown)
@@ -85,51 +119,67 @@ class DiscordOutbound:
         return at(self._rest.now() - CLOCK_SLACK)
 
     async def send(self, target: Target, page: Page, slot: Slot) -> str:
-        return await self._create(target, page, slot, None)
+        target = await self._threads.ensure(target)
+        return await self._create(target, slot, self._content(page))
 
-    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+    async def send_file(
+        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot, *, description: str = ""
+    ) -> str:
         if len(data) > MAX_FILE:
             raise OutboundError(OutboundFault.REFUSED, f"a file of {len(data)} bytes, at most {MAX_FILE}")
-        return await self._create(target, caption, slot, Upload(name, mime, data))
+        target = await self._threads.ensure(target)
+        if not (target.reply_token or caption.text):
+            fields = {"allowed_mentions": layout.NO_MENTIONS, "nonce": nonce_of(slot), "enforce_nonce": True}
+            if (made := await self._voices.send(target.conversation.chat, fields, data)) is not None:
+                return made
+        if self.capabilities.final_form and layout.is_shown(mime):
+            (made,) = await self.send_album(target, [Media(name, mime, data, description)], slot, caption)
+            return made
+        return await self._create(target, slot, _Content(caption, (Upload(name, mime, data, description),)))
+
+    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot, caption: Page) -> list[str]:
+        """One message with all of them."""
+        return [await self.send(target, replace(caption, pictures=tuple(pictures)), slot)]
 
     async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
         """Looks through the channel's history; where nothing tells for certain, the repeated send's nonce does.
 
         A command's first answer is not looked for: filling the deferred message in again is harmless.
         """
-        token = _token(target)
-        if token and (target.ephemeral or slot.number == 0):
+        if (token := _token(target)) and (_is_only_way(target, token) or slot.number == 0):
             return None
-        own = [m for m in await self._since(target, slot) if m["author"]["id"] == target.conversation.bot]
-        others = set(known)
-        newest_known = max((int(other) for other in known if other.isdigit()), default=0)
-        for message in own:
-            if message["id"] in others:
-                continue
-            if message.get("nonce") == _nonce(slot) or _has_text(message, page):
-                return message["id"]
-            reference: dict[str, Any] = message.get("message_reference") or {}
-            replies_to: str = reference.get("message_id", "")
-            if _replies(slot):
-                found = bool(target.question) and replies_to == target.question
-            else:
-                found = not replies_to and 0 < newest_known < int(message["id"])
-            if found:
-                return message["id"]
-        return None
+        return await self._finding.find(await self._threads.ensure(target), page, slot, known)
 
     async def edit(self, target: Target, message_id: str, page: Page) -> None:
-        body = _body(page)
-        token = _token(target)
+        target = await self._threads.ensure(target)
+        if message_id in self._finished:
+            page = replace(page, final=True)
+        try:
+            await self._edit(target, message_id, page)
+        except CallFailed as error:
+            if page.final or HAS_COMPONENTS not in error.reasons:
+                raise _without_files(error, page.pictures) from None
+            # It was finished under other settings.
+            self._finished.append(message_id)
+            await self._edit(target, message_id, replace(page, final=True))
+
+    async def _edit(self, target: Target, message_id: str, page: Page) -> None:
+        token = self._usable(target)
+        if token and not page.final and _is_only_way(target, token) and token.is_spent(self._rest.now() + LAST_SECONDS):
+            page = _ending(page, target.language)
+        content = self._content(page)
+        body, uploads = content.body(edits=True), content.uploads
         if token:
             try:
-                await self._rest.call("PATCH", f"{_webhook(token)}/messages/{message_id}", body)
+                await self._rest.call("PATCH", f"{_webhook(token)}/messages/{message_id}", body, uploads=uploads)
             except CallFailed as error:
-                if target.ephemeral or error.code not in TOKEN_SPENT:
+                # A press has a token for the message that it was made under, and for no other.
+                is_other = error.code == UNKNOWN_MESSAGE and not token.fills_original
+                if _is_only_way(target, token) or not (is_other or error.code in TOKEN_SPENT):
                     raise
             else:
                 return
-        await self._rest.call("PATCH", f"{_channel(target)}/messages/{message_id}", body)
+        await self._rest.call("PATCH", f"{_channel(target)}/messages/{message_id}", body, uploads=uploads)
 
     async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
         """Discord has no previews."""
@@ -137,82 +187,72 @@ class DiscordOutbound:
     async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
         """A deferred command shows by itself that an answer is being made."""
         if not target.reply_token:
+            target = await self._threads.ensure(target)
             await self._rest.call("POST", f"{_channel(target)}/typing")
 
     async def delete(self, target: Target, message_id: str) -> None:
-        token = _token(target)
-        path = f"{_webhook(token)}/messages/{message_id}" if token and target.ephemeral else ""
+        target = await self._threads.ensure(target)
         try:
-            await self._rest.call("DELETE", path or f"{_channel(target)}/messages/{message_id}")
+            token = self._usable(target)
+            by = _webhook(token) if token and _is_only_way(target, token) else _channel(target)
+            await self._rest.call("DELETE", f"{by}/messages/{message_id}")
         except OutboundError as error:
             if error.fault is not OutboundFault.GONE:
                 raise
 
     async def fetch(self, conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
-        """Only from Discord's own media servers: the address comes from outside."""
-        url = self._media_url(attachment.ref)
-        if url is None:
-            raise OutboundError(OutboundFault.REFUSED, "the address is not one of Discord's media servers")
-        if attachment.size > limit:
-            raise OutboundError(OutboundFault.REFUSED, f"{attachment.size} bytes, at most {limit}")
-        try:
-            async with self._rest.client.get(url, allow_redirects=False, timeout=FETCH_TIMEOUT) as response:
-                if response.status != 200:
-                    fault = OutboundFault.TRANSIENT if response.status >= 500 else OutboundFault.GONE
-                    raise OutboundError(fault, f"status {response.status}")
-                return await _read(response.content, limit)
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise OutboundError(OutboundFault.TRANSIENT, type(error).__name__) from None
-
-    def _media_url(self, text: str) -> yarl.URL | None:
-        """The address, if it is one of the media servers', with the same scheme and port and without a user name."""
-        try:
-            url = yarl.URL(text)
-            known = url.absolute and url.user is None and url.origin() in self._media_hosts
-        except ValueError:
-            return None
-        return url if known else None
+        return await self._files.fetch(attachment, limit)
 
     # ------------------------------------------------------------------ creating
-    async def _create(self, target: Target, page: Page, slot: Slot, upload: Upload | None) -> str:
-        token = _token(target)
+    def _content(self, page: Page) -> _Content:
+        in_gallery = bool(page.pictures) and (page.final or self.capabilities.final_form)
+        return _Content(page, tuple(layout.named(page.pictures)), in_gallery)
+
+    async def _create(self, target: Target, slot: Slot, content: _Content) -> str:
+        try:
+            return await self._make(target, slot, content)
+        except CallFailed as error:
+            raise _without_files(error, content.uploads) from None
+
+    async def _make(self, target: Target, slot: Slot, content: _Content) -> str:
+        token = self._usable(target)
         if token:
             try:
-                return await self._answer(target, token, page, slot, upload)
+                return await self._answer(target, token, slot, content)
             except CallFailed as error:
-                if target.ephemeral or error.code not in TOKEN_SPENT:
+                if _is_only_way(target, token) or error.code not in TOKEN_SPENT:
                     raise
-        body = {**_body(page), "nonce": _nonce(slot), "enforce_nonce": True}
-        path = f"{_channel(target)}/messages"
-        if target.question and _replies(slot):
+        body = {**content.body(), "nonce": nonce_of(slot), "enforce_nonce": True}
+        path, uploads = f"{_channel(target)}/messages", content.uploads
+        if replies(target, slot):
             reference = {"message_id": target.question, "fail_if_not_exists": False}
             try:
-                made = await self._rest.call("POST", path, {**body, "message_reference": reference}, upload=upload)
+                made = await self._rest.call("POST", path, {**body, "message_reference": reference}, uploads=uploads)
                 return made["id"]
             except CallFailed as error:
                 if error.code != NO_REPLY_RIGHT:
                     raise
-        return (await self._rest.call("POST", path, body, upload=upload))["id"]
+        return (await self._rest.call("POST", path, body, uploads=uploads))["id"]
 
-    async def _answer(self, target: Target, token: ReplyToken, page: Page, slot: Slot, upload: Upload | None) -> str:
+    async def _answer(self, target: Target, token: ReplyToken, slot: Slot, content: _Content) -> str:
         """By the interaction's token. Its first answer may still be under way, here or in another process."""
         await self._deferrals.wait(token.token)
-        body, nonce = _body(page), _nonce(slot)
+        nonce = nonce_of(slot)
         if token.fills_original and slot.number == 0:
-            method, path = "PATCH", f"{_webhook(token)}/messages/@original"
+            method, path, body = "PATCH", f"{_webhook(token)}/messages/@original", content.body(edits=True)
         else:
-            method, path = "POST", _webhook(token)
+            method, path, body = "POST", _webhook(token), content.body()
             if target.ephemeral:
-                body["flags"] = EPHEMERAL
-            elif nonce in self._doubtful:
+                body["flags"] = body.get("flags", 0) | EPHEMERAL
+            elif nonce in self._doubtful and not token.only:
                 # These calls know no nonce: whether the last try came through is to be seen in the channel.
-                for message in await self._since(target, slot):
-                    if message["author"]["id"] == target.conversation.bot and _has_text(message, page):
+                for message in await self._finding.own(target, slot):
+                    if has_text(message, content.page) or has_files(message, content.uploads):
                         return message["id"]
         give_up, pause = time.monotonic() + DEFERRAL_SECONDS, DEFERRAL_PAUSE
         while True:
             try:
-                made = await self._rest.call(method, path, body, upload=upload)
+                made = await self._rest.call(method, path, body, uploads=content.uploads)
             except CallFailed as error:
                 may_come = self._rest.now() - moment(token.interaction) < DEFERRAL_SECONDS + CLOCK_SLACK
                 if error.code != UNKNOWN_WEBHOOK or not may_come or time.monotonic() + pause > give_up:
@@ -226,18 +266,33 @@ class DiscordOutbound:
             else:
                 return made["id"]
 
-    async def _since(self, target: Target, slot: Slot) -> list[dict[str, Any]]:
-        """The channel's messages since the send was planned or the question asked, oldest first."""
-        after = max(slot.after or at(self._rest.now() - CLOCK_SLACK), target.question or "0", key=int)
-        found: list[dict[str, Any]] = []
-        for _ in range(SEARCH_PAGES):
-            query = {"after": after, "limit": str(MAX_HISTORY)}
-            messages = await self._rest.call("GET", f"{_channel(target)}/messages", query=query)
-            found += reversed(messages)
-            if len(messages) < MAX_HISTORY:
-                break
-            after = found[-1]["id"]
-        return found
+    def _usable(self, target: Target) -> ReplyToken | None:
+        """The token to answer by; None where the channel takes its place, since there is none or its time is over.
+
+        Raises OutboundError where its time is over and nothing can take its place: no call is wasted on it.
+        """
+        token = _token(target)
+        if token is None or not token.is_spent(self._rest.now()):
+            return token
+        if _is_only_way(target, token):
+            raise OutboundError(OutboundFault.GONE, "the time of the interaction's token is over")
+        return None
+
+
+def _without_files(error: CallFailed, files: Sequence[object]) -> OutboundError:
+    """Words may be allowed where files are not."""
+    return OutboundError(OutboundFault.NO_FILES, error.detail) if files and error.code == MISSING_RIGHT else error
+
+
+def _ending(page: Page, language: str) -> Page:
+    """What grows under a token whose time is nearly over says so, as long as it can."""
+    text = f"{page.text}\n\n{say('token_ends', language)}"
+    return replace(page, text=text) if len(text) <= MAX_TEXT else page
+
+
+def _is_only_way(target: Target, token: ReplyToken) -> bool:
+    """Nothing but the token leads to who is to see the answer."""
+    return target.ephemeral or token.only
 
 
 def _token(target: Target) -> ReplyToken | None:
@@ -250,41 +305,3 @@ def _channel(target: Target) -> str:
 
 def _webhook(token: ReplyToken) -> str:
     return f"/webhooks/{token.application}/{token.token}"
-
-
-def _replies(slot: Slot) -> bool:
-    """Only an answer's first page shows what it replies to."""
-    return slot.number % RESENT == 0
-
-
-def _nonce(slot: Slot) -> str:
-    """At most 25 characters, the same for every try of a slot."""
-    return hashlib.blake2b(f"{slot.turn}:{slot.number}".encode(), digest_size=12).hexdigest()
-
-
-def _has_text(message: dict[str, Any], page: Page) -> bool:
-    return bool(page.text.strip()) and message["content"].strip() == page.text.strip()
-
-
-def _body(page: Page) -> dict[str, Any]:
-    """Components are always given: an edit without them would leave old buttons standing."""
-    rows = [page.buttons[i : i + MAX_IN_ROW] for i in range(0, len(page.buttons), MAX_IN_ROW)]
-    return {
-        "content": page.text,
-        "allowed_mentions": NO_MENTIONS,
-        "components": [{"type": ACTION_ROW, "components": [_button(b) for b in row]} for row in rows],
-    }
-
-
-def _button(button: Button) -> dict[str, Any]:
-    return {"type": BUTTON, "style": SECONDARY, "label": button.label[:80], "custom_id": button.command[:100]}
-
-
-async def _read(content: aiohttp.StreamReader, limit: int) -> bytes:
-    """The body, as long as it is within the limit: the declared size proves nothing."""
-    data = bytearray()
-    async for chunk in content.iter_chunked(64 * 1024):
-        data += chunk
-        if len(data) > limit:
-            raise OutboundError(OutboundFault.REFUSED, f"more than {limit} bytes")
-    return bytes(data)

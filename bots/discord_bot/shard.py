@@ -19,19 +19,21 @@ import discord
 import structlog
 
 from bots.adapter import Inbox
-from bots.discord_bot import catch_up, translate
+from bots.discord_bot import catch_up, joining, translate
+from bots.discord_bot.catch_up import CatchUp
 from bots.discord_bot.endpoints import Hook, converse, hook, parser
 from bots.discord_bot.identity import NOT_KNOWN
 from bots.discord_bot.intake import Intake
-from bots.discord_bot.interactions import DEFERRED_MESSAGE, DEFERRED_UPDATE, Deferrals
+from bots.discord_bot.interaction_intake import InteractionIntake
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.rooms import Rooms
 from bots.discord_bot.starts import Starts
 from core.errors import ParleyError, SettingsError, StorageError
-from core.message import Incoming, Message
+from core.message import Incoming
 from core.settings import DiscordSettings
+from core.storage.alive import Alive
+from core.storage.channels import Channels
 from core.storage.leases import Held, Leases
-from core.storage.shared import Place
 from core.tasks import end
 
 MAX_WAITING = 10_000
@@ -51,8 +53,10 @@ NO_CONTENT_INTENT = (
 )
 TOO_FEW = (
     "discord.shards is wrong: found {count}. Discord wants more connections for a bot in so many servers. "
-    "Set it to 0 to use the number that Discord recommends."
+    "Set it to 0 to use the number that Discord recommends; with --shards, write that number behind the stroke."
 )
+OUR_FAULT = "Discord does not take this version's way of connecting: please install the newest Parley, or report it"
+"""An invalid version, intent or shard: nothing that an owner has set."""
 CLOSED_FOR_GOOD = {4004: NOT_KNOWN, SHARDS_TOO_FEW: TOO_FEW, 4014: NO_CONTENT_INTENT}
 
 log = structlog.get_logger()
@@ -88,12 +92,13 @@ class Equipment:
     bot: str
     """The bot's account id."""
     rest: Rest
-    deferrals: Deferrals
     starts: Starts
     leases: Leases
-    private: frozenset[str]
-    """Commands whose answers are for the asker alone."""
     recent: catch_up.Recent
+    alive: Alive
+    channels: Channels
+    """What people chose for channels."""
+    interactions: InteractionIntake
     silence: float
     """Seconds without a sign of life from Discord after which a connection is made anew."""
     began: Callable[[str], None]
@@ -112,9 +117,13 @@ class Shard:
         self._held = held
         self._with = equipment
         self._connected = connected
-        self._intake = Intake(self._start_catch_up, max(LEAST_WAITING, MAX_WAITING // count))
+        self._intake = Intake(self._look_again, max(LEAST_WAITING, MAX_WAITING // count))
         self._leave = asyncio.Event()
-        self._catching_up: asyncio.Task[None] | None = None
+        e = equipment
+        self._catch_up = CatchUp(id, count, e.bot, e.settings, e.rest, e.recent, self._read)
+        self._heard = 0.0
+        """Unix seconds until which everything was heard; 0.0 while that is unknown."""
+        self._has_begun = False
 
     def leave(self) -> None:
         """Ends :meth:`run` in good order: what was received is stored, then the lease is given back."""
@@ -136,7 +145,8 @@ class Shard:
                 if task.done():
                     task.result()
         finally:
-            await end((*work, leave, *([self._catching_up] if self._catching_up else ())))
+            await end((*work, leave))
+            await self._catch_up.close()
             await self._intake.finish(fenced, LAST_WORDS if self.is_ours else 0.0)
             await self._held.release()
 
@@ -165,15 +175,37 @@ class Shard:
                 self._held = again
 
     # ------------------------------------------------------------------ the connection
+    @property
+    def name(self) -> str:
+        """Among all shards of the bot that were ever run."""
+        return f"{self.id}/{self.count}"
+
+    @property
+    def heard(self) -> float:
+        """Unix seconds until which everything was heard and stored; 0.0 while that is unknown."""
+        return min(self._heard - self._intake.age, self._catch_up.owes) if self._has_begun else 0.0
+
+    def _hear(self) -> None:
+        if self._has_begun:
+            self._heard = self._with.rest.now()
+
+    async def _may_begin(self) -> None:
+        self._has_begun = False
+        await self._with.starts.wait(self.id)
+
     async def _connect(self) -> None:
+        try:
+            self._heard = await self._with.alive.until(self.name)
+        except StorageError as error:
+            log.warning("until when the shard was heard is not known", shard=self.id, cause=str(error))
         client = await self._log_in()
         try:
-            await converse(client, functools.partial(self._with.starts.wait, self.id))
+            await converse(client, self._may_begin, self._hear)
         except discord.ConnectionClosed as error:
-            code, fixed = error.code, self._with.settings.shards
+            code, fixed = error.code, self._with.settings.fixed_shards
             if code == SHARDS_TOO_FEW and not fixed:
                 raise OutgrownError from None
-            sentence = CLOSED_FOR_GOOD.get(code, f"Discord closed the connection for good: code {code}.")
+            sentence = CLOSED_FOR_GOOD.get(code, f"{OUR_FAULT} (close code {code}).")
             raise SettingsError(sentence.format(count=fixed)) from None
         finally:
             await _close(client)
@@ -201,13 +233,7 @@ class Shard:
 
     def _new_client(self) -> discord.Client:
         client = _Client(self.id, self.count, self._with.silence)
-        self._rooms = Rooms(client)
-        build_up = parser(client, "READY")
-
-        def ready(payload: dict[str, Any]) -> None:
-            build_up(payload)
-            self._begin(payload)
-
+        self._rooms = Rooms(client, self._with.channels, self._with.settings)
         hooks = {
             "MESSAGE_CREATE": self._on_message,
             "MESSAGE_UPDATE": self._on_edit,
@@ -215,7 +241,15 @@ class Shard:
             "MESSAGE_DELETE_BULK": self._on_deletion,
             "INTERACTION_CREATE": self._on_interaction,
         }
-        hook(client, {"READY": ready, **{event: _guarded(event, take) for event, take in hooks.items()}})
+        hook(client, {event: _guarded(event, take) for event, take in hooks.items()})
+        # After discord.py has built up what they tell of.
+        hook(client, {"READY": _both(parser(client, "READY"), self._begin)})
+        arrived = _guarded("GUILD_CREATE", self._on_guild)
+        hook(client, {"GUILD_CREATE": _both(parser(client, "GUILD_CREATE"), arrived)})
+        for event in translate.DEPARTURES:
+            # Asked before discord.py forgets what lies under it.
+            first, then = _guarded(event, functools.partial(self._on_departure, event)), parser(client, event)
+            hook(client, {event: _both(first, then)})
         return client
 
     def _begin(self, ready: dict[str, Any]) -> None:
@@ -223,7 +257,8 @@ class Shard:
         log.info("connected to Discord", shard=self.id, of=self.count, guilds=len(ready["guilds"]))
         self.is_connected = True
         self._connected()
-        self._start_catch_up()
+        self._catch_up.start(self._intake, self._heard, [guild["id"] for guild in ready["guilds"]])
+        self._has_begun = True
         self._with.began(ready["application"]["id"])
 
     # ------------------------------------------------------------------ events
@@ -234,71 +269,39 @@ class Shard:
         self._take(translate.to_edit(payload, self._with.bot, self._rooms))
 
     def _on_deletion(self, payload: dict[str, Any]) -> None:
-        self._take(translate.to_deletion(payload, self._with.bot))
+        for deletion in translate.to_deletions(payload, self._with.bot, self._rooms):
+            self._take(deletion)
+
+    def _on_guild(self, payload: dict[str, Any]) -> None:
+        self._catch_up.arrived(payload)
+        self._take(joining.greeting(payload, self._with.bot, self._with.rest.now()))
+
+    def _on_departure(self, event: str, payload: dict[str, Any]) -> None:
+        for departure in translate.to_departures(event, payload, self._with.bot, self._rooms):
+            self._take(departure)
 
     def _on_interaction(self, payload: dict[str, Any]) -> None:
-        call = translate.to_call(payload, self._with.bot, self._rooms)
-        if call is None:
-            return
-        kind = DEFERRED_MESSAGE if payload["type"] == translate.COMMAND else DEFERRED_UPDATE
-        ephemeral = kind == DEFERRED_MESSAGE and call.name in self._with.private
-        defer = functools.partial(
-            self._with.deferrals.start, payload["id"], payload["token"], kind, ephemeral=ephemeral
-        )
-        self._intake.put(call, defer)
+        self._with.interactions.take(payload, self._with.bot, self._rooms)
 
     def _take(self, incoming: Incoming | None) -> None:
         if incoming is not None:
             self._intake.put(incoming)
 
-    # ------------------------------------------------------------------ after a new session
-    def _start_catch_up(self) -> None:
-        """An earlier one that still runs gives way."""
-        if not self._with.settings.catch_up:
-            return
-        if self._catching_up:
-            self._catching_up.cancel()
-        self._intake.pause()
-        self._catching_up = asyncio.create_task(self._catch_up())
+    # ------------------------------------------------------------------ what was missed
+    def _look_again(self) -> None:
+        """The intake has overflown."""
+        self._catch_up.again(self._intake)
 
-    async def _catch_up(self) -> None:
-        """Looks up what was missed, channel by channel; only channels that are still to be looked at wait for it."""
-        places, count = list[Place](), 0
-        try:
-            places = catch_up.of_shard(await self._recent(), self.id, self.count)
-            self._intake.hold([place.conversation.chat for place in places])
-            for place in places:
-                messages = await self._missed(place)
-                self._intake.release(place.conversation.chat, messages)
-                count += len(messages)
-        except Exception:
-            # Whatever it is, live messages may not wait for it.
-            log.exception("the catch-up broke off")
-            self._intake.hold(())
-        log.info("caught up with what was missed", shard=self.id, channels=len(places), messages=count)
-
-    async def _missed(self, place: Place) -> list[Message]:
-        payloads = await catch_up.missed(self._with.rest, place, self._with.settings.catch_up_minutes)
-        found: list[Message] = []
+    def _read(self, payload: dict[str, Any]) -> list[Incoming]:
+        """What an entry of a channel's history means."""
+        found: list[Incoming] = []
 
         def take(payload: dict[str, Any]) -> None:
-            message = translate.to_message(payload, self._with.bot, self._rooms)
-            if message:
+            if message := translate.to_message(payload, self._with.bot, self._rooms):
                 found.append(message)
 
-        for payload in payloads:
-            _guarded("history", take)(payload)
+        _guarded("history", take)(payload)
         return found
-
-    async def _recent(self) -> Sequence[Place]:
-        pause = 0.1
-        while True:
-            try:
-                return await self._with.recent(self._with.bot)
-            except StorageError as error:
-                log.warning("the catch-up waits for the storage", error=str(error))
-                await asyncio.sleep(pause)
-                pause = min(5.0, pause * 2)
 
 
 class _Fenced:
@@ -325,6 +328,14 @@ def _guarded(event: str, take: Hook) -> Hook:
             log.warning("an event could not be read", discord_event=event, error=repr(error), id=payload.get("id"))
 
     return guarded
+
+
+def _both(first: Hook, then: Hook) -> Hook:
+    def both(payload: dict[str, Any]) -> None:
+        first(payload)
+        then(payload)
+
+    return both
 
 
 async def _close(client: discord.Client) -> None:

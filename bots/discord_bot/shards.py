@@ -1,7 +1,8 @@
 """The shards that this process runs: its share of the bot's, held by leases over all processes.
 
 Every process says once in a while that it lives and what it holds, and learns the same of the others. Who has less
-than its share takes what is free; who has more gives back.
+than its share takes what is free; who has more gives back. A process may have shards of its own (``--shards 0-3/16``):
+it runs those and no others, and the others leave them to it while it lives.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -18,12 +19,15 @@ from bots.adapter import Inbox
 from bots.discord_bot.shard import Equipment, OutgrownError, Shard
 from bots.discord_bot.starts import allowance
 from core.errors import StorageError
+from core.shard_range import ShardRange
 from core.storage.fleet import Fleet, Roll
 from core.storage.leases import Leases
 from core.tasks import to_the_end
 
 LEAVE_SECONDS = 10.0
 """For storing what was received and giving the leases back."""
+ALIVE_SECONDS = 5.0
+"""Between two notes of until when the shards have heard everything."""
 BEAT = 0.5
 """Seconds between two looks at the fleet."""
 
@@ -44,6 +48,11 @@ def to_give_back(shards: Collection[Shard], fair: int) -> list[Shard]:
     return sorted(shards, key=lambda shard: (shard.is_connected, -shard.id))[: max(0, len(shards) - fair)]
 
 
+def _reserved(roll: Roll) -> set[int]:
+    """The shards that living processes have for themselves."""
+    return {part for member in roll.members if member.wanted == roll.number for part in member.own}
+
+
 class Shards:
     """All shards of this process. :meth:`run` it once.
 
@@ -55,7 +64,11 @@ class Shards:
         self._fleet = fleet
         self._leases = leases
         self._with = equipment
-        self._wanted = equipment.settings.shards
+        settings = equipment.settings
+        self._wanted = settings.fixed_shards
+        self._own = ShardRange.parse(settings.shard_range).parts if settings.shard_range else range(0)
+        self._waits_for: set[int] = set()
+        """Shards of our own that other processes have."""
         self._running: dict[Shard, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
         self._number = 0
@@ -64,6 +77,7 @@ class Shards:
         self._processes = 0
         self._given = 0
         self._gives_again_at = 0.0
+        self._notes_again_at = 0.0
 
     async def run(self, inbox: Inbox) -> None:
         """Holds its share until cancelled. Raises SettingsError for a wrong token and the like."""
@@ -72,6 +86,7 @@ class Shards:
             while True:
                 await self._reap()
                 await self._step(inbox)
+                await self._note_alive()
                 await self._pause()
         finally:
             await to_the_end(self._leave(), LEAVE_SECONDS)
@@ -105,15 +120,28 @@ class Shards:
             roll = await self._join()
             if roll.number != self._number:
                 self._follow(roll.number)
-            if roll.number == self._number and roll.is_settled and not self._change:
+            # Shards of our own are those of our number.
+            is_ours = not self._own or roll.number == self._wanted
+            if is_ours and roll.number == self._number and roll.is_settled and not self._change:
                 await self._balance(roll, inbox)
         except StorageError as error:
             log.warning("the other processes are not reached", cause=str(error))
 
+    async def _note_alive(self) -> None:
+        """Until when each shard has heard everything, for whoever runs it next."""
+        now = time.monotonic()
+        if now < self._notes_again_at:
+            return
+        self._notes_again_at = now + ALIVE_SECONDS
+        heard = {shard.name: shard.heard for shard in self._running if shard.is_ours and shard.heard}
+        if heard:
+            with contextlib.suppress(StorageError):
+                await self._with.alive.note(heard)
+
     async def _join(self) -> Roll:
         parts = frozenset(shard.id for shard in self._running)
         running = self._number if self._running else 0
-        roll = await self._fleet.join(self._proposed, self._wanted, running, parts, self._change)
+        roll = await self._fleet.join(self._proposed, self._wanted, running, parts, self._change, self._own)
         self._change = 0
         # A number that the owner has set everywhere, process by process, is followed by all.
         wanted = {member.wanted for member in roll.members}
@@ -133,22 +161,45 @@ class Shards:
         if number != self._wanted:
             log.info("the bot runs with this number of shards", shards=number)
         if self._wanted not in (0, number):
-            log.warning("discord.shards waits until every process has it", found=self._wanted, running=number)
+            setting = "--shards" if self._own else "discord.shards"
+            log.warning(f"{setting} waits until every process has this number", found=self._wanted, running=number)
 
     async def _balance(self, roll: Roll, inbox: Inbox) -> None:
         staying = [shard for shard in self._running if not shard.is_leaving]
-        fair = share(roll.number, len(roll.members), self._with.settings.shards_per_process)
-        for shard in to_give_back(staying, fair):
+        ours, fair = self._ours(roll)
+        others = [shard for shard in staying if shard.id not in ours]
+        for shard in (*others, *to_give_back([shard for shard in staying if shard.id in ours], fair)):
             if shard.is_connected and not self._may_give():
                 break
             log.info("a shard goes to another process", shard=shard.id)
             shard.leave()
         taken = {part for member in roll.members for part in member.parts} | {shard.id for shard in self._running}
-        free = [part for part in range(roll.number) if part not in taken]
+        free = [part for part in ours if part not in taken]
+        self._tell_who_has(roll)
         while free and len(staying) < fair:
             if shard := await self._take(free.pop(0), roll.number, inbox):
                 staying.append(shard)
         self._note(roll, free, staying)
+
+    def _ours(self, roll: Roll) -> tuple[Sequence[int], int]:
+        """The shards that this process may run, and how many of them it is to run."""
+        if self._own:
+            return self._own, len(self._own)
+        reserved = _reserved(roll)
+        left = [part for part in range(roll.number) if part not in reserved]
+        sharing = sum(not member.own for member in roll.members)
+        return left, share(len(left), sharing, self._with.settings.shards_per_process)
+
+    def _tell_who_has(self, roll: Roll) -> None:
+        """Says of each shard of our own once that another process has it."""
+        if not self._own:
+            return
+        here = {shard.id for shard in self._running}
+        holders = {part: member.name for member in roll.members for part in member.parts if part not in here}
+        found = {part for part in self._own if part in holders}
+        for part in sorted(found - self._waits_for):
+            log.warning("a shard of --shards is held by another process: waiting for it", shard=part, by=holders[part])
+        self._waits_for = found
 
     def _may_give(self) -> bool:
         """No faster than others may connect it: what nobody receives for a while is only in the history."""
@@ -173,10 +224,17 @@ class Shards:
         if len(roll.members) != self._processes:
             self._processes = len(roll.members)
             log.info("processes share the shards", processes=self._processes, shards=roll.number, here=len(staying))
-            if 0 < self._with.settings.shards_per_process * self._processes < roll.number:
-                log.warning("shards without a process: raise discord.shards_per_process or start more", shards=free)
+            self._tell_what_nobody_runs(roll, free)
         if all(shard.is_connected for shard in staying) and (staying or not free):
             self._settled.set()
+
+    def _tell_what_nobody_runs(self, roll: Roll, free: list[int]) -> None:
+        if all(member.own for member in roll.members):
+            reserved = _reserved(roll)
+            if nobodys := [part for part in range(roll.number) if part not in reserved]:
+                log.warning("shards without a process: no --shards names them", shards=nobodys)
+        elif not self._own and 0 < self._with.settings.shards_per_process * self._processes < roll.number:
+            log.warning("shards without a process: raise discord.shards_per_process or start more", shards=free)
 
     async def _leave(self) -> None:
         for shard in self._running:

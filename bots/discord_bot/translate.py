@@ -1,27 +1,26 @@
-"""Pure: a gateway payload becomes a Message, a CommandCall or a Deletion, or nothing when it is not for the bot.
+"""Pure: a gateway payload becomes a Message, Deletions or Departures, or nothing when it is not for the bot.
 
-In a guild the bot is spoken to by a mention of it or of its own role, by a reply to it, or in a thread of its
-own. Payloads from the gateway and from a channel's history give equal values, so that the mailbox can refuse
-what it has seen.
+In a guild the bot is spoken to by a mention of it or of its own role, by a reply to it, and by whatever people write
+in a thread of its own or where it is to answer always, unless they turn to somebody else. Payloads from the gateway
+and from a channel's history give equal values, so that the mailbox can refuse what it has seen.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from math import ceil
 from typing import Any, Protocol
 
-from bots.discord_bot.interactions import EPHEMERAL, ReplyToken
-from bots.discord_bot.snowflake import moment
+from bots.discord_bot.contents import described, files_of, forwarded, part, pictures_of, snapshots, stickers_of
+from bots.discord_bot.words import begins_with_mention, readable
 from core.message import (
     Attachment,
     AttachmentKind,
     Author,
-    CommandCall,
     ConversationKey,
     Deletion,
+    Departure,
     Message,
     Platform,
     Quote,
@@ -34,23 +33,26 @@ DEFAULT, REPLY = 0, 19
 """Message types that people write; all others are Discord's own notes or answers of applications."""
 FORWARD = 1
 """Type of a message_reference."""
-COMMAND, BUTTON = 2, 3
-"""Interaction types."""
-KINDS = (("image/", AttachmentKind.IMAGE), ("audio/", AttachmentKind.AUDIO), ("video/", AttachmentKind.VIDEO))
-IMAGE_NAME = re.compile(r"\.(?:jpe?g|png|webp|gif)$", re.IGNORECASE)
-USER_MENTION = re.compile(r"<@!?(\d+)>")
-ROLE_MENTION = re.compile(r"<@&(\d+)>")
-CHANNEL_MENTION = re.compile(r"<#(\d+)>")
-EMOJI = re.compile(r"<a?(:\w+:)\d+>")
-MAX_QUOTE = 1000
+DEPARTURES = ("THREAD_DELETE", "CHANNEL_DELETE", "GUILD_DELETE")
+"""Events after which the bot can write no more somewhere."""
+MAX_QUOTE = 2000
 """Characters kept of the message replied to: the tree has the whole of it where the bot was spoken to."""
 
 
 class Surroundings(Protocol):
     """What is known of guilds, channels and roles. Everything may be unknown: then it is empty."""
 
+    @property
+    def cdn(self) -> str:
+        """Where pictures of stickers are."""
+        ...
+
     def place(self, guild: str, channel: str) -> str:
         """The channel in words, like ``#general in Chess Club``."""
+        ...
+
+    def post(self, guild: str, channel: str) -> str:
+        """What stands above a forum post, empty for any other channel."""
         ...
 
     def channel_name(self, guild: str, channel: str) -> str: ...
@@ -61,7 +63,17 @@ class Surroundings(Protocol):
         """Whether it is the role that Discord made for the bot."""
         ...
 
-    def is_own_thread(self, guild: str, channel: str) -> bool: ...
+    def listens(self, guild: str, channel: str) -> bool:
+        """Whether all that people write there is for the bot."""
+        ...
+
+    def opens_thread(self, guild: str, channel: str, message: str) -> bool:
+        """Whether that message of the channel is answered, or was, in a thread opened on it."""
+        ...
+
+    def threads(self, guild: str, channel: str) -> Sequence[str]:
+        """Ids of the threads under a channel."""
+        ...
 
 
 def to_message(payload: Payload, bot: str, around: Surroundings) -> Message | None:
@@ -77,77 +89,65 @@ def to_edit(payload: Payload, bot: str, around: Surroundings) -> Message | None:
     return _message(payload, bot, around, edited=edited)
 
 
-def to_deletion(payload: Payload, bot: str) -> Deletion:
-    """MESSAGE_DELETE or MESSAGE_DELETE_BULK."""
-    ids = tuple(payload["ids"]) if "ids" in payload else (payload["id"],)
-    return Deletion(_conversation(payload, bot), ids, update=f"{ids[0]}:deleted:{len(ids)}")
+def to_deletions(payload: Payload, bot: str, around: Surroundings) -> list[Deletion]:
+    """MESSAGE_DELETE or MESSAGE_DELETE_BULK. A question that opened a thread is part of that conversation, too."""
+    ids: tuple[str, ...] = tuple(payload["ids"]) if "ids" in payload else (payload["id"],)
+    guild, channel, update = payload.get("guild_id") or "", payload["channel_id"], f"{ids[0]}:deleted:{len(ids)}"
+    opened = [id for id in ids if guild and around.opens_thread(guild, channel, id)]
+    above = Deletion(_conversation(payload, bot), ids, update)
+    return [above, *(Deletion(_key(bot, id), (id,), f"{id}:deleted:thread") for id in opened)]
 
 
-def to_call(payload: Payload, bot: str, around: Surroundings) -> CommandCall | None:
-    """INTERACTION_CREATE of a slash command or a button."""
-    kind: int = payload["type"]
-    data: Payload = payload.get("data") or {}
-    channel = payload.get("channel_id")
-    if kind not in (COMMAND, BUTTON) or not channel:
-        return None
-    under: Payload = payload.get("message") or {}
+def to_departures(event: str, payload: Payload, bot: str, around: Surroundings) -> list[Departure]:
+    """THREAD_DELETE, CHANNEL_DELETE or GUILD_DELETE: what waits there is dropped, and what was deleted is forgotten.
+
+    A channel's threads are gone with it. A guild that is only out of order comes back.
+    """
+    id: str = payload["id"]
+    if event == "GUILD_DELETE":
+        return [] if payload.get("unavailable") else [Departure(_key(bot, id), f"{id}:left", space=id)]
     guild = payload.get("guild_id") or ""
-    return CommandCall(
-        conversation=_conversation(payload, bot),
-        id=payload["id"],
-        update=payload["id"],
-        author=_author(_user_of(payload), payload.get("member"), payload.get("locale", "")),
-        name=data["name"] if kind == COMMAND else data["custom_id"],
-        options={o["name"]: _option(o["value"]) for o in data.get("options") or () if "value" in o},
-        sent_at=moment(payload["id"]),
-        private=not guild,
-        reply_to=under.get("id", ""),
-        reply_token=_reply_token(payload, under),
-        space=guild,
-        place=around.place(guild, channel) if guild else "",
-    )
-
-
-def _reply_token(payload: Payload, under: Payload) -> str:
-    """A button under a message that all can see needs no token: its answers are ordinary messages."""
-    if payload["type"] == BUTTON and not under.get("flags", 0) & EPHEMERAL:
-        return ""
-    return str(ReplyToken(payload["type"] == COMMAND, payload["application_id"], payload["id"], payload["token"]))
-
-
-def _option(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else clean_text(str(value))
-
-
-def _user_of(payload: Payload) -> Payload:
-    return payload["member"]["user"] if payload.get("member") else payload["user"]
+    if not guild:
+        return []
+    under = around.threads(guild, id) if event == "CHANNEL_DELETE" else ()
+    return [Departure(_key(bot, chat), f"{chat}:gone", gone=True) for chat in (id, *under)]
 
 
 def _conversation(payload: Payload, bot: str) -> ConversationKey:
-    return ConversationKey(Platform.DISCORD, bot, payload["channel_id"])
+    return _key(bot, payload["channel_id"])
+
+
+def _key(bot: str, channel: str) -> ConversationKey:
+    return ConversationKey(Platform.DISCORD, bot, channel)
 
 
 def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> Message | None:
-    author = payload["author"]
+    author, channel = payload["author"], payload["channel_id"]
     if payload.get("type", DEFAULT) not in (DEFAULT, REPLY) or payload.get("webhook_id"):
         return None
     if author.get("bot") or author.get("system"):
         return None
     guild = payload.get("guild_id") or ""
     replied: Payload = payload.get("referenced_message") or {}
-    if guild and not _is_addressed(payload, replied, bot, guild, around):
+    if guild and not _is_for_us(payload, replied, bot, guild, around):
         return None
-    text = _text(payload, bot, guild, around)
-    attachments = _attachments(payload)
+    heading = around.post(guild, channel) if guild else ""
+    text = _text(payload, bot, guild, around, embeds=False)
+    if heading and payload["id"] == channel:
+        text = f"{heading}\n\n{text}"
+    attachments = _attachments(payload, around)
     quote = _quote(replied, bot, guild, around)
-    if not attachments and quote and replied["author"]["id"] != bot:
-        # "What is this, @bot?" under somebody's picture. Only pictures: other files were not offered to the bot.
-        attachments = tuple(a for a in _attachments(replied) if a.kind is AttachmentKind.IMAGE)
-    unsupported = "" if text or attachments else _unreadable(payload)
+    if quote:
+        attachments += _quoted_attachments(replied, bot, around, private=not guild)
+    elif heading and payload["id"] != channel:
+        # What the post is about stands in its first message, which has the post's id.
+        quote = Quote(channel, "", heading, reply_to=channel)
+    unsupported = "" if text or attachments or payload.get("content") else "message"
     if not (text or attachments or unsupported or quote):
         return None
+    opens = bool(guild) and around.opens_thread(guild, channel, payload["id"])
     return Message(
-        conversation=_conversation(payload, bot),
+        conversation=_key(bot, payload["id"] if opens else channel),
         id=payload["id"],
         update=f"{payload['id']}:{edited}" if edited else payload["id"],
         author=_author(author, payload.get("member")),
@@ -160,104 +160,85 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
         edited=bool(edited),
         unsupported=unsupported,
         space=guild,
-        place=around.place(guild, payload["channel_id"]) if guild else "",
+        place=around.place(guild, channel) if guild else "",
+        opens=channel if opens else "",
     )
 
 
-def _is_addressed(payload: Payload, replied: Payload, bot: str, guild: str, around: Surroundings) -> bool:
-    replied_author: Payload = replied.get("author") or {}
-    return (
+def _is_for_us(payload: Payload, replied: Payload, bot: str, guild: str, around: Surroundings) -> bool:
+    answered: str = part(replied, "author").get("id", "")
+    if (
         any(user["id"] == bot for user in payload.get("mentions", ()))
-        or replied_author.get("id") == bot
+        or answered == bot
         or any(around.is_own_role(guild, role) for role in payload.get("mention_roles", ()))
-        or around.is_own_thread(guild, payload["channel_id"])
-    )
+    ):
+        return True
+    if not around.listens(guild, payload["channel_id"]):
+        return False
+    # People talk with each other there, too.
+    turns_to_other = answered not in ("", payload["author"]["id"])
+    return not (turns_to_other or begins_with_mention(payload.get("content") or ""))
 
 
 def _reply_to(payload: Payload) -> str:
-    reference: Payload = payload.get("message_reference") or {}
+    reference = part(payload, "message_reference")
     return "" if reference.get("type") == FORWARD else reference.get("message_id") or ""
 
 
-def _snapshots(payload: Payload) -> list[Payload]:
-    """Messages that were forwarded with this one."""
-    return [snapshot["message"] for snapshot in payload.get("message_snapshots") or ()]
+def _text(payload: Payload, bot: str, guild: str, around: Surroundings, *, embeds: bool) -> str:
+    """All that a message says, with what was forwarded in it."""
+    is_ours = part(payload, "author").get("id") == bot
+    said = [_words(payload, bot, guild, around), described(payload, embeds=embeds, buttons=not is_ours)]
+    reference = part(payload, "message_reference")
+    # Channels of other guilds are nobody's business here.
+    source: str = reference.get("channel_id", "") if reference.get("guild_id", guild) == guild else ""
+    for snapshot in snapshots(payload):
+        head = forwarded(snapshot, around.channel_name(guild, source) if guild and source else "")
+        said.append("\n".join(filter(None, (head, _words(snapshot, bot, guild, around), described(snapshot)))))
+    return clean_text("\n\n".join(filter(None, said)))
 
 
-def _text(payload: Payload, bot: str, guild: str, around: Surroundings) -> str:
-    texts = [payload.get("content") or "", *(s.get("content") or "" for s in _snapshots(payload))]
-    whole = "\n\n".join(text for text in texts if text)
-    if "<" in whole:
-        whole = _name_mentions(whole, payload, bot, guild, around)
-    return clean_text(whole)
-
-
-def _name_mentions(text: str, payload: Payload, bot: str, guild: str, around: Surroundings) -> str:
-    """Mentions as people read them; the bot's own are left out, as they only say whom the message is for."""
-    names = {user["id"]: _name(user, user.get("member")) for user in payload.get("mentions", ())}
-
-    def user(found: re.Match[str]) -> str:
-        return "" if found[1] == bot else f"@{names.get(found[1], 'somebody')}"
-
-    def role(found: re.Match[str]) -> str:
-        return "" if around.is_own_role(guild, found[1]) else f"@{around.role_name(guild, found[1]) or 'role'}"
-
-    def channel(found: re.Match[str]) -> str:
-        return f"#{around.channel_name(guild, found[1]) or 'channel'}"
-
-    steps: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-        (USER_MENTION, user),
-        (ROLE_MENTION, role),
-        (CHANNEL_MENTION, channel),
-        (EMOJI, r"\1"),
-    )
-    for pattern, replacement in steps:
-        text = pattern.sub(replacement, text)
-    return text
+def _words(payload: Payload, bot: str, guild: str, around: Surroundings) -> str:
+    users = {user["id"]: _name(user, user.get("member")) for user in payload.get("mentions") or ()}
+    return clean_text(readable(payload.get("content") or "", guild, bot, users, around))
 
 
 def _quote(replied: Payload, bot: str, guild: str, around: Surroundings) -> Quote | None:
     if not replied:
         return None
-    text = _text(replied, bot, guild, around)
-    return Quote(replied["id"], _name(replied["author"], None), clean_text(text[:MAX_QUOTE]))
+    text = _text(replied, bot, guild, around, embeds=True)
+    # What the bot itself replied to is in the history.
+    above = "" if replied["author"]["id"] == bot else _reply_to(replied)
+    return Quote(replied["id"], _name(replied["author"], None), clean_text(text[:MAX_QUOTE]), reply_to=above)
 
 
-def _attachments(payload: Payload) -> tuple[Attachment, ...]:
-    found = list(payload.get("attachments") or ())
-    for snapshot in _snapshots(payload):
-        found += snapshot.get("attachments") or ()
-    return tuple(_attachment(raw) for raw in found)
+def _attachments(payload: Payload, around: Surroundings) -> tuple[Attachment, ...]:
+    found = [*files_of(payload), *stickers_of(payload, around.cdn)]
+    for snapshot in snapshots(payload):
+        found += [*files_of(snapshot), *pictures_of(snapshot, around.cdn)]
+    return tuple(found)
 
 
-def _attachment(raw: Payload) -> Attachment:
-    mime = (raw.get("content_type") or "").partition(";")[0].strip().lower()
-    kind = next((kind for prefix, kind in KINDS if mime.startswith(prefix)), AttachmentKind.DOCUMENT)
-    if not mime and IMAGE_NAME.search(raw["filename"]):
-        kind = AttachmentKind.IMAGE
-    return Attachment(
-        kind,
-        ref=raw["url"],
-        name=clean_text(raw["filename"]),
-        mime=mime,
-        size=raw.get("size") or 0,
-        seconds=ceil(raw.get("duration_secs") or 0),
+def _quoted_attachments(replied: Payload, bot: str, around: Surroundings, *, private: bool) -> tuple[Attachment, ...]:
+    """What the message replied to adds to the question: "What is this, @bot?" under somebody's picture.
+
+    What people sent to the bot in private is in its history. Of its own messages only the pictures are: its voice and
+    its files say what the history has as text.
+    """
+    is_ours = replied["author"]["id"] == bot
+    if private and not is_ours:
+        return ()
+    # A picture in a gallery is an attachment, too.
+    found = {
+        file.ref.partition("?")[0]: file for file in (*_attachments(replied, around), *pictures_of(replied, around.cdn))
+    }
+    return tuple(
+        replace(file, quoted=True) for file in found.values() if not is_ours or file.kind is AttachmentKind.IMAGE
     )
 
 
-def _unreadable(payload: Payload) -> str:
-    """What a message without text or files holds, in a word."""
-    if payload.get("sticker_items"):
-        return "sticker"
-    if payload.get("poll"):
-        return "poll"
-    if payload.get("activity"):
-        return "game invitation"
-    return "" if payload.get("content") else "message"
-
-
-def _author(user: Payload, member: Payload | None, language: str = "") -> Author:
-    return Author(user["id"], _name(user, member), language=language)
+def _author(user: Payload, member: Payload | None) -> Author:
+    return Author(user["id"], _name(user, member))
 
 
 def _name(user: Payload, member: Payload | None) -> str:

@@ -1,16 +1,19 @@
-"""Who may choose for all in a group: its administrators, asked for at the moment of the act or just before it."""
+"""Who may choose for all in a group, and who may act on others: its administrators, asked for at the moment of the act
+or just before it."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import structlog
 from telegram.error import TelegramError
 
 from bots.telegram_bot.api import Api
+from bots.telegram_bot.raw import Raw
 from core import clock
-from core.access import is_owner
+from core.access import Right, is_owner
+from core.errors import RightsUnknownError
 from core.message import CommandCall, Platform
 
 log = structlog.get_logger()
@@ -20,6 +23,16 @@ FRESH_SECONDS = 60.0
 ASK_SECONDS = 3.0
 """Whoever cannot be told an administrator by then is taken for none."""
 MOST_GROUPS = 1000
+NEEDED = {
+    Right.CONFIGURE: "can_change_info",
+    Right.WARN: "can_restrict_members",
+    Right.MUTE: "can_restrict_members",
+    Right.BAN: "can_restrict_members",
+    Right.PURGE: "can_delete_messages",
+}
+"""Telegram's right of an administrator for each right; everybody may talk."""
+Known = Mapping[str, Raw]
+"""A group's administrators by their account ids."""
 
 
 class Admins:
@@ -29,7 +42,7 @@ class Admins:
         """``owners`` are those of the settings: they may act everywhere."""
         self._api = api
         self._owners = frozenset(owners)
-        self._known: OrderedDict[str, tuple[float, frozenset[str]]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, Known]] = OrderedDict()
         """By group: when it was asked, and who they are."""
 
     async def is_admin(self, call: CommandCall) -> bool:
@@ -38,19 +51,36 @@ class Admins:
         # Anonymous administrators write as the group itself.
         if call.private or call.author.id == chat or is_owner(call.author, Platform.TELEGRAM, self._owners):
             return True
-        return call.author.id in await self._of(chat)
+        try:
+            return call.author.id in await self.of(chat)
+        except RightsUnknownError as error:
+            log.warning("telegram: the administrators are not known", chat=chat, cause=str(error))
+            return False
 
-    async def _of(self, chat: str) -> frozenset[str]:
-        asked_at, admins = self._known.get(chat, (0.0, frozenset[str]()))
+    async def may(self, call: CommandCall, right: Right) -> bool:
+        """Whether the caller has a right there. What is done to others is asked anew, not remembered.
+
+        Of an anonymous administrator nobody knows who it is. Raises RightsUnknownError when Telegram does not tell.
+        """
+        if right is Right.TALK or is_owner(call.author, Platform.TELEGRAM, self._owners):
+            return True
+        if call.private:
+            return right is Right.CONFIGURE
+        known = await self.of(call.conversation.chat, fresh=right is not Right.CONFIGURE)
+        held = known.get(call.author.id, {})
+        return held.get("status") == "creator" or held.get(NEEDED[right]) is True
+
+    async def of(self, chat: str, *, fresh: bool = False) -> Known:
+        """A group's administrators. Raises RightsUnknownError."""
+        asked_at, admins = self._known.get(chat, (0.0, {}))
         now = clock.seconds()
-        if asked_at and now < asked_at + FRESH_SECONDS:
+        if asked_at and now < asked_at + FRESH_SECONDS and not fresh:
             return admins
         try:
             members = await self._api.call("getchatadministrators", {"chat_id": int(chat)}, ASK_SECONDS)
-            admins = frozenset(str(member["user"]["id"]) for member in members)
+            admins = {str(member["user"]["id"]): member for member in members}
         except (TelegramError, ValueError) as error:
-            log.warning("telegram: the administrators are not known", chat=chat, cause=str(error))
-            return frozenset()
+            raise RightsUnknownError(str(error)) from error
         self._known[chat] = now, admins
         self._known.move_to_end(chat)
         if len(self._known) > MOST_GROUPS:

@@ -110,10 +110,12 @@ class InlineOutbound:
     async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
         _refuse("inline messages show no activity")
 
-    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+    async def send_file(
+        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot, *, description: str = ""
+    ) -> str:
         _refuse("inline messages take no file")
 
-    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot) -> list[str]:
+    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot, caption: Page) -> list[str]:
         _refuse("inline messages take no file")
 
     async def delete(self, target: Target, message_id: str) -> None:

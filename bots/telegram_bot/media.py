@@ -79,16 +79,18 @@ class MediaCalls:
                 log.info("telegram: sent as a plain file", kind=kind, cause=error.detail)
         return await self._send("document", fields, media)
 
-    async def send_album(self, fields: Fields, pictures: Sequence[Media]) -> list[Any]:
+    async def send_album(self, fields: Fields, pictures: Sequence[Media], caption: Page) -> list[Any]:
         """Creates an album of 2 to 10 pictures; gives its messages. Refused as a whole where one of them is."""
+        said = _caption(caption)
         keys = [self._key("photo", picture) for picture in pictures]
         known = [await self._recall(key) for key in keys]
         try:
-            messages = await self._call("sendmediagroup", {**fields, "media": _group(pictures, known)})
+            messages = await self._call("sendmediagroup", {**fields, "media": _group(pictures, known, said)})
         except OutboundError as error:
             if not any(known) or not _is_about_id(error):
                 raise
-            messages = await self._call("sendmediagroup", {**fields, "media": _group(pictures, [None] * len(pictures))})
+            group = _group(pictures, [None] * len(pictures), said)
+            messages = await self._call("sendmediagroup", {**fields, "media": group})
         for key, message in zip(keys, messages, strict=True):
             await self._remember(key, "photo", message)
         return messages
@@ -144,10 +146,13 @@ def kind_of(media: Media) -> str:
     return "document" if kind == "photo" and len(media.data) > MAX_PHOTO_BYTES else kind
 
 
-def _group(pictures: Sequence[Media], known: Sequence[str | None]) -> list[InputMediaPhoto]:
+def _group(pictures: Sequence[Media], known: Sequence[str | None], caption: Mapping[str, Any]) -> list[InputMediaPhoto]:
+    """Clients show the caption of the first one below all of them."""
     return [
-        InputMediaPhoto(id or InputFile(picture.data, filename=picture.name, attach=True))
-        for picture, id in zip(pictures, known, strict=True)
+        InputMediaPhoto(
+            id or InputFile(picture.data, filename=picture.name, attach=True), **({} if number else caption)
+        )
+        for number, (picture, id) in enumerate(zip(pictures, known, strict=True))
     ]
 
 

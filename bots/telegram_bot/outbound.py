@@ -29,6 +29,7 @@ from core.parts import Activity, Media
 log = structlog.get_logger()
 
 MAX_MESSAGE_ID = 2**31 - 1
+NO_CAPTION = Page("", 0)
 PREVIEW_SECONDS = 5.0
 """A preview or typing signal that takes longer is given up: the message that follows would wait for it."""
 _ACTIONS = {
@@ -147,15 +148,20 @@ class TelegramOutbound:
             place["message_thread_id"] = int(target.conversation.thread)
         await self._call("sendchataction", place | {"action": _ACTIONS[activity]}, seconds=PREVIEW_SECONDS)
 
-    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+    async def send_file(
+        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot, *, description: str = ""
+    ) -> str:
+        """Telegram has no place for a picture's description."""
         media = Media(name, mime, data)
         if len(data) > self.capabilities.max_file:
             raise OutboundError(OutboundFault.REFUSED, f"{name} has {len(data)} bytes")
         message = await self._media.send(_place(target) | _reply(target), media, caption)
         return await self._created(target, slot, message)
 
-    async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot) -> list[str]:
-        messages = await self._media.send_album(_place(target) | _reply(target), pictures)
+    async def send_album(
+        self, target: Target, pictures: Sequence[Media], slot: Slot, caption: Page = NO_CAPTION
+    ) -> list[str]:
+        messages = await self._media.send_album(_place(target) | _reply(target), pictures, caption)
         return [await self._created(target, slot, message) for message in messages]
 
     async def delete(self, target: Target, message_id: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bots.buttons import command_of
 from bots.telegram_bot import inline
@@ -84,7 +84,12 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
     if command or (words.mentions_us and not (text or quote or attachments)):
         # An edited command is not run again; a bare mention is a greeting, but not one for a channel's readers.
         is_ignored = edited or (command is None and place.channel)
-        return None if is_ignored else _call(raw, arrival, author, place, command or Command("start", "", ""))
+        if is_ignored:
+            return None
+        call = _call(raw, arrival, author, place, command or Command("start", "", ""))
+        if quote and reply:
+            quote = replace(quote, author_id=author_of(reply).id)
+        return replace(call, quote=quote, attachments=attachments)
     unsupported = "" if text or attachments else unsupported_in(raw)
     if edited and not (words.text or own):
         # A place that moves, votes that come in: nobody asked anew.

@@ -61,10 +61,12 @@ class WebOutbound:
     async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
         """Nothing to do: a question without an answer shows by itself that one is being made."""
 
-    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+    async def send_file(
+        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot, *, description: str = ""
+    ) -> str:
         user, _ = ids.parts_of(target.conversation)
         message_id = ids.answer_id(await self._asked(target, slot), slot.number)
-        file = File(ids.name_of(message_id), name, mime, len(data))
+        file = File(ids.name_of(message_id), name, mime, len(data), description)
         try:
             await self._store.put_blob(user, file, data)
         except StorageError as error:

@@ -52,6 +52,8 @@ class File:
     name: str
     mime: str
     size: int
+    description: str = ""
+    """What a picture of an answer shows, in words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bots.web_chat import ids
 from bots.web_chat.store import File, User
@@ -36,7 +37,8 @@ def to_incoming(
     """A typed text. One that begins with a command's name is that command."""
     name, argument = typed_command(text)
     if name:
-        return to_call(user, key, name, message_id=message_id, argument=argument, language=language, now=now)
+        call = to_call(user, key, name, message_id=message_id, argument=argument, language=language, now=now)
+        return replace(call, attachments=tuple(map(_attachment, files)))
     return Message(
         key,
         message_id,

@@ -22,7 +22,7 @@ ALL = "all"
 async def admin(room: Room) -> AsyncIterator[Part]:
     """``failed`` lists the dead letters, ``retry ID|all`` asks again, ``drop ID|all`` removes; ``feedback`` tells what
     people think of each model's answers."""
-    match room.call.options.get("text", "").lower().split():
+    match room.words.lower().split():
         case ["failed"]:
             yield await _listed(room)
         case ["retry", which]:
@@ -65,8 +65,9 @@ def _nothing(which: str) -> Notice:
 
 
 def is_repeatable(call: CommandCall, rows: Sequence[Command]) -> bool:
-    """Whether a failed call may be run again: not if only its asker was to see the answer."""
-    return any(row.name == call.name and not row.private for row in rows)
+    """Whether a failed call may be run again: not if only its asker was to see the answer, nor where the platform takes
+    answers for a while only."""
+    return not (call.alone or call.most_pages) and any(row.name == call.name and not row.private for row in rows)
 
 
 async def _listed(room: Room) -> Part:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from core.commands.row import SILENTLY, Room
-from core.message import Deletion
+from core.commands.row import SILENTLY, Command, Room
+from core.message import Deletion, Platform
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.texts import say
 
@@ -22,14 +22,17 @@ async def stop(room: Room) -> AsyncIterator[Part]:
     if SILENTLY in room.call.options:
         yield Finished(Ending.SILENT)
         return
-    # The answer was stopped when the command came in; this tells whether there was one.
-    yield Notice("stopped" if await room.mailbox.has_stopped(room.call) else "nothing_to_stop")
+    # The answer was stopped when the command came in; this tells whether there was one, and whether it was theirs.
+    if await room.mailbox.has_stopped(room.call):
+        yield Notice("stopped")
+    else:
+        yield Notice("not_theirs" if await room.mailbox.has_spared(room.call) else "nothing_to_stop")
     yield DONE
 
 
 async def forget(room: Room) -> AsyncIterator[Part]:
     # A slash command cannot be a reply: it takes the message's link, which ends with its id.
-    message_id = room.call.reply_to or room.call.options.get("text", "").strip().rstrip("/").rpartition("/")[2]
+    message_id = room.call.reply_to or room.words.rstrip("/").rpartition("/")[2]
     if not message_id:
         yield Notice("forget_how")
     elif not await room.is_theirs(message_id):
@@ -40,11 +43,17 @@ async def forget(room: Room) -> AsyncIterator[Part]:
     yield DONE
 
 
+def _typed(room: Room, row: Command) -> str:
+    """What the asker types for a command: on Discord its name in the language of their own app."""
+    is_localised = room.call.conversation.platform is Platform.DISCORD
+    return row.called(room.call.author.language) if is_localised else row.name
+
+
 async def help(room: Room) -> AsyncIterator[Part]:
     lines: Sequence[str] = [
-        f"- `/{row.name}` {row.summary(room.language)}"
+        f"- `/{_typed(room, row)}` {row.summary(room.language)}"
         for row in room.rows
-        if row.listed and (room.is_owner or not row.for_owner)
+        if row.listed and row.can_work(room.catalog) and (room.is_owner or not row.for_owner)
     ]
     yield TextDelta("\n".join((say("help_head", room.language), "", *lines)))
     yield DONE

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-from core.conversation.preferences import OFF, ON, Preferences
+from core.conversation.preferences import ALWAYS, MENTIONS, OFF, ON, Preferences
+from core.message import CommandCall, Platform
 from core.models.catalog import Catalog
 from core.parts import Choice, Menu
 from core.texts import closest, languages, say
@@ -31,21 +32,24 @@ class Offer:
     models: tuple[str, ...]
     model: str
     """The default; empty when there is none."""
-    buttons: bool
+    buttons: bool | None
+    """None where answers have none to switch off."""
     speaks: bool
     """Answers can be read aloud."""
+    channels: bool = False
+    """It is a channel in which the bot may answer always, or in threads."""
 
     @classmethod
-    def of(cls, catalog: Catalog, *, buttons: bool) -> Offer:
+    def of(cls, catalog: Catalog, *, buttons: bool | None, channels: bool = False) -> Offer:
         names = tuple(model.name for model in catalog.models)
-        return cls(names, catalog.default.name if catalog.default else "", buttons, catalog.has("speech"))
+        return cls(names, catalog.default.name if catalog.default else "", buttons, catalog.has("speech"), channels)
 
     def model_of(self, preferences: Preferences) -> str:
         """The model that answers: a choice may outlive its model."""
         return preferences.model if preferences.model in self.models else self.model
 
     def buttons_of(self, preferences: Preferences) -> bool:
-        return self.buttons if preferences.buttons is None else preferences.buttons
+        return bool(self.buttons if preferences.buttons is None else preferences.buttons)
 
 
 def kept_value(name: str, value: str, offer: Offer, language: str) -> str | None:
@@ -56,56 +60,97 @@ def kept_value(name: str, value: str, offer: Offer, language: str) -> str | None
             return "" if wanted.lower() in AUTOMATIC else find_model(offer.models, wanted)
         case "language":
             return "" if wanted.lower() in AUTOMATIC else closest(wanted) or None
-        case "buttons" | "spoken" if name == "buttons" or offer.speaks:
-            words = {"on": ON, ON: ON, say("setting_on", language).lower(): ON}
-            words |= {"off": OFF, OFF: OFF, say("setting_off", language).lower(): OFF}
-            return words.get(wanted.lower())
+        case "buttons" if offer.buttons is not None:
+            return _kept_switch(wanted, language)
+        case "spoken" if offer.speaks:
+            return _kept_switch(wanted, language)
+        case "threads" if offer.channels:
+            return "" if wanted.lower() in AUTOMATIC else _kept_switch(wanted, language)
+        case "answers" if offer.channels:
+            if wanted.lower() in (ALWAYS, MENTIONS, *AUTOMATIC):
+                return "" if wanted.lower() in AUTOMATIC else wanted.lower()
+            return {ON: ALWAYS, OFF: MENTIONS}.get(_kept_switch(wanted, language) or "")
         case _:
             return None
+
+
+def is_channel(call: CommandCall) -> bool:
+    """Whether a call comes from where :attr:`Offer.channels` holds."""
+    return call.conversation.platform is Platform.DISCORD and bool(call.space)
+
+
+def _kept_switch(wanted: str, language: str) -> str | None:
+    words = {"on": ON, ON: ON, say("setting_on", language).lower(): ON}
+    words |= {"off": OFF, OFF: OFF, say("setting_off", language).lower(): OFF}
+    return words.get(wanted.lower())
 
 
 def page(offer: Offer, preferences: Preferences, language: str) -> tuple[str, Menu]:
     """The settings as they are, and what leads on from there."""
     model, buttons = offer.model_of(preferences), offer.buttons_of(preferences)
     shown = [("model", model)] if model else []
-    shown += [("language", _language(preferences.language, language)), ("buttons", _switch(buttons, language))]
+    shown.append(("language", _language(preferences.language, language)))
+    if offer.buttons is not None:
+        shown.append(("buttons", _switch(buttons, language)))
     if offer.speaks:
         shown.append(("spoken", _switch(preferences.spoken, language)))
+    if offer.channels:
+        always = {ALWAYS: True, MENTIONS: False}.get(preferences.answers)
+        shown += [("answers", _chosen(always, language)), ("threads", _chosen(preferences.threads, language))]
     lines = [f"- {_label(name, language)}: **{value}**" for name, value in shown]
     how = say("settings_how", language, names=", ".join(f"`{name}`" for name, _ in shown))
     ways = [Choice(f"{_label(name, language)} ›", f"{SET} {name}") for name in ("model", "language")]
-    switches = [Choice(_label("buttons", language, mark=buttons), f"{SET} buttons={OFF if buttons else ON}")]
+    switches = list[Choice]()
+    if offer.buttons is not None:
+        switches.append(Choice(_label("buttons", language, mark=buttons), f"{SET} buttons={OFF if buttons else ON}"))
     if offer.speaks:
         spoken = preferences.spoken
         switches.append(Choice(_label("spoken", language, mark=spoken), f"{SET} spoken={OFF if spoken else ON}"))
     close = Choice(say("button.close", language), CLOSE)
-    rows = (tuple(ways if offer.models else ways[1:]), tuple(switches), (close,))
+    in_channels = _in_channels(preferences, language) if offer.channels else ()
+    rows = tuple(filter(None, (tuple(ways if offer.models else ways[1:]), tuple(switches), in_channels, (close,))))
     return "\n".join((say("settings_head", language), "", *lines)), Menu(rows, how)
+
+
+def _in_channels(preferences: Preferences, language: str) -> tuple[Choice, ...]:
+    always, threads = preferences.answers == ALWAYS, bool(preferences.threads)
+    return (
+        Choice(_label("answers", language, mark=always), f"{SET} answers={MENTIONS if always else ALWAYS}"),
+        Choice(_label("threads", language, mark=threads), f"{SET} threads={OFF if threads else ON}"),
+    )
 
 
 def choices(name: str, offer: Offer, preferences: Preferences, language: str) -> tuple[str, Menu] | None:
     """The page of one setting with many values: ``model`` or ``language``; None for any other."""
     if name == "model":
         current = offer.model_of(preferences)
-        listed = list_models(offer.models, current, f"{SET} model=")
+        listed = list_models(offer.models, current, f"{SET} model=", language)
         return say("settings_model", language), Menu((*listed, (_back(language),)))
     if name == "language":
-        codes = ("", *languages())
+        codes, among = ("", *languages()), say("setting.language", language)
         cells = [
-            Choice(_marked(_language(code, language), code == preferences.language), f"{SET} language={code or 'auto'}")
+            Choice(
+                _marked(_language(code, language), code == preferences.language),
+                f"{SET} language={code or 'auto'}",
+                among,
+            )
             for code in codes
         ]
         return say("settings_language", language), Menu((*_rows(cells), (_back(language),)))
     return None
 
 
-def list_models(models: Iterable[str], current: str, command: str) -> tuple[tuple[Choice, ...], ...]:
+def list_models(
+    models: Sequence[str], current: str, command: str, language: str = ""
+) -> tuple[tuple[Choice, ...], ...]:
     """A button for each model; ``command`` stands before the model's name."""
-    cells = [
-        Choice(_marked(name, name == current), command + _reference(name, LONGEST_COMMAND - len(command)))
-        for name in models
-    ]
-    return _rows(cells[:MOST_LISTED])
+    among = say("list.models" if len(models) <= MOST_LISTED else "list.more_models", language)
+    return _rows(
+        [
+            Choice(_marked(name, name == current), command + _reference(name, LONGEST_COMMAND - len(command)), among)
+            for name in models[:MOST_LISTED]
+        ]
+    )
 
 
 def find_model(models: Iterable[str], wanted: str) -> str | None:
@@ -143,6 +188,10 @@ def _back(language: str) -> Choice:
 
 def _switch(on: bool, language: str) -> str:
     return say("setting_on" if on else "setting_off", language)
+
+
+def _chosen(on: bool | None, language: str) -> str:
+    return say("setting_usual", language) if on is None else _switch(on, language)
 
 
 def _language(code: str, language: str) -> str:

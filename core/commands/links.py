@@ -32,7 +32,7 @@ class Link:
 
 async def start(room: Room) -> AsyncIterator[Part]:
     """Greets, or follows a link."""
-    code = room.call.options.get("text", "").strip()
+    code = room.words
     found = find(code) if code else None
     if found is None:
         # A code of another time or place is no reason to be impolite.

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
+from core.access import Right
 from core.conversation.history import History
 from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
 from core.message import CommandCall
 from core.models.catalog import Catalog
+from core.moderation.members import Members
+from core.painting import Painting
 from core.parts import Part
+from core.settings import ModelKind
 from core.speaking import Speaking
+from core.storage.cases import Cases
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
 from core.texts import say
@@ -30,26 +36,65 @@ SILENTLY = "silently"
 """An option of calls that the platform itself has shown the effect of: they are carried out without a word."""
 
 
+TYPED = "text"
+"""Name under which a platform without named options gives what was typed after a command."""
+
+
+class Kind(StrEnum):
+    """What an option takes. Whatever it is, a call carries it as text."""
+
+    TEXT = "text"
+    """A line."""
+    LONG = "long"
+    """Text of many lines: asked for in a form where a platform has forms and it was not given."""
+    INTEGER = "integer"
+    NUMBER = "number"
+    SWITCH = "switch"
+    """``true`` or ``false``."""
+    FILE = "file"
+    """It comes as an attachment of the call."""
+    USER = "user"
+    """An account's id."""
+    CHANNEL = "channel"
+    """A channel's id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A typed value that a command takes; every option is text so far."""
+    """A typed value that a command takes."""
 
     name: str
     required: bool = False
+    kind: Kind = Kind.TEXT
+    choices: tuple[str, ...] = ()
+    """All values there are, where they are few and fixed."""
+    suggests: bool = False
+    """Values are suggested while it is typed (``core/commands/suggesting.py``)."""
+    least: float | None = None
+    """Of a number."""
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """A row. ``run`` yields what is answered; it ends with Finished like every answer.
 
-    Its words stand in the catalogs (``core/texts.py``) under ``command.NAME`` and ``option.NAME.OPTION``.
+    Its words stand in the catalogs (``core/texts.py``): what it does under ``command.NAME`` and
+    ``option.NAME.OPTION``, what people call it under ``name.NAME``, ``name.NAME.OPTION``, ``choice.NAME.OPTION.VALUE``
+    and, in the menu of a message or a person, ``menu.NAME``.
     """
 
     name: str
     group: str
     run: Callable[[Room], AsyncIterator[Part]] | None = None
     """None: the engine answers it as a question."""
-    option: Option | None = None
+    options: tuple[Option, ...] = ()
+    menu: Literal["", "message", "user"] = ""
+    """It is also in the menu of each message or person, where a platform has such menus. A call from there tells the
+    message in ``quote``, ``reply_to`` and ``attachments``, where it stands for the first option, and the person in
+    ``options["user"]``; its answer is shown to the asker alone."""
+    right: Right | None = None
+    """Who lacks it does not see it listed, where the platform can hide it, and is refused."""
     private: bool = False
     """The answer is shown to the asker alone, where the platform can."""
     where: Where = Where.ANYWHERE
@@ -62,8 +107,14 @@ class Command:
     for_admins: bool = False
     """In groups it is of use to the administrators alone: listed for them where the platform can. It checks that
     itself (``Room.is_admin``), since some may still look."""
+    needs: ModelKind | None = None
+    """Only of use where there is a model of this kind: listed there alone."""
     for_asker: bool = False
     """About an answer: in groups it is for who asked, and for the administrators."""
+
+    def can_work(self, catalog: Catalog) -> bool:
+        """Whether there is a model for it, where it needs one."""
+        return self.needs is None or catalog.has(self.needs)
 
     def summary(self, language: str = "") -> str:
         """What it does, in a few words."""
@@ -72,6 +123,45 @@ class Command:
     def explain(self, option: Option, language: str = "") -> str:
         """What one of its options is, in a few words."""
         return say(f"option.{self.name}.{option.name}", language)
+
+    def called(self, language: str = "") -> str:
+        """Its name as people of that language type it."""
+        return say(f"name.{self.name}", language)
+
+    def called_in_menu(self, language: str = "") -> str:
+        """Its name in the menu of a message or a person."""
+        return say(f"menu.{self.name}", language)
+
+    def named(self, option: Option, language: str = "") -> str:
+        """An option's name as people of that language type it."""
+        return say(f"name.{self.name}.{option.name}", language)
+
+    def labelled(self, option: Option, choice: str, language: str = "") -> str:
+        """One of an option's choices in words."""
+        return say(f"choice.{self.name}.{option.name}.{choice}", language)
+
+    def value(self, call: CommandCall, name: str) -> str:
+        """What a call gives an option, empty for nothing. Typed text is that of the first option for text."""
+        if name in call.options:
+            return call.options[name].strip()
+        taking = next((option.name for option in self.options if option.kind in (Kind.TEXT, Kind.LONG)), "")
+        return call.options.get(TYPED, "").strip() if name == taking else ""
+
+    def words(self, call: CommandCall) -> str:
+        """All that was said with a call in one line, as it would be typed."""
+        given = [call.options[option.name] for option in self.options if call.options.get(option.name)]
+        return (call.options.get(TYPED) or " ".join(given)).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Moderation:
+    """What moderators' commands work with."""
+
+    cases: Cases
+    members: Members
+    """The people of the platform's spaces."""
+    reports_per_hour: int = 5
+    """The setting ``moderation.reports_per_hour``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +184,26 @@ class Room:
     is_theirs: Callable[[str], Awaitable[bool]]
     """Whether the asker may do as they like with the answer that a message shows, or with their message."""
     speaking: Speaking
-    buttons: bool = True
-    """The setting ``chat.buttons``."""
+    painting: Painting
+    buttons: bool | None = True
+    """The setting ``chat.buttons``; None where the platform has no such buttons."""
+    moderation: Moderation | None = None
+    """None where the platform has no spaces."""
 
     @property
     def language(self) -> str:
         return self.turn.language
+
+    @property
+    def row(self) -> Command:
+        """The command that was called."""
+        return next(row for row in self.rows if row.name == self.call.name)
+
+    @property
+    def words(self) -> str:
+        """What was said with it, in one line."""
+        return self.row.words(self.call)
+
+    def value(self, option: str) -> str:
+        """What an option was given, empty for nothing."""
+        return self.row.value(self.call, option)

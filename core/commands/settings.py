@@ -17,7 +17,7 @@ LONGEST_FOUND = 100
 
 async def settings(room: Room) -> AsyncIterator[Part]:
     """Without a value the page; with a name and a value the choice of it."""
-    name, _, value = room.call.options.get("text", "").strip().partition(" ")
+    name, _, value = room.words.partition(" ")
     offer = _offer(room)
     if not await room.is_admin():
         yield Notice("admins_only")
@@ -35,7 +35,7 @@ async def settings(room: Room) -> AsyncIterator[Part]:
 
 async def model(room: Room) -> AsyncIterator[Part]:
     """Without a value which one it is and which there are."""
-    wanted = room.call.options.get("text", "").strip()
+    wanted = room.words
     offer = _offer(room)
     listed = ", ".join(offer.models)
     if not offer.models:
@@ -54,7 +54,7 @@ async def model(room: Room) -> AsyncIterator[Part]:
 
 async def language(room: Room) -> AsyncIterator[Part]:
     """Without a value which ones there are. The answer is in the language that was chosen."""
-    wanted = room.call.options.get("text", "").strip()
+    wanted = room.words
     listed = ", ".join(f"{code} ({choosing.name_of(code)})" for code in languages())
     if not wanted:
         yield Notice("language_how", {"languages": listed})
@@ -74,4 +74,4 @@ def _named(code: str) -> Mapping[str, str | int]:
 
 
 def _offer(room: Room) -> Offer:
-    return Offer.of(room.catalog, buttons=room.buttons)
+    return Offer.of(room.catalog, buttons=room.buttons, channels=choosing.is_channel(room.call))

@@ -10,9 +10,10 @@ from typing import Any
 
 from core.conversation.attached import Attached, as_text
 from core.conversation.mailbox import payload
-from core.conversation.preferences import FIELDS, Preferences
+from core.conversation.preferences import FIELDS, OF_CHANNELS, Preferences
 from core.conversation.turn import Turn
 from core.message import ConversationKey, Message, Quote
+from core.storage import channels
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
 
@@ -226,6 +227,11 @@ class History:
         *_, kind, text = node.split("\t", 4) if node.count("\t") >= 4 else ("", "")
         return _question(text) if kind == "q" else None
 
+    async def has_begun(self, conversation: ConversationKey) -> bool:
+        """Whether anything is known of what was said there."""
+        tree = ConversationKeys.of(conversation).tree
+        return bool(await self._store.attempt(lambda: self._store.redis.exists(tree)))
+
     async def older(self, conversation: ConversationKey, id: str, tokens: int) -> Older:
         """What lies before a message, oldest first, up to ``tokens``; for its summary."""
         keys = conversation_keys(ConversationKeys.of(conversation))
@@ -246,6 +252,8 @@ class History:
         """What people chose for this conversation, from the next turn on: a name of ``preferences.FIELDS`` and the
         value as it is kept; an empty one takes the choice back."""
         state = ConversationKeys.of(conversation).state
+        if name in OF_CHANNELS:
+            await channels.choose(self._store, conversation, name, value)
 
         async def work() -> None:
             pipe = self._store.redis.pipeline(transaction=False)

@@ -30,6 +30,7 @@ from core.message import (
     to_json,
 )
 from core.parts import Finished, Usage
+from core.storage import channels
 from core.storage import failed as dead_letters
 from core.storage import keys as storage_keys
 from core.storage.client import Store, conversation_keys, partition_keys
@@ -129,7 +130,8 @@ class Mailbox:
     async def post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = ()) -> list[Posted]:
         """Makes them durable, in order, in one round trip. Raises StorageError: then none may be acknowledged.
 
-        ``urgent`` are ids of calls that ask the open turn to end, wherever it runs.
+        ``urgent`` are ids of calls that ask the open turn to end, wherever it runs: in groups their caller's own, and
+        whosever it is only where the caller is known as an administrator.
         """
         if not incoming:
             return []
@@ -159,6 +161,7 @@ class Mailbox:
                 self._wakes_itself,
                 value.id if value.id in urgent else "",
                 value.album if isinstance(value, Message) else "",
+                value.author.id if isinstance(value, CommandCall) and not (value.private or value.by_admin) else "",
             )
             calls.append((conversation_keys(keys, seen=keys.seen(value.update)), arguments))
         return await self._store.run_many("post", calls)
@@ -203,6 +206,11 @@ class Mailbox:
         keys = ConversationKeys.of(call.conversation)
         return await self._store.attempt(lambda: self._store.redis.hget(keys.state, "stopped")) == call.id
 
+    async def has_spared(self, call: CommandCall) -> bool:
+        """Whether this call was to end a turn that is somebody else's."""
+        keys = ConversationKeys.of(call.conversation)
+        return await self._store.attempt(lambda: self._store.redis.hget(keys.state, "spared")) == call.id
+
     async def forget(self, deletion: Deletion) -> int:
         """Removes messages, their answers and their pictures for good; how many messages were known."""
         keys = ConversationKeys.of(deletion.conversation)
@@ -212,14 +220,25 @@ class Mailbox:
             await self._store.attempt(lambda: self._store.redis.delete(*blobs))
         return int(known)
 
-    async def leave(self, conversation: ConversationKey, *, chat: bool = False) -> int:
+    async def leave(
+        self, conversation: ConversationKey, *, chat: bool = False, space: str = "", gone: bool = False
+    ) -> int:
         """Drops what waits where the bot can write no more, without a word, and ends the open turn; with ``chat`` in
-        all conversations of the chat. How many waiting values were dropped."""
-        name = f"{conversation.platform}:{conversation.bot}:{conversation.chat}:" if chat else str(conversation)
+        all conversations of the chat, with ``space`` in all of that one. ``gone``: the conversation itself was
+        deleted, and what was said in it goes with it. How many waiting values were dropped."""
+        name = f"{conversation.platform}:{conversation.bot}:"
+        if not space:
+            name = f"{name}{conversation.chat}:" if chat else str(conversation)
         every = range(storage_keys.PARTITIONS)
-        partitions = every if chat else (ConversationKeys.of(conversation).partition,)
-        calls = [(partition_keys(partition), (name, int(chat))) for partition in partitions]
-        return sum(map(int, await self._store.run_many("leave", calls)))
+        partitions = every if chat or space else (ConversationKeys.of(conversation).partition,)
+        arguments = (name, int(chat or bool(space)), space, int(gone))
+        dropped = await self._store.run_many("leave", [(partition_keys(one), arguments) for one in partitions])
+        if gone:
+            keys = ConversationKeys.of(conversation)
+            past = (keys.tree, keys.order, keys.notices, keys.votes)
+            await self._store.attempt(lambda: self._store.redis.unlink(*past))
+            await channels.forget(self._store, conversation)
+        return sum(map(int, dropped))
 
     async def about_to_create(
         self, turn: Turn, page: int, mark: str, text: str = "", finished: Finished | None = None

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 ON, OFF = "1", "0"
+ALWAYS, MENTIONS = "always", "mentions"
+"""Every message of people, or what turns to the bot."""
+_SWITCH = {ON: True, OFF: False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +23,26 @@ class Preferences:
     """Whether answers carry buttons."""
     spoken: bool = False
     """Whether answers are read aloud, too."""
+    answers: str = ""
+    """What is answered in a channel with several people: :data:`ALWAYS` or :data:`MENTIONS`."""
+    threads: bool | None = None
+    """Whether each question in a channel is answered in a thread of its own."""
 
     @classmethod
     def of(cls, kept: Sequence[str | None]) -> Preferences:
         """From the values of :data:`FIELDS` as they are kept; what cannot be read was never chosen."""
-        model, language, buttons, spoken = kept
-        return cls(model or "", language or "", {ON: True, OFF: False}.get(buttons or ""), spoken == ON)
+        model, language, buttons, spoken, answers, threads = kept
+        return cls(
+            model or "",
+            language or "",
+            _SWITCH.get(buttons or ""),
+            spoken == ON,
+            answers if answers in (ALWAYS, MENTIONS) else "",
+            _SWITCH.get(threads or ""),
+        )
 
 
 FIELDS = tuple(Preferences.__dataclass_fields__)
 """The fields' names in the conversation's state, in the order in which the scripts give them."""
+OF_CHANNELS = ("answers", "threads")
+"""Those that receivers go by before a conversation is known (``core/storage/channels.py``)."""

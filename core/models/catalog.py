@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from core.settings import MAX_CONCURRENT, MAX_WAITING, ModelKind, ModelSettings, ProviderSettings, Settings
+from core.settings import (
+    MAX_CONCURRENT,
+    MAX_WAITING,
+    SIZES,
+    ModelKind,
+    ModelSettings,
+    ProviderSettings,
+    Settings,
+    Shape,
+)
 
 LOCAL = "local"
 """The provider of the model servers that Parley starts itself, here or by ``parley models serve`` elsewhere."""
@@ -127,10 +136,22 @@ class Model:
     """For a million characters that are spoken."""
     voice: str = ""
     """Of a speech model."""
+    price_image: int = 0
+    """For a picture that is drawn, in millionths of a currency unit, besides its tokens."""
+    sizes: tuple[tuple[Shape, str], ...] = tuple(SIZES.items())
+    """Of an image model's pictures, in pixels."""
+    quality: str = ""
+    """Of an image model's pictures, in its server's words; empty: what that thinks best."""
+    output_format: str = ""
+    """Of an image model's pictures, in the same way."""
 
     def cost(self, prompt_tokens: int, answer_tokens: int) -> int:
         """What a call costs, in millionths of a currency unit, rounded up."""
         return -(-(prompt_tokens * self.price_prompt + answer_tokens * self.price_answer) // 1_000_000)
+
+    def size(self, shape: Shape) -> str:
+        """Pixels of a picture, as ``WIDTHxHEIGHT``."""
+        return dict(self.sizes)[shape]
 
     def cost_of_sound(self, seconds: int) -> int:
         """What transcribing costs that is charged by time."""
@@ -301,6 +322,7 @@ def _provider(row: ProviderSettings) -> Provider:
 
 
 def _model(row: ModelSettings) -> Model:
+    sizes: dict[Shape, str] = {**SIZES, **row.sizes}
     return Model(
         name=row.name,
         provider=row.provider,
@@ -320,4 +342,8 @@ def _model(row: ModelSettings) -> Model:
         price_minute=round(row.price_minute * 1_000_000),
         price_characters=round(row.price_characters * 1_000_000),
         voice=row.voice,
+        price_image=round(row.price_image * 1_000_000),
+        sizes=tuple(sizes.items()),
+        quality=row.quality,
+        output_format=row.output_format,
     )

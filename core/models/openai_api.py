@@ -23,7 +23,7 @@ from core.errors import ModelError, ModelFault
 from core.models.catalog import Endpoint, Model
 from core.models.chat import ChatMessage
 from core.models.completion_events import CompletionEvents
-from core.models.wire import Done, ModelCall, Recording, Transcript
+from core.models.wire import Done, Drawing, ImageRequest, ModelCall, Recording, Transcript
 
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 30.0
@@ -33,6 +33,10 @@ USAGE_SECONDS = 2.0
 MAX_TRANSCRIPT_BYTES = 4_000_000
 MAX_SPEECH_BYTES = 40_000_000
 """Longest answers read of calls that are not streamed: half an hour of speech has some 10 MB in Opus, 100 in WAV."""
+MAX_DRAWING_BYTES = 60_000_000
+"""The same of pictures, which come as text: four of 1.5 megapixels have some 16 MB."""
+POLICY_CODES = frozenset({"moderation_blocked", "content_policy_violation", "content_filter", "contentFilter"})
+"""Codes by which OpenAI and Azure say that their rules do not allow a picture."""
 END_SECONDS = 0.1
 """How long the body's end is waited for after [DONE]: only a body read to its end frees its connection."""
 
@@ -55,6 +59,9 @@ class OpenAIApi:
         # OpenAI's own models refuse max_tokens; most other servers know nothing else, and some refuse fields
         # that they do not know.
         self._hosted_by_openai = (urlsplit(endpoint.base_url).hostname or "").endswith(".openai.com")
+        self._names_base64 = not self._hosted_by_openai
+        """Pictures are asked for as text: else many servers answer with an address, and nothing is fetched from an
+        address that a server names."""
         # Measured for 40 single-token chunks, processor time: 12.3 ms with create(stream=True) and httpcore,
         # 10.1 ms with the SDK's aiohttp transport, 4.1 ms reading the bytes of with_streaming_response,
         # 2.3 ms posting a plain body (no walk over the messages' types) and reading the bytes.
@@ -122,6 +129,40 @@ class OpenAIApi:
         with self._model_errors():
             body = {"model": model.id, "input": text, "voice": model.voice, "response_format": "opus"}
             return await self._whole("/audio/speech", body, MAX_SPEECH_BYTES)
+
+    async def draw(self, model: Model, request: ImageRequest) -> Drawing:
+        body: dict[str, Any] = {
+            "model": model.id,
+            "prompt": request.prompt,
+            "n": request.count,
+            "size": model.size(request.shape),
+        }
+        if model.quality:
+            body["quality"] = model.quality
+        if model.output_format:
+            body["output_format"] = model.output_format
+        if self._names_base64:
+            body["response_format"] = "b64_json"
+        if self._hosted_by_openai and request.sender:
+            body["safety_identifier"] = request.sender
+        with self._model_errors():
+            try:
+                answer = await self._drawn(body)
+            except openai.BadRequestError as error:
+                # OpenAI's newer models always answer so and do not know the field, whoever passes the call on.
+                if "response_format" not in str(error) or body.pop("response_format", None) is None:
+                    raise
+                self._names_base64 = False
+                answer = await self._drawn(body)
+            return _drawing(answer)
+
+    async def _drawn(self, body: dict[str, Any]) -> bytes:
+        try:
+            return await self._whole("/images/generations", body, MAX_DRAWING_BYTES)
+        except openai.BadRequestError as error:
+            if error.code in POLICY_CODES:
+                raise ModelError(ModelFault.FILTERED, self._plain(error)) from None
+            raise
 
     async def _whole(self, path: str, body: dict[str, Any], most: int, files: Any = None) -> bytes:
         """A call that is answered in one piece, of at most ``most`` bytes."""
@@ -225,6 +266,16 @@ async def _read(reads: AsyncIterator[bytes], events: CompletionEvents) -> bytes 
     except Exception:
         # Whatever happens to the connection now, the answer is here.
         return None
+
+
+def _drawing(answer: bytes) -> Drawing:
+    """Raises ValueError, KeyError or TypeError for what is no answer with pictures."""
+    values: dict[str, Any] = json.loads(answer)
+    pictures = tuple(base64.b64decode(picture["b64_json"]) for picture in values["data"])
+    if not pictures:
+        raise ValueError("no picture")
+    usage: dict[str, Any] = values.get("usage") or {}
+    return Drawing(pictures, usage.get("input_tokens"), usage.get("output_tokens"))
 
 
 def fault_of_status(status: int) -> ModelFault:

@@ -1,4 +1,4 @@
-"""Calls to models that hear or speak: answered in one piece, tried at most twice, each within its time."""
+"""Calls to models that hear, speak or draw: answered in one piece, tried at most twice, each within its time."""
 
 from __future__ import annotations
 
@@ -25,11 +25,18 @@ CALL_SECONDS = 120.0
 
 
 async def ask(
-    catalog: Catalog, router: Router, kind: ModelKind, space: str, work: Callable[[Wire, Model], Awaitable[Value]]
+    catalog: Catalog,
+    router: Router,
+    kind: ModelKind,
+    space: str,
+    work: Callable[[Wire, Model], Awaitable[Value]],
+    *,
+    seconds: float | None = None,
 ) -> tuple[Model, Value]:
     """Has a model of the kind do the work; where it fails, another server of the same model, then the next model.
 
-    ``space`` is in whose name it stands in line. Raises ModelError, Busy.
+    ``space`` is in whose name it stands in line, ``seconds`` the time of one call, :data:`CALL_SECONDS` unless said.
+    What one provider's rules do not allow, no other is asked for. Raises ModelError, Busy.
     """
     models = catalog.of_kind(kind)
     if not models:
@@ -40,11 +47,13 @@ async def ask(
         if failure is not None and model == models[0] and not _may_help(failure):
             break
         try:
-            return model, await _call(router, model, space, tried, work)
+            return model, await _call(router, model, space, tried, work, seconds or CALL_SECONDS)
         except Busy as busy:
             failure = failure or busy
         except ModelError as error:
             log.warning("model_failed", model=model.name, error=str(error))
+            if error.fault is ModelFault.FILTERED:
+                raise
             failure = error
     assert failure is not None
     raise failure
@@ -55,9 +64,14 @@ def _may_help(failure: ModelError | Busy) -> bool:
 
 
 async def _call(
-    router: Router, model: Model, space: str, tried: set[str], work: Callable[[Wire, Model], Awaitable[Value]]
+    router: Router,
+    model: Model,
+    space: str,
+    tried: set[str],
+    work: Callable[[Wire, Model], Awaitable[Value]],
+    seconds: float,
 ) -> Value:
-    deadline = asyncio.get_running_loop().time() + CALL_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     try:
         async with asyncio.timeout_at(deadline), router.place(model, space, tried, deadline) as (wire, named):
             return await work(wire, named)

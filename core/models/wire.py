@@ -9,6 +9,7 @@ from typing import Protocol
 from core.models.catalog import Model
 from core.models.chat import ChatMessage
 from core.parts import Ending
+from core.settings import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,25 @@ class Transcript:
     seconds: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """Pictures to be drawn. ``sender`` names the asker to a provider that wants to know, and tells nothing of them."""
+
+    prompt: str
+    shape: Shape = "square"
+    count: int = 1
+    sender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Pictures as files. Tokens are None where nobody tells."""
+
+    pictures: tuple[bytes, ...]
+    prompt_tokens: int | None = None
+    answer_tokens: int | None = None
+
+
 class Wire(Protocol):
     """A client of one of a provider's servers."""
 
@@ -67,6 +87,10 @@ class Wire(Protocol):
     async def speak(self, model: Model, text: str) -> bytes:
         """The text as sound: Opus in Ogg where the server keeps to what it is asked for. Raises ModelError; has no
         deadline of its own."""
+        ...
+
+    async def draw(self, model: Model, request: ImageRequest) -> Drawing:
+        """As many pictures as asked for, or fewer. Raises ModelError; has no deadline of its own."""
         ...
 
     async def model_ids(self) -> tuple[str, ...]:

@@ -66,7 +66,19 @@ WAIT_SECONDS = 4.0
 """The longest that a call may block in the server: less than a connection waits for its reply."""
 
 ALONE = frozenset(
-    ("sweep", "permits", "hold", "fleet", "places", "reading", "schema_raise", "web_save", "web_page", "web_changes")
+    (
+        "sweep",
+        "permits",
+        "case",
+        "hold",
+        "fleet",
+        "places",
+        "reading",
+        "schema_raise",
+        "web_save",
+        "web_page",
+        "web_changes",
+    )
 )
 """Scripts about something else than one conversation: they have no prelude."""
 

@@ -120,7 +120,7 @@ class Letter:
         """The first words: of the message, or the command or job with its argument."""
         values = _values(self.entry)
         options: object = values.get("options")
-        argument = _text(cast("dict[str, Any]", options), "text") if isinstance(options, dict) else ""
+        argument = " ".join(map(str, cast("dict[str, Any]", options).values())) if isinstance(options, dict) else ""
         name = f"/{_text(values, 'name')}" if values.get("type") == "call" else _text(values, "name")
         words = " ".join(f"{name} {argument} {_text(values, 'text')} {_text(values, 'argument')}".split())
         return words if len(words) <= WORDS else f"{words[:WORDS]}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from core.storage import keys
@@ -19,6 +20,8 @@ class Member:
     """The number of parts by which it works, or is about to."""
     parts: frozenset[int]
     """The parts that it holds."""
+    own: frozenset[int] = frozenset()
+    """The parts that it alone is to hold, whether it does yet or not. Empty: any that are nobody's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,24 @@ class Fleet:
         self._owner = owner
         self._seconds = seconds
 
-    async def join(self, proposed: int, wanted: int, running: int, parts: frozenset[int], change: int = 0) -> Roll:
-        """Says that this process lives and what it does; the fleet then.
+    async def join(
+        self,
+        proposed: int,
+        wanted: int,
+        running: int,
+        parts: frozenset[int],
+        change: int = 0,
+        own: Collection[int] = (),
+    ) -> Roll:
+        """Says that this process lives and what it does, and which parts it alone is to run; the fleet then.
 
         ``proposed`` becomes the number when there is none, or nobody else and nothing running here; ``change`` in any
         case. ``running`` is 0 while this process holds no part. Raises StorageError.
         """
-        held = ",".join(map(str, sorted(parts)))
-        arguments = (self._owner, int(self._seconds * 1000), proposed, wanted, running, held, change)
+        arguments = (
+            *(self._owner, int(self._seconds * 1000), proposed, wanted, running),
+            *(_written(parts), change, _written(own)),
+        )
         number, rows = await self._store.run("fleet", [keys.fleet(self._name)], arguments, patience=self._seconds / 2)
         return Roll(int(number), tuple(_member(*row) for row in rows))
 
@@ -81,5 +94,13 @@ class Fleet:
         return await self._store.attempt(work, patience=self._seconds / 2)
 
 
-def _member(name: str, wanted: str, running: str, parts: str) -> Member:
-    return Member(name, int(wanted), int(running), frozenset(int(part) for part in parts.split(",") if part))
+def _member(name: str, wanted: str, running: str, parts: str, own: str) -> Member:
+    return Member(name, int(wanted), int(running), _read(parts), _read(own))
+
+
+def _written(parts: Collection[int]) -> str:
+    return ",".join(map(str, sorted(parts)))
+
+
+def _read(parts: str) -> frozenset[int]:
+    return frozenset(int(part) for part in parts.split(",") if part)

@@ -88,6 +88,11 @@ def inline_question(bot: str, digest: str) -> str:
     return f"parley:inline:{bot}:{digest}"
 
 
+def form(bot: str, id: str) -> str:
+    """string, JSON of a call that waits for a form to be filled in; 4 hours."""
+    return f"parley:form:{bot}:{id}"
+
+
 @dataclass(frozen=True, slots=True)
 class ConversationKeys:
     """The keys of one conversation."""
@@ -113,9 +118,10 @@ class ConversationKeys:
 
     @property
     def state(self) -> str:
-        """hash: fence, holder, try (of taking it), turns, newest (message id), space, overflow, busy, stopped
-        and stopping (ids of calls), forgettings, moved, emptied, arriving, arrived (``core/conversation/moving.py``),
-        and what people chose (``core/conversation/preferences.py``); kept as long as the history."""
+        """hash: fence, holder, try (of taking it), turns, newest (message id), space, overflow, busy, stopped,
+        stopping and spared (ids of calls), forgettings, moved, emptied, arriving, arrived
+        (``core/conversation/moving.py``), and what people chose (``core/conversation/preferences.py``); kept as long as
+        the history."""
         return f"{self.prefix}state:{self.name}"
 
     @property
@@ -214,8 +220,19 @@ def sightings(name: str) -> str:
 
 
 def fleet(name: str) -> str:
-    """hash: number (of parts), @process -> ``end of its time in ms|wanted|running|parts``; a minute after the last."""
+    """hash: number (of parts), @process -> ``end of its time in ms|wanted|running|parts|parts for it alone``; a
+    minute after the last."""
     return f"parley:fleet:{name}"
+
+
+def tally(name: str) -> str:
+    """hash: slice of time -> how often something happened in it; a little longer than what is counted."""
+    return f"parley:tally:{name}"
+
+
+def alive(name: str) -> str:
+    """string: unix seconds until which a receiver has heard everything; 2 days after the last word."""
+    return f"parley:alive:{name}"
 
 
 def recently(what: str) -> str:
@@ -231,6 +248,47 @@ def places(platform: str, bot: str) -> str:
 def last_seen(platform: str, bot: str) -> str:
     """hash: conversation -> ``id of its last message SPACE space``; as long as its place."""
     return f"parley:places:{{{platform}:{bot}}}:last"
+
+
+def channels(platform: str, bot: str) -> str:
+    """hash: ``channel:name`` -> what people chose for it, '' -> number of changes; 400 days after the last one or a
+    receiver's last start."""
+    return f"parley:channels:{platform}:{bot}"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKeys:
+    """The keys of a space's book of cases (``platform:bot:space``). They have no partition: no conversation is in
+    them."""
+
+    space: str
+
+    @property
+    def cases(self) -> str:
+        """hash: number -> case as JSON, ``last`` -> the last number; ``moderation.keep_days`` after the last one."""
+        return f"parley:cases:{{{self.space}}}"
+
+    @property
+    def order(self) -> str:
+        """zset: number -> µs since 1970; as the cases."""
+        return f"{self.cases}:order"
+
+    def of(self, account: str) -> str:
+        """zset: number -> µs since 1970, the cases about somebody; as the cases."""
+        return f"{self.cases}:of:{account}"
+
+    def made(self, call: str) -> str:
+        """string, number of the case that a call made; 2 days."""
+        return f"{self.cases}:made:{call}"
+
+    def many(self, kind: str, actor: str) -> str:
+        """string, how many cases of a kind somebody made of late; 1 hour after the first of them."""
+        return f"{self.cases}:many:{kind}:{actor}"
+
+    @property
+    def choices(self) -> str:
+        """string, id of the channel for reports; 400 days after it was last of use."""
+        return f"{self.cases}:channel"
 
 
 def moves() -> str:

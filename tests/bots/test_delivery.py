@@ -18,7 +18,7 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.errors import LeaseLost, OutboundError, OutboundFault, StorageError
 from core.message import Attachment, Author, ConversationKey, Platform
-from core.parts import Activity, Ending, Finished, Making, Media, Notice, Part, TextDelta
+from core.parts import Activity, Ending, Finished, Making, Media, Notice, Part, TextDelta, Usage
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys
 from core.texts import say
@@ -40,6 +40,8 @@ class Board:
     created: int = 0
     known: Sequence[str] = ()
     """What the last search was told to be other messages."""
+    pages: list[Page] = field(default_factory=list[Page])
+    """Everything that was sent or edited."""
     previews: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     signals: list[Activity] = field(default_factory=list[Activity])
     rich: bool = False
@@ -67,6 +69,7 @@ class Board:
 
     async def send(self, target: Target, page: Page, slot: Slot) -> str:
         self._may_fail("send")
+        self.pages.append(page)
         text = self._text(page)
         self.created += 1
         self.shown[f"m{self.created}"] = text
@@ -79,6 +82,7 @@ class Board:
 
     async def edit(self, target: Target, message_id: str, page: Page) -> None:
         self._may_fail("edit")
+        self.pages.append(page)
         self.shown[message_id] = self._text(page)
 
     async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
@@ -91,7 +95,9 @@ class Board:
     async def typing(self, target: Target, activity: Activity = Activity.TEXT) -> None:
         self.signals.append(activity)
 
-    async def send_file(self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot) -> str:
+    async def send_file(
+        self, target: Target, name: str, mime: str, data: bytes, caption: Page, slot: Slot, *, description: str = ""
+    ) -> str:
         return await self.send(target, caption, slot)
 
     async def delete(self, target: Target, message_id: str) -> None:
@@ -235,6 +241,59 @@ async def test_a_search_knows_what_else_stands_in_the_conversation(stage: Stage)
 async def test_the_file_of_a_long_answer_says_how_it_ended(stage: Stage) -> None:
     await stage.deliver(await stage.turn(), TextDelta("word " * 150), Finished(Ending.LENGTH), max_pages=1)
     assert stage.texts[-1] == f"{say('as_file')}\n{say('length')}"
+
+
+# ---- the final form, and the footer
+
+
+@pytest.mark.parametrize("has_form", [True, False])
+async def test_pages_that_grow_no_more_are_marked_where_the_platform_asks_for_it(stage: Stage, has_form: bool) -> None:
+    board = stage.board
+    board.capabilities = replace(ABLE, final_form=has_form)
+    long = lambda: len(stage.texts) == 2  # noqa: E731
+    await stage.deliver(await stage.turn(), TextDelta("word " * 80), long, TextDelta("end"), DONE)
+    last = {page.text: page.final for page in board.pages}
+    assert [last[text] for text in stage.texts] == [has_form] * 2
+    # The first page was full when it was created; the second one grew first.
+    assert [page.final for page in board.pages] == [has_form, False, has_form]
+
+
+async def test_pages_of_a_former_answer_keep_the_final_form_while_they_change(stage: Stage) -> None:
+    board = stage.board
+    board.capabilities = replace(ABLE, final_form=True)
+    turn = await stage.turn()
+    turn.pages[0] = await board.send(Target(turn.conversation, True, ""), Page("old", 3, final=True), Slot("t", 0))
+    await stage.deliver(turn, TextDelta("new"), lambda: stage.texts == ["new"], TextDelta(" words"), DONE)
+    assert [page.final for page in board.pages] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("able", "usage", "is_under"),
+    [
+        (True, Usage("big*model", 1, 1, 1_234_567), True),
+        (True, Usage(), False),
+        (False, Usage("big*model", 1, 1, 1_234_567), False),
+    ],
+)
+async def test_the_last_page_of_a_models_answer_has_a_footer(
+    stage: Stage, able: bool, usage: Usage, is_under: bool
+) -> None:
+    stage.board.capabilities = replace(ABLE, footers=able)
+    await stage.deliver(await stage.turn(), TextDelta("word " * 80), Finished(Ending.COMPLETE, usage))
+    *others, last = stage.board.pages
+    assert {page.footer for page in others} == {""}
+    assert bool(last.footer) is is_under
+    if is_under:
+        model, seconds, cost = last.footer.split(" · ")
+        assert (model, seconds[-4:], cost) == (r"big\*model", " sec", "$1.23")
+
+
+async def test_what_another_process_asked_has_no_time_in_its_footer(stage: Stage) -> None:
+    stage.board.capabilities = replace(ABLE, footers=True)
+    turn = await stage.turn()
+    turn.finished = Finished(Ending.COMPLETE, Usage("model", 1, 1, 5))
+    await stage.deliver(turn, TextDelta("text"), turn.finished)
+    assert stage.board.pages[-1].footer == "model"
 
 
 # ---- previews

@@ -216,6 +216,15 @@ async def test_discord(tmp_path: Path) -> None:
         findings = await found(tmp_path, discord=good)
         assert findings["Discord"].ok is True
         assert findings["Discord intents"].ok is True
+        assert findings["Discord connections"].what == "1000 of 1000 left today, 1 shard recommended"
+        server.world.sharding.left, server.world.sharding.recommended = 20, 4
+        findings = await found(tmp_path, discord={**good, "shards": 2})
+        assert findings["Discord connections"].ok is False
+        assert "new ones in 4.0 hours" in findings["Discord connections"].remedy
+        server.world.sharding.left = 500
+        findings = await found(tmp_path, discord={**good, "shard_range": "0/2"})
+        assert findings["Discord connections"].ok is None
+        assert "discord.shards" in findings["Discord connections"].remedy
         findings = await found(tmp_path, discord={**good, "token": "wrong-and-secret"})
     assert findings["Discord"].ok is False
     assert "DISCORD_TOKEN" in findings["Discord"].remedy

@@ -78,6 +78,9 @@ def test_the_doctor_ends_with_1_where_something_is_wrong(tmp_path: Path) -> None
         (["up"], {"PARLEY_WEB_PORT": "web"}, "PARLEY_WEB_PORT is wrong: found 'web'. "),
         (["doctor"], {"REDIS_URL": "localhost"}, "REDIS_URL is wrong: found a value that is not shown here. "),
         (["models", "list"], {"PARLEY_LOG": "xml"}, "PARLEY_LOG is wrong: found 'xml'. "),
+        (["up", "--shards", "3-0/16"], {}, "--shards is wrong: found '3-0/16'. It must begin with the lower shard"),
+        (["up", "--shards", "0/4"], {"PARLEY__DISCORD__SHARDS": "8"}, "--shards is 0/4, but discord.shards is 8"),
+        (["receive", "telegram", "--shards", "0/4"], {}, "--shards is about Discord, which is not among"),
         (["up"], {"PARLEY_DATA": "/dev/null/data"}, "PARLEY_DATA is wrong: /dev/null/data/valkey cannot be written to"),
     ],
 )

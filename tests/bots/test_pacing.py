@@ -115,7 +115,7 @@ async def test_discord_takes_fifty_a_second_and_not_one_more(time: Time) -> None
     await time.pass_by(10)
     assert len(calls.granted) == 400
     assert most_within(calls.times, 1.0) <= 50
-    assert calls.times[-1] - calls.times[0] < 400 / 48
+    assert calls.times[-1] - calls.times[0] < 400 / 47
 
 
 async def test_discord_takes_five_creates_in_five_seconds_in_a_channel(time: Time) -> None:
@@ -281,6 +281,16 @@ async def test_no_optional_call_while_others_wait(time: Time) -> None:
     assert pacer.may("idle", False, Kind.EDIT)
 
 
+async def test_no_optional_call_while_calls_are_to_be_saved(time: Time) -> None:
+    saves = True
+    pacer = Pacer(DISCORD, is_frugal=lambda: saves, clock=time, sleep=time.sleep)
+    assert not pacer.may("c", False, Kind.TYPING)
+    await pacer.draw("c", False, Kind.CREATE)
+    assert not pacer.may("c", False, Kind.EDIT)
+    saves = False
+    assert pacer.may("c", False, Kind.EDIT)
+
+
 async def test_no_optional_call_in_a_chat_where_one_waits(time: Time) -> None:
     pacer = Pacer(TELEGRAM, clock=time, sleep=time.sleep)
     await start(pacer, time, 4, 1)
@@ -379,7 +389,7 @@ async def test_a_refusal_everywhere_stops_all_and_halves_nothing_for_good(time: 
     assert len(calls.granted) == 2000
     per_second = Counter(int(at) for at in calls.times)
     assert per_second[1004] <= 30
-    assert per_second[1040] >= 48
+    assert per_second[1040] >= 47
 
 
 class Server:
@@ -560,7 +570,7 @@ async def test_a_process_with_little_to_say_does_not_wait_for_one_with_much(time
 async def test_permits_are_drawn_in_batches_and_not_when_idle(time: Time) -> None:
     bucket = SharedBucket(time)
     calls = await start(Pacer(DISCORD, "bot", bucket, clock=time, sleep=time.sleep), time, 480, 480)
-    await time.pass_by(10)
+    await time.pass_by(11)
     assert len(calls.granted) == 480
     assert bucket.calls <= 480 / TO_COME_PERMITS
     before = bucket.calls

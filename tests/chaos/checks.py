@@ -319,7 +319,7 @@ class _Room:
 
 
 COMMAND_ANSWERS = {
-    "stop": ("nothing_to_stop", "stopped"),
+    "stop": ("nothing_to_stop", "not_theirs", "stopped"),
     "help": ("help_head",),
     "model": ("model_is", "model_set"),
 }

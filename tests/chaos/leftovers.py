@@ -38,6 +38,7 @@ LASTING = (
     r"parley:breaker$",
     r"parley:\{models\}:",
     *(rf"parley:{name}:" for name in ("memory", "permits", "sightings", "fleet", "turn", "places", "web", "health")),
+    *(rf"parley:{name}:" for name in ("form", "tally", "alive", "recently", "channels", "cases")),
 )
 """What may be there, with a time to live."""
 FOR_GOOD = (r"parley:schema$", r"streaq:\S+:(queues:\w+$|index:results$|cron:|health|task:results:)")

@@ -142,7 +142,7 @@ def _judged(scene: Scene, violations: list[Violation]) -> Outcome:
         for made in chat.unfilled():
             what = f"command {made.id} was taken and never answered"
             verdict.violations.append(Violation("lost", chat.name, "", what, made.original))
-    verdict.violations += [Violation("refused", "discord", "", what) for what in scene.discord.violations]
+    verdict.violations += [Violation("refused", "discord", "", what) for what in scene.discord.pardon()]
     waits = [
         (chat.answered_at(asked.tags[-1]) - asked.at[-1], f"{asked.tags[-1]} in {chat.name}")
         for chat in chats.values()

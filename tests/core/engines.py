@@ -1,22 +1,25 @@
-"""What tests of the core share: an engine without any model, which therefore has a notice for every question."""
+"""What tests of the core share: an engine. Without models, unless given some, it has a notice for every question."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from core.attachments import Attachments
+from core.commands.row import Moderation
 from core.conversation.history import History
 from core.conversation.mailbox import Mailbox
 from core.conversation.readings import Readings
-from core.engine import Engine
+from core.engine import Engine, May
 from core.message import Attachment, ConversationKey, Platform
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
+from core.models.images import Painter
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
+from core.painting import Painting
 from core.settings import Settings
 from core.speaking import Speaking
 from core.storage.client import Store
@@ -27,9 +30,17 @@ SETTINGS = Settings()
 
 
 @asynccontextmanager
-async def engine(store: Store, mailbox: Mailbox, *, owners: Collection[str] = ()) -> AsyncGenerator[Engine]:
+async def engine(
+    store: Store,
+    mailbox: Mailbox,
+    *,
+    owners: Collection[str] = (),
+    models: Catalog | None = None,
+    may: May | None = None,
+    moderation: Mapping[Platform, Moderation] | None = None,
+) -> AsyncGenerator[Engine]:
     """Fetches nothing and has no jobs done."""
-    catalog = Catalog.of(SETTINGS)
+    catalog = models or Catalog.of(SETTINGS)
     router = Router(catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
 
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
@@ -53,9 +64,12 @@ async def engine(store: Store, mailbox: Mailbox, *, owners: Collection[str] = ()
         router,
         attachments,
         speaking,
+        Painting(Painter(catalog, router)),
         enqueue,
         letters,
         Feedback(store, keep_days=1),
         owners=owners,
+        may=may,
+        moderation=moderation,
     )
     await router.aclose()

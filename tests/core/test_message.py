@@ -47,10 +47,24 @@ FULL = Message(
     addressed=False,
 )
 
+CALL = CommandCall(
+    KEY,
+    "1",
+    "u1",
+    Author("7", "Ada"),
+    "explain",
+    {"text": "x"},
+    reply_to="9",
+    attachments=FULL.attachments,
+    quote=FULL.quote,
+    alone=True,
+    most_pages=5,
+)
+
 
 @pytest.mark.parametrize(
     "value",
-    [FULL, CommandCall(KEY, "1", "u1", Author("7", "Ada"), "model", {"text": "x"}), Deletion(KEY, ("1", "2"), "u3")],
+    [FULL, CALL, Deletion(KEY, ("1", "2"), "u3")],
     ids=lambda value: type(value).__name__,
 )
 def test_json_and_back(value: Lasting) -> None:

@@ -94,8 +94,12 @@ def keys_said() -> Iterator[tuple[str, str]]:
 
 
 def keys_of_commands() -> set[str]:
-    options = {f"option.{row.name}.{row.option.name}" for row in COMMANDS if row.option}
-    return options | {f"command.{row.name}" for row in COMMANDS}
+    keys = {f"command.{row.name}" for row in COMMANDS} | {f"menu.{row.name}" for row in COMMANDS if row.menu}
+    keys |= {f"name.{row.name}" for row in COMMANDS if row.listed}
+    for row, option in [(each, option) for each in COMMANDS if each.listed for option in each.options]:
+        place = f"{row.name}.{option.name}"
+        keys |= {f"option.{place}", f"name.{place}", *(f"choice.{place}.{choice}" for choice in option.choices)}
+    return keys
 
 
 def pages() -> list[Path]:

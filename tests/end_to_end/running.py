@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.platforms.discord_components import walk
 from tests.platforms.discord_server import TOKEN as DISCORD_TOKEN
 from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.openai_server import OpenAIServer
@@ -209,8 +210,8 @@ class DiscordChat:
         self.discord.press(message, command)
 
     def buttons(self) -> list[str]:
-        rows: list[Any] = [p.data.get("components") or [] for p in self.discord.by_bot(self.channel) if not p.deleted]
-        return [button["custom_id"] for row in rows for line in row for button in line["components"]]
+        shown = [posted.data["components"] for posted in self.discord.by_bot(self.channel)]
+        return [part["custom_id"] for components in shown for part in walk(components) if "custom_id" in part]
 
     @property
     def ids(self) -> list[str]:

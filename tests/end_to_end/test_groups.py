@@ -233,3 +233,36 @@ async def test_the_question_was_deleted(place: Village) -> None:
     world.chat(-100500).posts[int(question)].deleted = True
     await until(lambda: bool(chat.shown), "the answer")
     assert world.shown(-100500)[0].reply_to == 0
+
+
+async def test_a_moderator_warns_and_reads_cases_by_replies(place: Village) -> None:
+    world, chat = place.telegram.world, place.telegram_chat(-100500)
+    world.chat(-100500).admins.add(1)
+    world.chat(-100500).moderators[2] = ("can_restrict_members",)
+    for user in (1, 2):
+        world.text(user, "/start")
+    said = world.text(-100500, "buy this", user=5)
+    world.text(-100500, "/warn@parley_bot spam", user=6, reply_to=said)
+    await until(lambda: chat.shown[-1:] == [say("lacking.warn")], "the refusal")
+    world.text(-100500, "/report@parley_bot it is spam", user=6, reply_to=said)
+    await until(lambda: chat.shown[-1:] == [say("reported", number="1")], "the report")
+    world.text(-100500, "/warn@parley_bot spam", user=2, reply_to=said)
+    await until(lambda: say("warned_unheard") in chat.shown[-1], "the warning")
+    assert "Ann Lee 6 reports Ann Lee 5 (5)" in world.texts(1)[-1]
+    world.text(-100500, "/cases@parley_bot", user=2, reply_to=said)
+    await until(lambda: chat.shown[-1] == say("told_in_private"), "where they are")
+    assert "#2" in world.texts(2)[-1]
+    assert "#1" in world.texts(2)[-1]
+
+
+async def test_typed_too_only_some_may_stop_an_answer(place: Village) -> None:
+    world, chat = place.telegram.world, place.telegram_chat(-100500)
+    world.chat(-100500).admins.add(1)
+    place.models.tokens_per_second = 8
+    place.models.reply = lambda body: "word " * 60
+    chat.say("count")
+    await until(lambda: bool(chat.shown), "the beginning of an answer")
+    world.text(-100500, "/stop@parley_bot", user=6)
+    world.text(-100500, "/stop@parley_bot", user=1)
+    await until(lambda: len(chat.shown) == 3, "two answers more")
+    assert chat.shown[1:] == [say("not_theirs"), say("stopped")]

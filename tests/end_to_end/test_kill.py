@@ -82,6 +82,7 @@ async def test_a_kill_at_any_step_loses_and_doubles_nothing(tmp_path: Path, kind
         assert [is_whole(t, q) for t, q in zip(shown, ("warm", "question", "after"), strict=True)] == [True] * 3, shown
         assert len(place.models.requests) - asked_before <= 3
         assert place.discord.violations == []
+        assert [call for call in place.discord.calls if call.status == 400] == [], "each message in the form it has"
         if isinstance(chat, WebPage):
             assert [(m.text, m.state) for m in chat.asked] == [(q, "sent") for q in ("warm", "question", "after")]
             assert await chat.read_anew() == shown

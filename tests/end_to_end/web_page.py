@@ -186,7 +186,7 @@ class WebPage:
         for name, role, state, inner in ARTICLE.findall(content):
             if role:
                 text = TEXT.search(inner)
-                bare = re.sub(r"<[^>]+>", "", (text[1] or text[2]) if text else "")
+                bare = re.sub(r"<[^>]+>", "", (text[1] or text[2] or "") if text else "")
                 self._messages[name] = Shown(role, state, html.unescape(bare).strip())
             else:
                 self._messages.pop(name, None)

@@ -44,6 +44,8 @@ DISPATCH, HEARTBEAT, IDENTIFY, RESUME, RECONNECT, INVALID_SESSION, HELLO, ACK = 
     10,
     11,
 )
+SESSION_LOST = (4007, 4009)
+"""Close codes after which a session cannot be resumed."""
 CUT = -1
 """In a connection's queue: end it without a close frame."""
 
@@ -93,6 +95,16 @@ class Gateway:
     """Heartbeats are not answered."""
     open: bool = True
     """Otherwise connections are refused with 503."""
+    silent: int = 0
+    """So many connections get no HELLO, ever."""
+    refuses: list[int] = field(default_factory=list[int])
+    """Close codes with which the next identifies and resumes are answered."""
+    resume_url: str = ""
+    """Where sessions are to be resumed."""
+    withheld: set[str] = field(default_factory=set[str])
+    """Guilds of which no GUILD_CREATE comes until :meth:`tell_of`: they are unavailable."""
+    addresses: list[str] = field(default_factory=list[str])
+    """The path of each connection."""
     sessions: dict[str, Session] = field(default_factory=dict[str, Session])
     connections: set[Connection] = field(default_factory=set[Connection])
     log: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
@@ -109,6 +121,8 @@ class Gateway:
     def dispatch(self, event: str, data: Json, guild: str) -> None:
         """Sends an event to every session that wants it; a session without a connection keeps it for RESUME."""
         needed = INTENTS.get(event)
+        if (guild, self.world.bot) in self.world.permissions.gone and event != "INTERACTION_CREATE":
+            return
         for session in self.sessions.values():
             if shard_of(guild, session.count) != session.shard:
                 continue
@@ -129,6 +143,11 @@ class Gateway:
             "embeds": [],
             "components": [],
         }
+
+    def tell_of(self, guild: str) -> None:
+        """A guild that was unavailable is there."""
+        self.withheld.discard(guild)
+        self.dispatch("GUILD_CREATE", self.world.guild_create(guild), guild)
 
     def drop(self) -> None:
         """Cuts the connections; the sessions can be resumed."""
@@ -161,6 +180,7 @@ class Gateway:
             connection.out.put_nowait(item)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.addresses.append(request.path)
         if not self.open:
             return web.Response(status=503)
         socket = web.WebSocketResponse(max_msg_size=0, compress=False)
@@ -170,7 +190,10 @@ class Gateway:
         self.connections.add(connection)
         self.note("connect")
         hello: Json = {"heartbeat_interval": int(self.heartbeat_seconds * 1000), "_trace": []}
-        connection.out.put_nowait({"op": HELLO, "d": hello, "s": None, "t": None})
+        if self.silent:
+            self.silent -= 1
+        else:
+            connection.out.put_nowait({"op": HELLO, "d": hello, "s": None, "t": None})
         writer = asyncio.create_task(self._write(connection))
         try:
             async for frame in socket:
@@ -192,6 +215,8 @@ class Gateway:
                     await connection.socket.send_str(json.dumps(item))
                 continue
             connection.ended_by_us = True
+            if item in SESSION_LOST and connection.session:
+                self.sessions.pop(connection.session.id, None)
             if item != CUT:
                 await connection.socket.close(code=item)
             elif connection.transport:
@@ -223,6 +248,9 @@ class Gateway:
 
     def _identify(self, connection: Connection, asked: Json) -> None:
         self.note("identify")
+        if self.refuses:
+            connection.out.put_nowait(self.refuses.pop(0))
+            return
         if asked["token"] != self.token:
             connection.out.put_nowait(4004)
             return
@@ -238,13 +266,14 @@ class Gateway:
         session = Session(secrets.token_hex(16), intents, shard, count, connection=connection)
         connection.session = self.sessions[session.id] = session
         world = self.world
-        guilds = [guild for guild in world.guilds if shard_of(guild, count) == shard]
+        mine = [guild for guild in world.guilds if (guild, world.bot) not in world.permissions.gone]
+        guilds = [guild for guild in mine if shard_of(guild, count) == shard]
         ready: dict[str, Any] = {
             "v": 10,
             "user": world.users[world.bot],
             "guilds": [{"id": guild, "unavailable": True} for guild in guilds],
             "session_id": session.id,
-            "resume_gateway_url": self.url,
+            "resume_gateway_url": self.resume_url,
             "shard": [shard, count],
             "application": {"id": world.application_id, "flags": 1 << 19},
             "private_channels": [],
@@ -252,7 +281,7 @@ class Gateway:
         }
         session.push("READY", ready)
         for guild in guilds:
-            if intents & GUILDS:
+            if intents & GUILDS and guild not in self.withheld:
                 session.push("GUILD_CREATE", world.guild_create(guild))
         self.note("ready")
 
@@ -274,6 +303,9 @@ class Gateway:
 
     def _resume(self, connection: Connection, asked: Json) -> None:
         self.note("resume")
+        if self.refuses:
+            connection.out.put_nowait(self.refuses.pop(0))
+            return
         if asked["token"] != self.token:
             connection.out.put_nowait(4004)
             return

@@ -8,6 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.platforms import discord_components as shapes
+from tests.platforms import discord_files as files
+from tests.platforms import discord_guilds, discord_registration, discord_threads
+from tests.platforms.discord_callbacks import Callbacks
+from tests.platforms.discord_components import V2
+from tests.platforms.discord_permissions import May
+from tests.platforms.discord_refusals import Refusal, form_error
 from tests.platforms.discord_wire import Call, Upload
 from tests.platforms.discord_world import (
     DIRECT,
@@ -15,19 +22,16 @@ from tests.platforms.discord_world import (
     LOADING,
     MAX_FILE,
     MAX_TEXT,
+    VOICE,
     Interaction,
     Json,
     Posted,
-    Refusal,
     World,
-    form_error,
 )
 
-MESSAGE_FIELDS = {
-    *("content", "embeds", "allowed_mentions", "sticker_ids", "components", "flags", "attachments", "poll"),
-    *("message_reference", "nonce", "enforce_nonce", "tts"),
-}
-WEBHOOK_FIELDS = MESSAGE_FIELDS - {"message_reference", "nonce", "enforce_nonce"}
+QUIET, NO_EMBEDS = 1 << 12, 1 << 2
+MAY_BE_SET = NO_EMBEDS | QUIET | V2 | VOICE | EPHEMERAL
+"""Flags that a bot may give a message."""
 Emit = Callable[[str, Json, str], None]
 
 
@@ -51,13 +55,19 @@ class Rest:
             case "channels":
                 found = self._on_channel(call, parts, uploads)
             case "interactions" | "webhooks":
-                found = self._on_interaction(call, parts, uploads)
+                found = Callbacks(self).answer(call, parts, uploads)
+            case "guilds":
+                found = discord_guilds.answer(self.world, call, parts)
             case _:
                 found = self._on_account(call, parts)
         if found is None:
-            self.violations.append(f"unknown route {call.method} {call.path}")
+            self.violations.append(f"{call.method} {call.path}: this fake cannot do that yet")
             raise Refusal(404, 0, "404: Not Found")
         return found
+
+    def defer(self, interaction: Interaction, more: Json) -> None:
+        """As if another process of the bot's had deferred it."""
+        Callbacks(self).take(interaction.id, interaction.token, {"type": 5, **more}, [])
 
     def _on_account(self, call: Call, parts: list[str]) -> tuple[int, Any] | None:
         world = self.world
@@ -81,6 +91,12 @@ class Rest:
                 return 200, self._register(application, call.body)
             case ("GET", ["applications", _, "commands"]):
                 return 200, world.commands
+            case ("POST", ["attachments", "refresh-urls"]):
+                return 200, files.refreshed(call.body, self.world.files)
+            case ("GET", ["users", user]):
+                if user not in world.users:
+                    raise Refusal(404, 10013, "Unknown User")
+                return 200, world.users[user]
             case ("POST", ["users", "@me", "channels"]):
                 return 200, world.channel(world.direct(str(call.body["recipient_id"])))
             case _:
@@ -90,7 +106,9 @@ class Rest:
         body = call.body
         match (call.method, parts[1:]):
             case ("GET", [channel]):
-                return 200, self.world.channel(channel)
+                found = self.world.channel(channel)
+                self.world.permissions.require(self.world.bot, channel)
+                return 200, found
             case ("POST", [channel, "typing"]):
                 self._may_write(channel)
                 return 204, None
@@ -99,27 +117,21 @@ class Rest:
             case ("POST", [channel, "messages"]):
                 return 200, self._create(channel, body, uploads)
             case ("GET", [channel, "messages", message]):
+                self.world.channel(channel)
+                self.world.permissions.require(self.world.bot, channel)
+                if not self._may_read(channel):
+                    raise Refusal(403, 50013, "Missing Permissions")
                 return 200, self._found(channel, message).data
             case ("PATCH", [channel, "messages", message]):
                 return 200, self._edit(channel, message, body, uploads)
             case ("DELETE", [channel, "messages", message]):
-                self.delete(self._found(channel, message))
+                posted = self._found(channel, message)
+                if posted.data["author"]["id"] != self.world.bot:
+                    self._may_moderate(channel)
+                self.delete(posted)
                 return 204, None
-            case ("POST", [channel, "threads"] | [channel, "messages", _, "threads"]):
-                return 201, self._open_thread(channel, body, call.path)
-            case _:
-                return None
-
-    def _on_interaction(self, call: Call, parts: list[str], uploads: list[Upload]) -> tuple[int, Any] | None:
-        match (call.method, parts):
-            case ("POST", ["interactions", interaction, token, "callback"]):
-                self._callback(interaction, token, call.body)
-                return 204, None
-            case ("POST", ["webhooks", application, token]):
-                return 200, self._follow_up(self._live(application, token), call.body, uploads).data
-            case (method, ["webhooks", application, token, "messages", message]):
-                interaction = self._live(application, token)
-                return self._webhook_message(method, interaction, message, call.body, uploads)
+            case ("POST", [channel, "messages", message, "threads"]):
+                return 201, discord_threads.open_on(self.world, self.emit, channel, message, body)
             case _:
                 return None
 
@@ -145,17 +157,7 @@ class Rest:
     def _register(self, application: str, commands: Any) -> list[Json]:
         if application != self.world.application_id:
             raise Refusal(404, 10002, "Unknown Application")
-        if len(commands) > 100:
-            raise form_error("commands", "Must be 100 or fewer in length.")
-        for command in commands:
-            if not re.fullmatch(r"[-_a-z0-9]{1,32}", command["name"]):
-                raise form_error("name", "Command name is invalid")
-            options: list[Json] = command.get("options") or []
-            if any(not 1 <= len(row["description"]) <= 100 for row in (command, *options)):
-                raise form_error("description", "Must be between 1 and 100 in length.")
-            required = [bool(option.get("required")) for option in options]
-            if required != sorted(required, reverse=True):
-                raise form_error("options", "Required options must be placed before non-required options")
+        discord_registration.check(commands)
         self.world.commands = [{**c, "id": self.world.snowflake(), "version": "1"} for c in commands]
         return self.world.commands
 
@@ -166,7 +168,18 @@ class Rest:
             if channel["type"] == DIRECT:
                 raise Refusal(403, 50007, "Cannot send messages to this user")
             raise Refusal(403, 50013, "Missing Permissions")
+        self.world.permissions.require_to_write(self.world.bot, channel_id)
+        discord_threads.check_open(self.world, channel_id)
         return channel
+
+    def _may_moderate(self, channel_id: str) -> None:
+        if self.world.channel(channel_id)["type"] == DIRECT:
+            raise Refusal(403, 50003, "Cannot execute action on a DM channel")
+        self.world.permissions.require(self.world.bot, channel_id, May.MANAGE_MESSAGES)
+
+    def _may_read(self, channel_id: str) -> bool:
+        held = self.world.permissions.of(self.world.bot, channel_id)
+        return bool(held & May.READ_MESSAGE_HISTORY) and channel_id not in self.world.unreadable
 
     def _found(self, channel_id: str, message_id: str) -> Posted:
         self.world.channel(channel_id)
@@ -177,11 +190,10 @@ class Rest:
 
     def _list(self, channel_id: str, query: Mapping[str, str]) -> list[Json]:
         self.world.channel(channel_id)
-        if channel_id in self.world.unreadable:
+        self.world.permissions.require(self.world.bot, channel_id)
+        if not self._may_read(channel_id):
             return []
         limit = int(query.get("limit", 50))
-        if not 1 <= limit <= 100:
-            raise form_error("limit", "int value should be between 1 and 100.")
         there = [m.data for m in self.world.messages[channel_id].values() if not m.deleted and not m.ephemeral]
         if "after" in query:
             there = [m for m in there if int(m["id"]) > int(query["after"])][:limit]
@@ -191,7 +203,13 @@ class Rest:
 
     def _create(self, channel_id: str, body: Json, uploads: list[Upload]) -> Json:
         self._may_write(channel_id)
-        self._check_body(body, uploads, MESSAGE_FIELDS, new=True)
+        if uploads:
+            self.world.permissions.require(self.world.bot, channel_id, May.ATTACH_FILES)
+        if int(body.get("flags") or 0) & VOICE and not self.world.permissions.of(self.world.bot, channel_id) & (
+            May.SEND_VOICE_MESSAGES
+        ):
+            raise files.NOT_HERE
+        self.check_body(body, uploads, in_channel=True)
         nonce = str(body.get("nonce") or "")
         if nonce and body.get("enforce_nonce"):
             for old in self.world.messages[channel_id].values():
@@ -200,7 +218,7 @@ class Rest:
         reference: Json = body.get("message_reference") or {}
         reply_to = str(reference.get("message_id", ""))
         if reply_to:
-            if channel_id in self.world.unreadable:
+            if not self._may_read(channel_id):
                 raise Refusal(
                     403,
                     160002,
@@ -211,9 +229,9 @@ class Rest:
                 if reference.get("fail_if_not_exists", True):
                     raise form_error("message_reference", "REPLIES_UNKNOWN_MESSAGE")
                 reply_to = ""
-        return self._store(channel_id, body, uploads, reply_to, nonce).data
+        return self.store(channel_id, body, uploads, reply_to, nonce).data
 
-    def _store(
+    def store(
         self,
         channel_id: str,
         body: Json,
@@ -222,10 +240,13 @@ class Rest:
         nonce: str = "",
         flags: int = 0,
     ) -> Posted:
+        """A new message of the bot's, checked before; ``flags`` come on top of those that the body has."""
         world = self.world
+        attachments = self._keep(channel_id, body, uploads, [])
         fields: Json = {
-            "components": body.get("components") or [],
-            "attachments": self._keep(channel_id, uploads),
+            "components": shapes.stored(body.get("components") or [], attachments),
+            "attachments": attachments,
+            "embeds": body.get("embeds") or [],
         }
         if nonce:
             fields["nonce"] = nonce
@@ -234,11 +255,11 @@ class Rest:
             world.bot,
             body.get("content") or "",
             reply_to=reply_to,
-            flags=flags,
+            flags=flags | int(body.get("flags") or 0) & MAY_BE_SET,
             **fields,
         )
         posted.nonce = nonce
-        posted.ephemeral = bool(flags & EPHEMERAL)
+        posted.ephemeral = bool(posted.data["flags"] & EPHEMERAL)
         posted.pinged = self._pinged(posted, body.get("allowed_mentions"))
         if not posted.ephemeral:
             self.emit("MESSAGE_CREATE", posted.data, posted.guild)
@@ -260,23 +281,36 @@ class Rest:
             found.append(posted.data["referenced_message"]["author"]["id"])
         return found
 
-    def _keep(self, channel_id: str, uploads: list[Upload]) -> list[Json]:
-        return [self.world.store_file(channel_id, u.name, u.mime, u.data, self.cdn) for u in uploads]
+    def _keep(self, channel_id: str, body: Json, uploads: list[Upload], old: list[Json]) -> list[Json]:
+        """The attachments after this body: without a list of them the old ones stay."""
+        given: list[Json] | None = body.get("attachments")
+        about = {str(one["id"]): one for one in given or []}
+        kept = old if given is None else [one for one in old if one["id"] in about]
+        made = [self.world.store_file(channel_id, u.name, u.mime, u.data, self.cdn) for u in uploads]
+        for number, file in enumerate(made):
+            told = about.get(str(number), {})
+            file |= {
+                k: told[k] for k in ("description", "duration_secs", "waveform", "title") if told.get(k) is not None
+            }
+        return [*kept, *made]
 
     def _edit(self, channel_id: str, message_id: str, body: Json, uploads: list[Upload]) -> Json:
         posted = self._found(channel_id, message_id)
         if posted.data["author"]["id"] != self.world.bot:
             raise Refusal(403, 50005, "Cannot edit a message authored by another user")
-        return self._change(posted, body, uploads)
-
-    def _change(self, posted: Posted, body: Json, uploads: list[Upload]) -> Json:
-        self._check_body(body, uploads, WEBHOOK_FIELDS, new=False)
-        fields: Json = {k: body[k] for k in ("content", "components") if k in body}
-        if fields.get("content", posted.text) in ("", None) and not uploads and not posted.data["attachments"]:
-            raise Refusal(400, 50006, "Cannot send an empty message")
         if uploads:
-            fields["attachments"] = self._keep(posted.data["channel_id"], uploads)
-        fields["flags"] = posted.data["flags"] & ~LOADING
+            self.world.permissions.require(self.world.bot, channel_id, May.ATTACH_FILES)
+        return self.change(posted, body, uploads)
+
+    def change(self, posted: Posted, body: Json, uploads: list[Upload]) -> Json:
+        """An edit of a message of the bot's."""
+        self.check_body(body, uploads, posted)
+        fields: Json = {k: body[k] or "" if k == "content" else body[k] for k in ("content", "embeds") if k in body}
+        attachments = self._keep(posted.data["channel_id"], body, uploads, posted.data["attachments"])
+        fields["attachments"] = attachments
+        if "components" in body:
+            fields["components"] = shapes.stored(body["components"] or [], attachments)
+        fields["flags"] = (posted.data["flags"] | int(body.get("flags") or 0) & (V2 | NO_EMBEDS)) & ~LOADING
         self.world.change(posted, fields)
         if not posted.ephemeral:
             self.emit("MESSAGE_UPDATE", posted.data, posted.guild)
@@ -291,16 +325,14 @@ class Rest:
         if not posted.ephemeral:
             self.emit("MESSAGE_DELETE", gone, posted.guild)
 
-    def _check_body(self, body: Json, uploads: list[Upload], known: set[str], *, new: bool) -> None:
-        for name in body.keys() - known:
-            self.violations.append(f"unknown field {name}")
+    def check_body(
+        self, body: Json, uploads: list[Upload], posted: Posted | None = None, *, in_channel: bool = False
+    ) -> None:
+        """Raises Refusal for a message, or an edit of ``posted``, that Discord would not take. ``in_channel``: it is
+        sent to a channel, not in answer to an interaction."""
         content = body.get("content") or ""
         if len(content) > MAX_TEXT:
             raise form_error("content", f"Must be {MAX_TEXT} or fewer in length.")
-        if new and not content.strip() and not uploads:
-            raise Refusal(400, 50006, "Cannot send an empty message")
-        if len(str(body.get("nonce") or "")) > 25:
-            raise form_error("nonce", "Must be 25 or fewer in length.")
         if len(uploads) > 10:
             raise form_error("attachments", "Must be 10 or fewer in length.")
         if any(len(upload.data) > MAX_FILE for upload in uploads):
@@ -312,96 +344,31 @@ class Rest:
                     "allowed_mentions",
                     f'parse:["{kind}"] and {kind} are mutually exclusive.',
                 )
-        self._check_components(body.get("components") or [])
+        if posted and posted.data["flags"] & VOICE:
+            raise files.NO_EDITING
+        if int(body.get("flags") or 0) & VOICE:
+            if not in_channel:
+                raise form_error("flags", "Voice messages go to channels only.")
+            files.check_voice(body, uploads)
+        self._check_shape(body, uploads, posted)
 
-    def _check_components(self, rows: list[Json]) -> None:
-        if len(rows) > 5:
-            raise form_error("components", "Must be between 1 and 5 in length.")
-        seen: set[str] = set()
-        for row in rows:
-            buttons: list[Json] = row.get("components") or []
-            if row.get("type") != 1 or not 1 <= len(buttons) <= 5:
-                raise form_error("components", "Must be between 1 and 5 in length.")
-            for button in buttons:
-                custom_id = button.get("custom_id") or ""
-                if button.get("type") != 2 or button.get("style") not in (1, 2, 3, 4):
-                    raise form_error("components", "Value of field must be one of the known buttons.")
-                if not 1 <= len(custom_id) <= 100 or not 1 <= len(button.get("label") or "") <= 80:
-                    raise form_error("components", "Must be between 1 and 80 in length.")
-                if custom_id in seen:
-                    raise form_error("components", "Component custom id cannot be duplicated")
-                seen.add(custom_id)
-
-    def _open_thread(self, channel_id: str, body: Json, path: str) -> Json:
-        message = re.search(r"/messages/(\d+)/threads", path)
-        thread = self.world.add_thread(channel_id, body["name"], self.world.bot, message[1] if message else "")
-        self.emit("THREAD_CREATE", {**thread, "newly_created": True}, thread["guild_id"])
-        return thread
-
-    # ------------------------------------------------------------------ interactions
-    def _callback(self, interaction_id: str, token: str, body: Json) -> None:
-        interaction = self.world.interactions.get(token)
-        if interaction is None or interaction.id != interaction_id:
-            raise Refusal(404, 10062, "Unknown interaction")
-        if interaction.answered:
-            raise Refusal(400, 40060, "Interaction has already been acknowledged.")
-        if time.time() - interaction.created > self.callback_seconds:
-            raise Refusal(404, 10062, "Unknown interaction")
-        interaction.answered, interaction.callback = time.time(), body
-        data: Json = body.get("data") or {}
-        flags = int(data.get("flags") or 0) & EPHEMERAL
-        match body["type"]:
-            case 4:
-                interaction.original = self._store(interaction.channel, data, [], flags=flags).id
-            case 5:
-                interaction.original = self._store(interaction.channel, {}, [], flags=flags | LOADING).id
-            case 6 if interaction.message:
-                interaction.original = interaction.message
-            case kind:
-                raise form_error("type", f"Value {kind} is not possible here.")
-
-    def defer(self, interaction: Interaction, more: Json) -> None:
-        """As if another process of the bot's had deferred it."""
-        self._callback(interaction.id, interaction.token, {"type": 5, **more})
-
-    def _live(self, application: str, token: str) -> Interaction:
-        interaction = self.world.interactions.get(token)
-        if interaction is None or application != self.world.application_id or not interaction.answered:
-            raise Refusal(404, 10015, "Unknown Webhook")
-        if time.time() - interaction.created > self.token_seconds:
-            raise Refusal(401, 50027, "Invalid Webhook Token")
-        return interaction
-
-    def _follow_up(self, interaction: Interaction, body: Json, uploads: list[Upload]) -> Posted:
-        self._check_body(body, uploads, WEBHOOK_FIELDS, new=True)
-        original = self.world.find(interaction.original)
-        if original.data["flags"] & LOADING:
-            self._change(original, body, uploads)
-            return original
-        flags = int(body.get("flags") or 0) & EPHEMERAL
-        posted = self._store(interaction.channel, body, uploads, flags=flags)
-        interaction.followups.append(posted.id)
-        return posted
-
-    def _webhook_message(
-        self,
-        method: str,
-        interaction: Interaction,
-        message_id: str,
-        body: Json,
-        uploads: list[Upload],
-    ) -> tuple[int, Any]:
-        wanted = interaction.original if message_id == "@original" else message_id
-        if wanted not in (interaction.original, *interaction.followups):
-            raise Refusal(404, 10008, "Unknown Message")
-        posted = self.world.message(interaction.channel, wanted)
-        match method:
-            case "GET":
-                return 200, posted.data
-            case "PATCH":
-                return 200, self._change(posted, body, uploads)
-            case "DELETE":
-                self.delete(posted)
-                return 204, None
-            case _:
-                raise Refusal(405, 0, "405: Method Not Allowed")
+    def _check_shape(self, body: Json, uploads: list[Upload], posted: Posted | None) -> None:
+        """A message has text and rows, or is made of components; and it is never empty."""
+        old: Json = posted.data if posted else {}
+        is_v2 = shapes.check_mixture(body, was_v2=bool(posted and posted.is_v2))
+        components: list[Json] = body.get("components", old.get("components")) or []
+        if is_v2 and (body | {"content": body.get("content", old.get("content"))})["content"]:
+            raise form_error("content", *shapes.ONLY_COMPONENTS)
+        listed = [str(one["id"]) for one in body.get("attachments") or ()]
+        is_kept = "attachments" not in body
+        kept = [a["filename"] for a in old.get("attachments", ()) if is_kept or a["id"] in listed]
+        new_files = [upload.name for upload in uploads]
+        if "components" in body or is_v2:
+            shapes.check_message(components, is_v2=is_v2, files=[*kept, *new_files])
+        if is_v2:
+            hidden = set(new_files) - shapes.shown_files(components)
+            self.violations.extend(f"the file {name} is shown nowhere" for name in sorted(hidden))
+            return
+        content = body.get("content", old.get("content")) or ""
+        if not content.strip() and not new_files and not kept and not body.get("embeds"):
+            raise Refusal(400, 50006, "Cannot send an empty message")

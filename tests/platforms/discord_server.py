@@ -13,17 +13,19 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 from urllib.parse import unquote
 
 from aiohttp import web
 
+from tests.platforms import discord_threads
+from tests.platforms.discord_files import has_expired, signed
 from tests.platforms.discord_gateway import Gateway
+from tests.platforms.discord_plays import File, Given, Plays
 from tests.platforms.discord_rest import Rest
+from tests.platforms.discord_schema import check_message
 from tests.platforms.discord_wire import Call, Fault, Limits, Wire
 from tests.platforms.discord_world import (
-    EPHEMERAL,
     FORUM,
     MENTION,
     THREAD,
@@ -32,31 +34,24 @@ from tests.platforms.discord_world import (
     Json,
     Posted,
     World,
+    stamp,
 )
 
 TOKEN = "TEST.TOKEN"
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """What a person attaches. An empty ``mime`` is left out, as Discord does when it does not know."""
-
-    name: str
-    mime: str
-    data: bytes
 
 
 class FakeDiscord:
     """``async with FakeDiscord() as discord:`` runs it on a free port."""
 
     CONTROLS: ClassVar[frozenset[str]] = frozenset(
-        {"say", "edit", "delete", "slash", "press", "fail", "drop", "invalidate", "set_limits", "set_latency"}
+        {"say", "edit", "delete", "slash", "press", "choose", "fail", "drop", "invalidate", "set_limits", "set_latency"}
     )
 
     def __init__(self, token: str = TOKEN) -> None:
         self.world = World()
         self.gateway = Gateway(self.world, token)
         self.rest = Rest(self.world, self.gateway.dispatch)
+        self.plays = Plays(self.world, self.gateway.dispatch)
         self.wire = Wire(token, self.rest.answer, violations=self.rest.violations)
         self.root = ""
         self._runner: web.AppRunner | None = None
@@ -64,7 +59,9 @@ class FakeDiscord:
     async def start(self, port: int = 0) -> None:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_get("/gateway/", self.gateway.handle)
+        app.router.add_get("/resume/", self.gateway.handle)
         app.router.add_get("/attachments/{path:.*}", self._attachment)
+        app.router.add_get("/stickers/{path:.*}", self._sticker)
         app.router.add_get("/redirect/{path:.*}", self._redirect)
         app.router.add_route("*", "/control/{what}", self._control)
         app.router.add_route("*", "/api/v10/{path:.*}", self.wire.handle)
@@ -73,8 +70,9 @@ class FakeDiscord:
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         bound = self._runner.addresses[0][1]
         self.root = f"http://127.0.0.1:{bound}"
-        self.rest.cdn = self.root
+        self.rest.cdn = self.plays.cdn = self.root
         self.rest.gateway_url = self.gateway.url = f"ws://127.0.0.1:{bound}/gateway/"
+        self.gateway.resume_url = f"ws://127.0.0.1:{bound}/resume/"
 
     async def close(self) -> None:
         self.gateway.drop()
@@ -85,8 +83,10 @@ class FakeDiscord:
         await self.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await self.close()
+        if kind is None and self.violations:
+            raise AssertionError("Discord was called wrongly: " + "; ".join(self.violations[:5]))
 
     @property
     def api_base(self) -> str:
@@ -106,7 +106,14 @@ class FakeDiscord:
 
     @property
     def violations(self) -> list[str]:
+        """Calls that are wrong whatever the channel is like. With any unpardoned, leaving the server raises."""
         return self.rest.violations
+
+    def pardon(self) -> list[str]:
+        """The violations so far, taken back: for tests that mean them."""
+        pardoned = [*self.violations]
+        self.violations.clear()
+        return pardoned
 
     # ------------------------------------------------------------------ what people do
     def say(
@@ -134,12 +141,24 @@ class FakeDiscord:
         self._tell(posted, "MESSAGE_CREATE")
         return posted
 
-    def voice_message(self, data: bytes) -> Posted:
-        file = File("voice-message.ogg", "audio/ogg", data)
-        return self.say("", files=[file], flags=VOICE)
+    def voice_message(
+        self, data: bytes, seconds: float = 2.0, channel: str = "", *, reply_to: str = "", expired: bool = False
+    ) -> Posted:
+        """Somebody speaks; without a channel in direct messages. ``expired``: the file's address holds no more."""
+        world = self.world
+        room = channel or world.direct(world.alice)
+        file = world.store_file(room, "voice-message.ogg", "audio/ogg", data, self.cdn)
+        file |= {"duration_secs": seconds, "waveform": "AAAA"}
+        if expired:
+            file["url"] = signed(file["url"].partition("?")[0], -1)
+        posted = world.post(room, world.alice, "", reply_to=reply_to, attachments=[file], flags=VOICE)
+        self._tell(posted, "MESSAGE_CREATE")
+        return posted
 
-    def sticker(self, name: str = "Wave") -> Posted:
-        return self.say("", sticker_items=[{"id": self.world.snowflake(), "name": name, "format_type": 1}])
+    def sticker(self, name: str = "Wave", data: bytes = b"PNG") -> Posted:
+        id = self.world.snowflake()
+        self.world.files[f"/stickers/{id}.png"] = (data, "image/png")
+        return self.say("", sticker_items=[{"id": id, "name": name, "format_type": 1}])
 
     def poll(self, question: str) -> Posted:
         return self.say("", poll={"question": {"text": question}, "answers": []})
@@ -180,6 +199,14 @@ class FakeDiscord:
         gone = {"ids": list(messages), "channel_id": found[0].data["channel_id"], "guild_id": guild}
         self.gateway.dispatch("MESSAGE_DELETE_BULK", gone, guild)
 
+    def invite(self, name: str = "New Club", *, locale: str = "en-US") -> Json:
+        """Somebody adds the bot to a new guild with one channel."""
+        guild = self.world.add_guild(name)
+        guild |= {"joined_at": stamp(), "preferred_locale": locale}
+        self.world.add_channel(guild["id"], "welcome")
+        self.gateway.dispatch("GUILD_CREATE", self.world.guild_create(guild["id"]), guild["id"])
+        return guild
+
     def open_thread(self, name: str, owner: str = "", parent: str = "") -> str:
         """A thread by the bot, or by ``owner``."""
         thread = self.world.add_thread(parent or self.world.general, name, owner or self.world.bot)
@@ -188,81 +215,69 @@ class FakeDiscord:
 
     def forum_post(self, title: str, text: str) -> Posted:
         """A new post in a forum, by a person who mentions the bot."""
-        guild = self.world.guild["id"]
-        forum = self.world.add_channel(guild, "help", FORUM)
-        self.gateway.dispatch("CHANNEL_CREATE", self.world.channels[forum], guild)
-        thread = self.open_thread(title, self.world.alice, forum)
-        return self.say(text, thread, mention=True)
+        return discord_threads.post(self, discord_threads.add_forum(self, "help"), title, text, mention=True)
 
     def slash(
         self,
         name: str,
-        options: Mapping[str, Any] | None = None,
+        options: Mapping[str, Given] | None = None,
+        channel: str = "",
+        *,
+        user: str = "",
+        locale: str = "en-US",
+        own_install: bool = False,
+    ) -> Interaction:
+        """Somebody uses a slash command; without a channel in direct messages. ``own_install``: from the person's own
+        installation of the app."""
+        room = channel or self.world.direct(user or self.world.alice)
+        return self.plays.slash(name, options or {}, room, user, locale, own_install=own_install)
+
+    def suggest(
+        self,
+        name: str,
+        focused: str,
+        options: Mapping[str, Given],
         channel: str = "",
         *,
         user: str = "",
         locale: str = "en-US",
     ) -> Interaction:
-        """Somebody uses a slash command; without a channel in direct messages."""
-        kinds = {str: 3, int: 4, bool: 5}
-        given = [{"name": key, "type": kinds[type(value)], "value": value} for key, value in (options or {}).items()]
-        data: Json = {"id": self.world.snowflake(), "name": name, "type": 1, "options": given}
-        return self._interact(2, data, channel or self.world.direct(user or self.world.alice), user, locale, None)
+        """Somebody is typing one of a command's options."""
+        room = channel or self.world.direct(user or self.world.alice)
+        return self.plays.suggest(name, focused, options, room, user, locale)
 
-    def press(self, message: str, custom_id: str, *, user: str = "") -> Interaction:
-        """Somebody presses a button; LookupError when the message has no such button."""
-        posted = self.world.find(message)
-        buttons = [b["custom_id"] for row in posted.data["components"] for b in row["components"]]
-        if custom_id not in buttons:
-            raise LookupError(f"no button {custom_id!r} among {buttons}")
-        data: Json = {"component_type": 2, "custom_id": custom_id, "id": 1}
-        return self._interact(3, data, posted.data["channel_id"], user, "en-US", posted)
-
-    def _interact(
-        self, kind: int, data: Json, channel: str, user: str, locale: str, message: Posted | None
+    def choose_in_menu(
+        self,
+        name: str,
+        target: str,
+        channel: str = "",
+        *,
+        user: str = "",
+        locale: str = "en-US",
+        own_install: bool = False,
     ) -> Interaction:
-        world = self.world
-        person, room = user or world.alice, world.channels[channel]
-        guild: str = room.get("guild_id", "")
-        # Real tokens are long and hold characters that a URL must quote in other places, but never a slash or colon.
-        made = Interaction(
-            world.snowflake(), f"aW50ZXJhY3Rpb246{world.snowflake()}", channel, guild, person, time.time()
-        )
-        world.interactions[made.token] = made
-        payload: Json = {
-            "id": made.id,
-            "application_id": world.application_id,
-            "type": kind,
-            "token": made.token,
-            "version": 1,
-            "data": data,
-            "channel_id": channel,
-            "channel": {"id": channel, "type": room["type"]},
-            "locale": locale,
-            "context": 0 if guild else 1,
-            "entitlements": [],
-            "authorizing_integration_owners": {},
-        }
-        if guild:
-            member = {**world.member(person, guild), "user": world.users[person], "permissions": "0"}
-            payload |= {
-                "guild_id": guild,
-                "guild": {"id": guild, "locale": "en-US", "features": []},
-                "member": member,
-            }
-        else:
-            payload["user"] = world.users[person]
-        if message:
-            made.message = message.id
-            payload["message"] = {
-                **message.data,
-                "flags": message.data["flags"] | (EPHEMERAL if message.ephemeral else 0),
-            }
-        self.gateway.dispatch("INTERACTION_CREATE", payload, guild)
-        return made
+        """Somebody uses a command in the menu of a message or a person, whose id is ``target``."""
+        where = "" if target in self.world.users else self.world.find(target).data["channel_id"]
+        room = channel or where or self.world.general
+        return self.plays.choose_in_menu(name, target, room, user, locale, own_install=own_install)
+
+    def press(self, message: str, custom_id: str, *, user: str = "", locale: str = "en-US") -> Interaction:
+        """Somebody presses a button; LookupError when the message has no such button."""
+        return self.plays.press(self.world.find(message), custom_id, user, locale)
+
+    def choose(
+        self, message: str, *values: str, custom_id: str = "", user: str = "", locale: str = "en-US"
+    ) -> Interaction:
+        """Somebody chooses from a list; LookupError when the message has no such list."""
+        return self.plays.choose(self.world.find(message), values, custom_id, user, locale)
+
+    def submit(self, asked: Interaction, given: Mapping[str, str | Sequence[str] | Sequence[File]]) -> Interaction:
+        """Somebody fills in the modal that an interaction was answered with."""
+        return self.plays.submit(asked, given)
 
     def _tell(self, posted: Posted, event: str) -> None:
         data = posted.data
+        self.violations.extend(check_message(data))
         if posted.guild:
             member = self.world.member(data["author"]["id"], posted.guild)
             data = {**data, "guild_id": posted.guild, "member": member}
@@ -318,9 +333,16 @@ class FakeDiscord:
 
     async def _attachment(self, request: web.Request) -> web.Response:
         found = self.world.files.get(unquote(request.path))
-        if found is None:
+        if found is None or has_expired(str(request.url)):
             raise web.HTTPNotFound
         return web.Response(body=found[0], headers={"Content-Type": found[1] or "application/octet-stream"})
+
+    async def _sticker(self, request: web.Request) -> web.Response:
+        """Their addresses are not signed."""
+        if request.path not in self.world.files:
+            raise web.HTTPNotFound
+        data, mime = self.world.files[request.path]
+        return web.Response(body=data, headers={"Content-Type": mime})
 
     async def _redirect(self, request: web.Request) -> web.Response:
         """An open redirect, as an attacker would like the CDN to have."""
@@ -342,7 +364,7 @@ def main() -> None:
             discord.world.add_channel(discord.world.guild["id"], f"general-{number}")
         discord.wire.latency = given.latency
         if given.no_limits:
-            discord.wire.limits = Limits(0, 0, 5.0, 0)
+            discord.wire.limits = Limits(0, 0, 5.0, 0, others=False, refused=0)
         await discord.start(given.port)
         print(
             json.dumps({"api_base": discord.api_base, "gateway": discord.gateway_url, "cdn": discord.cdn}),

@@ -9,12 +9,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from enum import StrEnum
 from typing import Any
 
 from aiohttp import BodyPartReader, web
 
-from tests.platforms.discord_world import Json, Refusal
+from tests.platforms.discord_refusals import Json, Refusal, form_error
+from tests.platforms.discord_schema import UNKNOWN_ROUTE, wrong_with
 
 AGENT = re.compile(r"DiscordBot \(https?://[^\s,]+,? [^)]+\)")
 
@@ -67,6 +70,21 @@ class Limits:
     window_seconds: float = 5.0
     everything: int = 50
     """In one second, interaction callbacks and webhooks apart."""
+    others: bool = True
+    """:data:`OTHERS` hold."""
+    refused: int = 10_000
+    """Answers of 401, 403 and 429 in :data:`BAN_SECONDS`; then the address is shut out."""
+
+
+OTHERS: Mapping[str, tuple[int, float]] = {
+    "delete": (5, 1.0),
+    "typing": (5, 5.0),
+    "react": (1, 0.25),
+    "thread": (50, 300.0),
+}
+"""What else Discord's headers have shown: calls in seconds, for each channel."""
+BAN_SECONDS = 600.0
+COUNTED = (401, 403, 429)
 
 
 @dataclass(slots=True)
@@ -102,6 +120,8 @@ class Wire:
 
     token: str
     answer: Answer
+    ahead: float = 0.0
+    """Seconds by which Discord's clock, as its answers tell it, differs from this machine's."""
     latency: float = 0.0
     """Seconds added to every call."""
     limits: Limits = field(default_factory=Limits)
@@ -109,6 +129,8 @@ class Wire:
     violations: list[str] = field(default_factory=list[str])
     """What Discord would let pass or block silently, but no client of ours may do."""
     faults: deque[Planned] = field(default_factory=deque[Planned])
+    refused: deque[float] = field(default_factory=deque[float])
+    """When calls got one of :data:`COUNTED`, limits that the bot shares with others apart."""
     _windows: dict[str, Window] = field(default_factory=dict[str, Window])
 
     def fail(self, fault: Fault, match: str = "", *, times: int = 1, seconds: float = 0.05) -> None:
@@ -127,21 +149,22 @@ class Wire:
         self.calls.append(call)
         if self.latency:
             await asyncio.sleep(self.latency)
+        if self._is_banned():
+            return self._ban(call)
         fault = self._next_fault(call)
         if fault:
             early = await self._misbehave(fault, request, call)
             if early:
                 return early
-        headers = {"Via": "1.1 google"}
+        now = datetime.fromtimestamp(time.time() + self.ahead, UTC)
+        headers = {"Via": "1.1 google", "Date": format_datetime(now, usegmt=True)}
         try:
             self._check_client(request, path)
             self._check_limits(call, headers)
+            self._check_call(call)
             status, result = self.answer(call, uploads)
         except Refusal as refusal:
-            status, result = (
-                refusal.status,
-                {"message": refusal.message, "code": refusal.code},
-            )
+            status, result = refusal.status, refusal.body
             if refusal.status == 429:
                 retry_after = float(headers["Retry-After"])
                 everywhere = headers.get("X-RateLimit-Global") == "true"
@@ -153,6 +176,7 @@ class Wire:
         if fault and fault.fault is Fault.RESET_AFTER:
             return self._cut(request)
         call.status = status
+        self._count(status)
         if status == 204:
             return web.Response(status=204, headers=headers)
         # Exactly this type: discord.py takes a body with a charset for text.
@@ -195,6 +219,7 @@ class Wire:
                 everywhere = planned.fault is Fault.LIMITED_GLOBALLY
                 scope = "global" if everywhere else "shared" if planned.fault is Fault.LIMITED_SHARED else "user"
                 headers = self._limited(planned.seconds, scope)
+                self._count(429, scope)
                 body = {
                     "message": "You are being rate limited.",
                     "retry_after": planned.seconds,
@@ -203,14 +228,7 @@ class Wire:
                 headers |= {"Via": "1.1 google", "Content-Type": "application/json"}
                 return web.Response(status=429, body=json.dumps(body).encode(), headers=headers)
             case Fault.BANNED:
-                call.status = 429
-                text = "<html>error code: 1015</html>"
-                return web.Response(
-                    status=429,
-                    text=text,
-                    content_type="text/html",
-                    headers={"Retry-After": "7"},
-                )
+                return self._ban(call)
             case Fault.HTML:
                 call.status = 200
                 return web.Response(text="<html>Sign in to the network</html>", content_type="text/html")
@@ -234,14 +252,39 @@ class Wire:
         if not by_token and request.headers.get("Authorization") != f"Bot {self.token}":
             raise Refusal(401, 0, "401: Unauthorized")
 
+    def _check_call(self, call: Call) -> None:
+        """Against Discord's description of its API. Much of what is wrong it would ignore: all of it is recorded."""
+        found = wrong_with(call.method, call.path, call.query, call.body)
+        self.violations.extend(str(wrong) for wrong in found)
+        for wrong in found:
+            if wrong.is_refused:
+                raise form_error(wrong.path, wrong.what)
+            if wrong.what == UNKNOWN_ROUTE:
+                raise Refusal(404, 0, "404: Not Found")
+
     # ------------------------------------------------------------------ limits
+    def _count(self, status: int, scope: str = "") -> None:
+        if status in COUNTED and scope != "shared":
+            self.refused.append(time.monotonic())
+
+    def _is_banned(self) -> bool:
+        while self.refused and time.monotonic() - self.refused[0] >= BAN_SECONDS:
+            self.refused.popleft()
+        return bool(self.limits.refused) and len(self.refused) >= self.limits.refused
+
+    def _ban(self, call: Call) -> web.Response:
+        """By the proxy in front of Discord."""
+        call.status = 429
+        text = "<html>error code: 1015</html>"
+        return web.Response(status=429, text=text, content_type="text/html", headers={"Retry-After": "7"})
+
     def _limited(self, seconds: float, scope: str) -> dict[str, str]:
         more = {"X-RateLimit-Global": "true"} if scope == "global" else {}
         return {"Retry-After": str(seconds), "X-RateLimit-Scope": scope, **more}
 
     def _check_limits(self, call: Call, headers: dict[str, str]) -> None:
         now = time.monotonic()
-        bucket, limit = self._bucket(call)
+        bucket, limit, seconds = self._bucket(call)
         by_token = call.path.startswith(("/interactions/", "/webhooks/"))
         if self.limits.everything and not by_token:
             window = self._windows.setdefault("", Window())
@@ -250,7 +293,6 @@ class Wire:
                 raise Refusal(429, 0, "You are being rate limited.")
         if not limit:
             return
-        seconds = self.limits.window_seconds
         window = self._windows.setdefault(bucket, Window())
         taken = window.take(limit, seconds, now)
         left = max(0.001, round(window.started + seconds - now, 3))
@@ -265,13 +307,26 @@ class Wire:
             headers |= self._limited(left, "user")
             raise Refusal(429, 0, "You are being rate limited.")
 
-    def _bucket(self, call: Call) -> tuple[str, int]:
-        match (call.method, call.path.strip("/").split("/")):
+    def _bucket(self, call: Call) -> tuple[str, int, float]:
+        """What is counted together, how many of it in how many seconds; 0 for no limit but that of everything."""
+        limits, seconds = self.limits, self.limits.window_seconds
+        parts = call.path.strip("/").split("/")
+        match (call.method, parts):
             case ("POST", ["channels", channel, "messages"]):
-                return f"create {channel}", self.limits.creates
+                return f"create {channel}", limits.creates, seconds
             case ("PATCH", ["channels", channel, "messages", _]):
-                return f"edit {channel}", self.limits.edits
+                return f"edit {channel}", limits.edits, seconds
             case (_, ["webhooks", _, token, *_]):
-                return f"webhook {token}", self.limits.edits
+                return f"webhook {token}", limits.edits, seconds
+            case ("DELETE", ["channels", _, "messages", _]):
+                kind = "delete"
+            case ("PUT" | "DELETE", ["channels", _, "messages", _, "reactions", *_]):
+                kind = "react"
+            case ("POST", ["channels", _, "typing"]):
+                kind = "typing"
+            case ("POST", ["channels", _, *_, "threads"]):
+                kind = "thread"
             case _:
-                return "", 0
+                return "", 0, 0.0
+        count, seconds = OTHERS[kind]
+        return f"{kind} {parts[1]}", count if limits.others else 0, seconds

@@ -13,28 +13,24 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-Json = dict[str, Any]
+from tests.platforms.discord_components import V2, small_print, words
+from tests.platforms.discord_files import signed
+from tests.platforms.discord_permissions import EVERYONE, Permissions
+from tests.platforms.discord_refusals import Json, Refusal
 
 EPOCH = 1_420_070_400_000
 EPHEMERAL, LOADING, VOICE = 1 << 6, 1 << 7, 1 << 13
 TEXT_CHANNEL, DIRECT, THREAD, FORUM = 0, 1, 11, 15
+VOICES = (2, 13)
+"""Voice and stage channels: they have ordinary messages, too."""
 DEFAULT, REPLY = 0, 19
+NESTED = "referenced_message"
 MAX_TEXT = 2000
 MAX_FILE = 10 * 1024 * 1024
+LONG_AGO = 30 * 86400
+"""Seconds that the bot is a member of each guild already, unless it joins before everybody's eyes."""
 MENTION = re.compile(r"<@!?(\d+)>")
 ROLE_MENTION = re.compile(r"<@&(\d+)>")
-
-
-class Refusal(Exception):
-    """Discord's error answer: HTTP status, its own code, its message."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(f"{status} {code} {message}")
-        self.status, self.code, self.message = status, code, message
-
-
-def form_error(field_name: str, what: str) -> Refusal:
-    return Refusal(400, 50035, f"Invalid Form Body: {field_name}: {what}")
 
 
 def stamp(seconds: float | None = None) -> str:
@@ -65,7 +61,17 @@ class Posted:
 
     @property
     def text(self) -> str:
-        return self.data["content"]
+        """What a person reads: its content, or the texts of the components that it is made of."""
+        return words(self.data["components"]) if self.is_v2 else self.data["content"]
+
+    @property
+    def footer(self) -> str:
+        """The line of small print below what it says, which :attr:`text` is without."""
+        return small_print(self.data["components"]) if self.is_v2 else ""
+
+    @property
+    def is_v2(self) -> bool:
+        return bool(self.data["flags"] & V2)
 
     @property
     def replies_to(self) -> str:
@@ -91,7 +97,7 @@ class Posted:
 
 @dataclass(slots=True)
 class Interaction:
-    """A command or a pressed button, and how the bot answered it."""
+    """A command, a pressed button, words being typed or a modal, and how the bot answered it."""
 
     id: str
     token: str
@@ -99,8 +105,14 @@ class Interaction:
     guild: str
     user: str
     created: float
+    kind: int = 2
+    """2 a command, 3 a component, 4 an option being typed, 5 a modal."""
     message: str = ""
-    """The message whose button was pressed."""
+    """The message whose component was used, also by way of a modal."""
+    by_user_install: bool = False
+    """The app is not a member there: it may only answer, and at most five times more."""
+    target: str = ""
+    """The message or person in whose menu a command was chosen."""
     answered: float = 0.0
     callback: Json = field(default_factory=dict[str, Any])
     original: str = ""
@@ -140,6 +152,7 @@ class World:
         """Channels in which the bot may not write."""
         self.unreadable: set[str] = set()
         """Channels whose history the bot may not read (so it may not reply there either)."""
+        self.permissions = Permissions(self.guilds, self.channels)
         self.application_id = self.snowflake()
         self.bot = self.add_user("parley", bot=True)
         self.alice = self.add_user("alice")
@@ -171,7 +184,7 @@ class World:
         guild_id = self.snowflake()
         while shard_of(guild_id, of) != shard:
             guild_id = str(int(guild_id) + (1 << 22))
-        role = {
+        role: Json = {
             "name": "parley",
             "id": self.snowflake(),
             "managed": True,
@@ -190,10 +203,11 @@ class World:
             "mentionable": False,
             "flags": 0,
         }
-        everyone = {
+        everyone: Json = {
             **role,
             "name": "@everyone",
             "id": guild_id,
+            "permissions": str(int(sum(EVERYONE))),
             "managed": False,
             "tags": {},
             "position": 0,
@@ -227,7 +241,7 @@ class World:
             "public_updates_channel_id": None,
             "nsfw_level": 0,
             "premium_progress_bar_enabled": False,
-            "joined_at": stamp(),
+            "joined_at": stamp(time.time() - LONG_AGO),
             "large": False,
             "unavailable": False,
             "member_count": 2,
@@ -238,18 +252,18 @@ class World:
             "soundboard_sounds": [],
         }
         self.guilds[guild_id] = guild
+        self.permissions.roles[guild_id, self.bot] = [role["id"]]
         return guild
 
     def bot_role(self, guild_id: str) -> str:
         return self.guilds[guild_id]["roles"][1]["id"]
 
     def member(self, user_id: str, guild_id: str) -> Json:
-        roles = [self.bot_role(guild_id)] if user_id == self.bot else []
         member: Json = {
             "nick": None,
             "avatar": None,
             "banner": None,
-            "roles": roles,
+            **self.permissions.member_fields(guild_id, user_id),
             "joined_at": stamp(),
         }
         return {
@@ -289,6 +303,8 @@ class World:
             "flags": 0,
             "available_tags": [],
         }
+        if kind in VOICES:
+            self.channels[channel_id] |= {"bitrate": 64_000, "user_limit": 0, "rtc_region": None}
         self.messages[channel_id] = {}
         return channel_id
 
@@ -360,6 +376,7 @@ class World:
         """Stores a new message. ``fields`` are fields of the message object; ``reply_to`` makes it a reply."""
         channel, now = self.channels[channel_id], time.time()
         reply_to: str = fields.pop("reply_to", "")
+        said = content or words(fields.get("components") or [])
         data: Json = {
             "id": self.snowflake(),
             "channel_id": channel_id,
@@ -370,8 +387,8 @@ class World:
             "edited_timestamp": None,
             "tts": False,
             "mention_everyone": False,
-            "mentions": [self.users[u] for u in dict.fromkeys(MENTION.findall(content)) if u in self.users],
-            "mention_roles": list(dict.fromkeys(ROLE_MENTION.findall(content))),
+            "mentions": [self.users[u] for u in dict.fromkeys(MENTION.findall(said)) if u in self.users],
+            "mention_roles": list(dict.fromkeys(ROLE_MENTION.findall(said))),
             "attachments": [],
             "embeds": [],
             "components": [],
@@ -387,8 +404,10 @@ class World:
                 "channel_id": channel_id,
                 "message_id": reply_to,
             }
-            data["referenced_message"] = replied.data if replied and not replied.deleted else None
-        posted = Posted(data, channel.get("guild_id", ""), [(now, content)], now)
+            # One level and no more: what that one replied to is not told.
+            there = replied and not replied.deleted and {k: v for k, v in replied.data.items() if k != NESTED}
+            data[NESTED] = there or None
+        posted = Posted(data, channel.get("guild_id", ""), [(now, said)], now)
         self.messages[channel_id][posted.id] = posted
         channel["last_message_id"] = posted.id
         return posted
@@ -403,7 +422,7 @@ class World:
         attachment_id = self.snowflake()
         path = f"/attachments/{channel_id}/{attachment_id}/{name}"
         self.files[path] = (data, mime)
-        url = f"{base}{path}?ex=1&is=1&hm=1"
+        url = signed(f"{base}{path}")
         found: Json = {
             "id": attachment_id,
             "filename": name,

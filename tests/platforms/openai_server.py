@@ -23,6 +23,7 @@ from aiohttp import web
 from tests.platforms.openai_audio import Audio
 from tests.platforms.openai_checks import Refusal, check_chat, last_user_text
 from tests.platforms.openai_faults import BEFORE_ANSWER, Fault, Strike, early_answer, error_answer
+from tests.platforms.openai_images import Images
 
 MARKER = re.compile(r"\[fault:([a-z_]+)(?:=([0-9.]+))?(?:@([^\]]+))?\]")
 TOKEN = re.compile(r"\s*\S+|\s+")
@@ -84,6 +85,8 @@ class OpenAIServer:
     strikes: deque[Strike] = field(default_factory=deque[Strike])
     audio: Audio = field(default_factory=Audio)
     """What hears and speaks."""
+    images: Images = field(default_factory=Images)
+    """What draws."""
     active: int = 0
     """Chat requests being answered: the slots in use."""
     peak: int = 0
@@ -95,6 +98,7 @@ class OpenAIServer:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/audio/transcriptions", self.audio.transcriptions)
         app.router.add_post("/v1/audio/speech", self.audio.speech)
+        app.router.add_post("/v1/images/generations", self.images.generations)
         # Cancelled handlers are how a slot comes free when the client goes away.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
         await self._runner.setup()

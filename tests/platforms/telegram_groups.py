@@ -61,6 +61,31 @@ def member(world: World, chat: int, before: str, after: str, *, user: int = 1, i
     return world.push("my_chat_member", changed)
 
 
+def administrators(world: World, chat: Chat) -> list[Json]:
+    """As the server gives them."""
+    if chat.type == "private":
+        raise bad("there are no administrators in the private chat")
+    found = [{"status": "creator", "user": world.person(user), "is_anonymous": False} for user in sorted(chat.admins)]
+    for user, rights in sorted(chat.moderators.items()):
+        held = {name: name in rights for name in _RIGHTS}
+        anonymous = {"can_be_edited": False, "is_anonymous": False}
+        found.append({"status": "administrator", "user": world.person(user), **anonymous, **held})
+    return found
+
+
+def one_member(world: World, chat: Chat, user: int) -> Json:
+    """Anybody, as the server gives them. Raises Refusal for who has never been seen."""
+    if user == world.me["id"]:
+        return _member(world, "member")
+    there = {post.sender["id"]: post.sender for post in chat.posts.values()}
+    for one in administrators(world, chat):
+        if one["user"]["id"] == user:
+            return one
+    if user not in there:
+        raise bad("user not found")
+    return {"status": "member", "user": there[user]}
+
+
 def delete_topic(world: World, chat: int, thread: int) -> None:
     """With all that stands in it."""
     for post in world.chat(chat).posts.values():

@@ -94,6 +94,7 @@ class Methods:
             "sendChatAction": self._action,
             "answerCallbackQuery": self._answer,
             "getChatAdministrators": self._administrators,
+            "getChatMember": self._member,
             **self.files.by_name,
             **self.profile.by_name,
             **self.inline.by_name,
@@ -227,10 +228,7 @@ class Methods:
         return True
 
     def _administrators(self, fields: Json) -> list[Json]:
-        chat = self._chat(fields)
-        if chat.type == "private":
-            raise bad("there are no administrators in the private chat")
-        return [
-            {"status": "creator", "user": self.world.person(user), "is_anonymous": False}
-            for user in sorted(chat.admins)
-        ]
+        return telegram_groups.administrators(self.world, self._chat(fields))
+
+    def _member(self, fields: Json) -> Json:
+        return telegram_groups.one_member(self.world, self._chat(fields), fields["user_id"])

@@ -105,6 +105,9 @@ class Chat:
     slow_until: float = 0.0
     """Of slow mode, by ``time.monotonic``: before, the bot may not write."""
     admins: set[int] = field(default_factory=set[int])
+    """To whom it belongs."""
+    moderators: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
+    """Other administrators, with the rights that they have."""
     posts: dict[int, Post] = field(default_factory=dict[int, Post])
     ours: set[int] = field(default_factory=set[int])
     drafts: list[Draft] = field(default_factory=list[Draft])

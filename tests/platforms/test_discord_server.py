@@ -5,58 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tests.platforms.discord_calls import HEADERS, call
 from tests.platforms.discord_gateway import DIRECT_MESSAGES, GUILD_MESSAGES, GUILDS
+from tests.platforms.discord_permissions import May
 from tests.platforms.discord_server import TOKEN, FakeDiscord
 from tests.platforms.discord_wire import Limits
-
-HEADERS = {"Authorization": f"Bot {TOKEN}", "User-Agent": "DiscordBot (https://parley.invalid, 1)"}
-
-
-@pytest.fixture
-async def discord() -> AsyncGenerator[FakeDiscord]:
-    async with FakeDiscord() as server:
-        yield server
-
-
-@pytest.fixture
-async def client() -> AsyncGenerator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(headers=HEADERS) as session:
-        yield session
-
-
-async def call(
-    client: aiohttp.ClientSession, discord: FakeDiscord, method: str, path: str, body: Any = None
-) -> tuple[int, Any, dict[str, str]]:
-    async with client.request(method, discord.api_base + path, json=body) as response:
-        text = await response.text()
-        return response.status, json.loads(text) if text else None, dict(response.headers)
-
-
-BODIES: list[tuple[dict[str, Any], int, int | None]] = [
-    ({"content": "x" * 2000}, 200, None),
-    ({"content": "x" * 2001}, 400, 50035),
-    ({"content": "  "}, 400, 50006),
-    ({"content": "x", "nonce": "n" * 26}, 400, 50035),
-    ({"content": "x", "message_reference": {"message_id": "1"}}, 400, 50035),
-    ({"content": "x", "message_reference": {"message_id": "1", "fail_if_not_exists": False}}, 200, None),
-    ({"content": "x", "allowed_mentions": {"parse": ["users"], "users": ["1"]}}, 400, 50035),
-    ({"content": "x", "components": [{"type": 1, "components": []}]}, 400, 50035),
-    ({"content": "x", "components": [{"type": 2, "style": 2, "label": "a", "custom_id": "a"}]}, 400, 50035),
-]
-
-
-@pytest.mark.parametrize(("body", "status", "code"), BODIES)
-async def test_message_bodies(
-    client: aiohttp.ClientSession, discord: FakeDiscord, body: dict[str, Any], status: int, code: int | None
-) -> None:
-    found, answer, _ = await call(client, discord, "POST", f"/channels/{discord.world.general}/messages", body)
-    assert (found, answer.get("code")) == (status, code)
 
 
 async def test_who_may_do_what(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
@@ -67,9 +25,56 @@ async def test_who_may_do_what(client: aiohttp.ClientSession, discord: FakeDisco
     assert (await call(client, discord, "GET", f"/channels/{discord.world.general}/messages/5"))[1]["code"] == 10008
     async with aiohttp.ClientSession(headers={**HEADERS, "Authorization": "Bot other"}) as other:
         assert (await call(other, discord, "GET", "/users/@me"))[0] == 401
-    assert discord.violations == []
-    await call(client, discord, "GET", "/nowhere")
-    assert discord.violations == ["unknown route GET /nowhere"]
+
+
+async def test_permissions_of_guilds_roles_and_channels(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
+    world = discord.world
+    guild, room = world.guild["id"], world.general
+    said = discord.say("hi", room)
+    path = f"/channels/{room}/messages"
+    reply = {"content": "x", "message_reference": {"message_id": said.id}}
+
+    async def code(method: str, where: str, body: Any = None) -> int | None:
+        answer = (await call(client, discord, method, where, body))[1]
+        return answer.get("code") if isinstance(answer, dict) else None
+
+    world.permissions.overwrite(room, guild, deny=May.READ_MESSAGE_HISTORY)
+    assert await code("POST", path, reply) == 160002
+    assert (await call(client, discord, "GET", path))[1] == []
+    world.permissions.overwrite(room, guild, deny=May.SEND_MESSAGES | May.CREATE_PUBLIC_THREADS)
+    assert await code("POST", path, {"content": "x"}) == 50013
+    assert await code("POST", f"{path}/{said.id}/threads", {"name": "x"}) == 50013
+    # What the bot's own role is allowed goes before what everybody is denied.
+    world.permissions.overwrite(room, world.bot_role(guild), allow=May.SEND_MESSAGES)
+    assert await code("POST", path, {"content": "x"}) is None
+    assert await code("DELETE", f"{path}/{said.id}") == 50013
+    assert await code("GET", f"{path}/{said.id}") is None
+    world.permissions.overwrite(room, world.bot_role(guild), deny=May.READ_MESSAGE_HISTORY)
+    assert await code("GET", f"{path}/{said.id}") == 50013
+    world.permissions.overwrite(room, world.bot, deny=May.VIEW_CHANNEL, member=True)
+    for method, where in (("POST", path), ("GET", path), ("POST", f"/channels/{room}/typing")):
+        assert await code(method, where, {"content": "x"} if where == path and method == "POST" else None) == 50001
+
+
+async def test_calls_are_checked_against_discords_description(
+    client: aiohttp.ClientSession, discord: FakeDiscord
+) -> None:
+    path = f"/channels/{discord.world.general}/messages"
+    route = "/channels/{channel_id}/messages"
+    # Discord ignores what it does not know. The one who wrote that means something, though.
+    assert (await call(client, discord, "POST", path, {"content": "x", "contents": "y"}))[0] == 200
+    assert (await call(client, discord, "GET", f"{path}?limit=5&behind=1"))[0] == 200
+    assert (await call(client, discord, "GET", f"{path}?limit=101"))[0] == 400
+    assert (await call(client, discord, "GET", "/nowhere"))[0] == 404
+    assert discord.pardon() == [
+        f"POST {route}.contents: unknown field",
+        f"GET {route} ?behind: unknown field",
+        f"GET {route} ?limit: 101, must be 100 or fewer",
+        "GET /nowhere: unknown route",
+    ]
+    with pytest.raises(AssertionError, match="called wrongly: GET /nowhere"):
+        async with FakeDiscord() as other:
+            await call(client, other, "GET", "/nowhere")
 
 
 async def test_a_bots_pings_follow_what_it_allows(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
@@ -95,6 +100,28 @@ async def test_limits_of_a_channel(client: aiohttp.ClientSession, discord: FakeD
     assert (await call(client, discord, "POST", f"/channels/{other}/messages", {"content": "x"}))[0] == 200
 
 
+async def test_other_limits_of_a_channel(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
+    room = f"/channels/{discord.world.general}"
+    said = [discord.world.post(discord.world.general, discord.world.bot, str(number)).id for number in range(6)]
+    statuses = [(await call(client, discord, "DELETE", f"{room}/messages/{message}"))[0] for message in said]
+    assert statuses == [204] * 5 + [429]
+    typed = [await call(client, discord, "POST", f"{room}/typing") for _ in range(6)]
+    assert [status for status, _, _ in typed] == [204] * 5 + [429]
+    assert typed[0][2]["X-RateLimit-Bucket"] == "typing"
+
+
+async def test_too_many_refusals_shut_the_address_out(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
+    discord.wire.limits = Limits(refused=3)
+    discord.world.forbidden.add(discord.world.general)
+    path = f"/channels/{discord.world.general}/messages"
+    discord.fail("429 shared", times=2)
+    for _ in range(5):
+        status, _, headers = await call(client, discord, "POST", path, {"content": "x"})
+        assert (status in (403, 429), "Via" in headers) == (True, True)
+    async with client.get(discord.api_base + "/users/@me") as response:
+        assert (response.status, response.content_type, "Via" in response.headers) == (429, "text/html", False)
+
+
 async def test_the_limit_of_everything(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
     discord.wire.limits = Limits(everything=3)
     answers = [await call(client, discord, "GET", "/users/@me") for _ in range(4)]
@@ -104,23 +131,6 @@ async def test_the_limit_of_everything(client: aiohttp.ClientSession, discord: F
     made = discord.slash("chat", {}, discord.world.general)
     callback = f"/interactions/{made.id}/{made.token}/callback"
     assert (await call(client, discord, "POST", callback, {"type": 5}))[0] == 204
-
-
-async def test_an_interaction_is_answered_once_and_in_time(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:
-    made = discord.slash("chat", {}, discord.world.general)
-    callback = f"/interactions/{made.id}/{made.token}/callback"
-    original = f"/webhooks/{discord.world.application_id}/{made.token}/messages/@original"
-    assert (await call(client, discord, "PATCH", original, {"content": "x"}))[1]["code"] == 10015
-    assert (await call(client, discord, "POST", callback, {"type": 5}))[0] == 204
-    assert (await call(client, discord, "POST", callback, {"type": 5}))[1]["code"] == 40060
-    assert (await call(client, discord, "PATCH", original, {"content": "x"}))[0] == 200
-    late = discord.slash("chat", {}, discord.world.general)
-    discord.rest.callback_seconds = 0
-    assert (await call(client, discord, "POST", f"/interactions/{late.id}/{late.token}/callback", {"type": 5}))[1][
-        "code"
-    ] == 10062
-    discord.rest.token_seconds = 0
-    assert (await call(client, discord, "PATCH", original, {"content": "y"}))[1]["code"] == 50027
 
 
 async def test_history_is_listed_newest_first(client: aiohttp.ClientSession, discord: FakeDiscord) -> None:

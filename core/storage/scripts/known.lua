@@ -7,7 +7,7 @@ local node = read_node(id)
 local question = node and (node.kind == 'a' and read_node(node.parent) or node)
 if question and question.kind ~= 'q' then question = nil end
 local answered = question and redis.call('HGET', TREE, '@' .. question.id)
-local answer = answered and read_node(answered)
+local answer = node and node.kind == 'a' and node or answered and read_node(answered)
 local open = redis.call('HGET', TURN, 'entry')
 
 local askers, state, under_way = {}, question and 'kept' or 'unknown', 0

@@ -11,10 +11,13 @@ if stale then return stale end
 if redis.call('HGET', TURN, 'interrupt') == 'forgotten' then return { 'forgotten' } end
 
 local newest = redis.call('HGET', STATE, 'newest')
-local question
+local question, named
 if mode == 'again' then
   local found = read_node(reply_to ~= '' and reply_to or (newest or ''))
-  if found and found.kind == 'a' then found = read_node(found.parent) end
+  if found and found.kind == 'a' then
+    named = found
+    found = read_node(found.parent)
+  end
   if not found or found.kind ~= 'q' then return { 'unknown' } end
   question = found
 else
@@ -67,12 +70,11 @@ if total > window then
   local step = math.max(1, math.floor(window / 4))
   cut = math.ceil((total - window) / step) * step
 end
+-- A question may have several answers: the one that is meant, else the newest.
 local previous = ''
 local answered = redis.call('HGET', TREE, '@' .. question.id)
-if answered then
-  local answer = read_node(answered)
-  if answer and answer.kind == 'a' then previous = answer.payload end
-end
+local answer = named or answered and read_node(answered)
+if answer and answer.kind == 'a' then previous = answer.payload end
 local nodes, current, first = {}, question, ''
 for _ = 1, 1000 do
   if current.kind ~= 'x' then

@@ -1,6 +1,7 @@
 -- Accepts one incoming value. ARGV: conversation, entry, seconds to remember the update, most waiting, id of the message
 -- edited or '', space or '', most waiting of a space and in all (of this partition), 1 when the caller wakes a worker
--- itself, for a call that acts at once its id or '', and the album it is a piece of or ''.
+-- itself, for a call that acts at once its id or '', the album it is a piece of or '', and whose question alone such a
+-- call may end, or '' for anybody's.
 -- Answers 'accepted', 'seen', 'full', 'refused', 'held': a piece of an album that nobody has turned to the bot with, or
 -- 'moved NAME': it is to be posted to that conversation.
 local conversation, entry, seconds, most, edited = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
@@ -11,13 +12,22 @@ if moved then return redis.call('EXISTS', SEEN) == 1 and 'seen' or 'moved ' .. m
 if not redis.call('SET', SEEN, '1', 'NX', 'EX', seconds) then return 'seen' end
 
 local open = redis.call('HGET', TURN, 'entry')
+local function may_end(asked)
+  local author = read_entry(asked)['author']
+  return ARGV[12] == '' or type(author) ~= 'table' or author['id'] == ARGV[12]
+end
+local next_up = urgent ~= '' and not open and redis.call('LINDEX', BOX, 0)
 if urgent ~= '' and open and string.sub(open, 1, 1) ~= '!' and read_entry(open)['id'] ~= urgent then
-  interrupt('stopped')
-  redis.call('HSET', STATE, 'stopped', urgent)
-  call_holder(conversation)
-elseif urgent ~= '' and not open and redis.call('EXISTS', BOX) == 1 then
+  if may_end(open) then
+    interrupt('stopped')
+    redis.call('HSET', STATE, 'stopped', urgent)
+    call_holder(conversation)
+  else
+    redis.call('HSET', STATE, 'spared', urgent)
+  end
+elseif next_up then
   -- No worker has come to it yet: the next answer is meant, and stopped as soon as it begins (path.lua).
-  redis.call('HSET', STATE, 'stopping', urgent)
+  redis.call('HSET', STATE, may_end(next_up) and 'stopping' or 'spared', urgent)
 end
 
 -- Platforms tell of edits that people cannot see; what is being answered is not begun anew for these.

@@ -184,7 +184,7 @@ end
 
 -- What people chose for the conversation, in the order of core/conversation/preferences.py.
 local function preferences()
-  return redis.call('HMGET', STATE, 'model', 'language', 'buttons', 'spoken')
+  return redis.call('HMGET', STATE, 'model', 'language', 'buttons', 'spoken', 'answers', 'threads')
 end
 
 -- How many turns of the partition were opened in a minute.

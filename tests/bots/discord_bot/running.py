@@ -11,23 +11,28 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr
 
 from bots.discord_bot.adapter import DiscordAdapter
-from bots.discord_bot.commands import SlashCommand, SlashOption
+from bots.discord_bot.interaction_intake import InteractionIntake
 from bots.discord_bot.interactions import Deferrals
 from bots.discord_bot.outbound import DiscordOutbound
+from bots.discord_bot.pressing import Pressing
 from bots.discord_bot.rest import Rest
+from bots.pressing import Presses
+from core.commands.row import Command
+from core.commands.suggesting import Suggestions
+from core.commands.table import BY_NAME
+from core.conversation.history import History
 from core.errors import StorageError
-from core.message import ConversationKey, Incoming, Lasting, Message, Platform
+from core.message import ConversationKey, Incoming, Lasting, Message, Platform, Reaction
+from core.models.catalog import Catalog
 from core.settings import DiscordSettings
 from core.storage.client import Store
+from core.storage.forms import Forms
 from core.storage.leases import SECONDS, Leases
 from core.storage.shared import Place
 from core.tasks import end
 from tests.platforms.discord_server import TOKEN, FakeDiscord
 
-ROWS = (
-    SlashCommand("chat", "Ask something", (SlashOption("text", "What to ask", required=True),)),
-    SlashCommand("help", "What I can do", private=True, descriptions={"zh-CN": "我会什么"}),
-)
+ROWS = (BY_NAME["chat"], BY_NAME["help"])
 PATIENCE = 8.0
 """Seconds after which a test gives up; nothing here takes a tenth of it."""
 
@@ -41,6 +46,7 @@ class ListInbox:
     brought: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """Owner and text of every message, also of what was refused."""
     batches: list[int] = field(default_factory=list[int])
+    votes: list[Reaction] = field(default_factory=list[Reaction])
     refused: int = 0
     """Second deliveries of the same update."""
     failures: int = 0
@@ -53,6 +59,9 @@ class ListInbox:
             raise StorageError("no connection")
         seen = {value.update for value in self.accepted}
         for value in incoming:
+            if isinstance(value, Reaction):
+                self.votes.append(value)
+                continue
             assert isinstance(value, Lasting)
             if value.update in seen:
                 self.refused += 1
@@ -130,14 +139,20 @@ async def connected(
     owner: str = "one",
     lease_seconds: float = SECONDS,
     identify_seconds: float = 0.001,
-    rows: Sequence[SlashCommand] = ROWS,
+    rows: Sequence[Command] = ROWS,
     silence: float = 60.0,
+    catalog: Catalog | None = None,
     **settings: object,
 ) -> AsyncGenerator[Running]:
     """A bot that is ready; stopped at the end."""
     chosen = settings_for(discord, identify_seconds=identify_seconds, **settings)
     rest = Rest(chosen.api_base, chosen.token.get_secret_value())
     deferrals = Deferrals(rest)
+
+    history = History(store, keep_days=1, max_messages=100)
+    models = catalog or Catalog((), ())
+    pressing = Pressing(rest, deferrals, Presses(history, models, buttons=True, votes=True))
+    interactions = InteractionIntake(rest, deferrals, pressing, rows, Forms(store), Suggestions(models))
 
     async def recall_recent(_bot: str) -> Sequence[Place]:
         if isinstance(recent, ValueError):
@@ -147,12 +162,12 @@ async def connected(
     adapter = DiscordAdapter(
         chosen,
         rest,
-        deferrals,
         rows=rows,
         store=store,
         leases=Leases(store, owner, seconds=lease_seconds),
         memory=notebook or Notebook(),
         recent=recall_recent,
+        interactions=interactions,
         silence=silence,
     )
     kept = inbox or ListInbox()

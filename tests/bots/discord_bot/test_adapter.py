@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 
 import pytest
 from pydantic import SecretStr
 
+from core.commands.table import BY_NAME
 from core.errors import SettingsError
 from core.message import AttachmentKind, CommandCall, ConversationKey, Deletion, Message, Platform
 from core.storage.client import Store
 from core.storage.shared import Place
 from core.tasks import end
-from tests.bots.discord_bot.running import ROWS, ListInbox, Notebook, Running, connected, until
+from tests.bots.discord_bot.running import ListInbox, Notebook, Running, connected, until
 from tests.platforms.discord_server import FakeDiscord, File
 from tests.platforms.discord_world import EPHEMERAL
 
@@ -48,12 +48,13 @@ async def test_only_what_is_addressed_to_the_bot_comes_from_a_guild(bot: Running
     discord.say("not for the bot", discord.open_thread("Private talk", world.alice))
     discord.forum_post("A question", "in a forum")
     messages = await bot.accepted(5)
-    assert bot.inbox.texts == ["by mention", "by reply", "by role", "in its own thread", "in a forum"]
+    said = "[Post: A question]\n\nin a forum"
+    assert bot.inbox.texts == ["by mention", "by reply", "by role", "in its own thread", said]
     assert all(isinstance(m, Message) and not m.private and m.space == world.guild["id"] for m in messages)
     assert [m.place for m in messages if isinstance(m, Message)] == [
         *["#general in Chess Club"] * 3,
         "#Talk (thread of #general) in Chess Club",
-        "#A question (thread of #help) in Chess Club",
+        "#A question (post in #help) in Chess Club",
     ]
     assert isinstance(messages[1], Message)
     assert messages[1].reply_to == own.id
@@ -101,11 +102,12 @@ async def test_attachments_and_what_cannot_be_read(bot: Running) -> None:
     assert isinstance(voice, Message)
     assert [a.kind for a in voice.attachments] == [AttachmentKind.AUDIO]
     assert isinstance(sticker, Message)
-    assert sticker.unsupported == "sticker"
+    assert (sticker.text, sticker.unsupported) == ("[Sticker: Wave]", "")
+    assert await bot.outbound.fetch(sticker.conversation, sticker.attachments[0], 100) == b"PNG"
     assert isinstance(poll, Message)
-    assert poll.unsupported == "poll"
+    assert poll.text == "[Poll: Which?]"
     assert isinstance(forward, Message)
-    assert (forward.text, forward.reply_to) == ("what I found", "")
+    assert (forward.text, forward.reply_to) == ("[Forwarded message]\nwhat I found", "")
 
 
 async def test_lone_surrogates_are_replaced(bot: Running) -> None:
@@ -154,12 +156,12 @@ async def test_a_command_that_is_not_accepted_is_not_deferred(discord: FakeDisco
 
 async def test_a_button(bot: Running) -> None:
     world = bot.discord.world
-    row = {"type": 1, "components": [{"type": 2, "style": 2, "label": "Continue", "custom_id": "continue"}]}
+    row = {"type": 1, "components": [{"type": 2, "style": 2, "label": "New", "custom_id": "new"}]}
     answer = world.post(world.general, world.bot, "so far", components=[row])
-    made = bot.discord.press(answer.id, "continue")
+    made = bot.discord.press(answer.id, "new")
     (call,) = await bot.accepted(1)
     assert isinstance(call, CommandCall)
-    assert (call.name, call.reply_to, call.reply_token) == ("continue", answer.id, "")
+    assert (call.name, call.reply_to, call.reply_token) == ("new", answer.id, "")
     await until(lambda: bool(made.answered))
     assert made.callback == {"type": 6}
 
@@ -172,9 +174,8 @@ async def test_commands_are_registered_only_when_they_changed(discord: FakeDisco
             await asyncio.sleep(0.05)
     assert len(discord.wire.made("PUT /applications")) == 1
     assert [c["name"] for c in discord.world.commands] == ["chat", "help"]
-    renamed = (dataclasses.replace(ROWS[0], name="ask"),)
-    async with connected(discord, store, notebook=notebook, rows=renamed):
-        await until(lambda: [c["name"] for c in discord.world.commands] == ["ask"])
+    async with connected(discord, store, notebook=notebook, rows=[BY_NAME["new"]]):
+        await until(lambda: [c["name"] for c in discord.world.commands] == ["new"])
 
 
 async def test_storage_that_fails_for_a_while_loses_nothing(discord: FakeDiscord, store: Store) -> None:
@@ -279,7 +280,7 @@ async def test_a_start_catches_up_within_bounds(discord: FakeDiscord, store: Sto
         world.post(room, world.alice, f"<@{world.bot}> {number}")
     gone = "123456789"
     recent = [_recent(discord, gone, "1"), _recent(discord, room, old.id)]
-    async with connected(discord, store, recent=recent) as bot:
+    async with connected(discord, store, recent=recent, catch_up_messages=100) as bot:
         await bot.accepted(99)
         discord.say("live", room, mention=True)
         await bot.accepted(100)

@@ -71,9 +71,9 @@ async def test_a_private_answer_with_two_pages(bot: Running, worker: DiscordOutb
 async def test_a_button_under_a_private_answer(bot: Running, worker: DiscordOutbound) -> None:
     bot.discord.slash("help", channel=bot.discord.world.general)
     to = target(await called(bot), ephemeral=True)
-    under = await worker.send(to, page("cut", Button("Continue", "continue")), Slot("t", 0))
+    under = await worker.send(to, page("cut", Button("New", "new")), Slot("t", 0))
     bot.discord.fail("slow", "callback", seconds=0.2)
-    pressed = bot.discord.press(under, "continue")
+    pressed = bot.discord.press(under, "new")
     call = await called(bot, 2)
     sent = await worker.send(target(call, ephemeral=True), page("the rest"), Slot("u", 0))
     assert pressed.callback == {"type": 6}
@@ -84,8 +84,8 @@ async def test_a_button_under_a_private_answer(bot: Running, worker: DiscordOutb
 async def test_a_button_under_an_answer_for_all(bot: Running, worker: DiscordOutbound) -> None:
     made = bot.discord.slash("chat", {"text": "hi"}, bot.discord.world.general)
     to = target(await called(bot))
-    under = await worker.send(to, page("cut", Button("Continue", "continue")), Slot("t", 0))
-    pressed = bot.discord.press(under, "continue")
+    under = await worker.send(to, page("cut", Button("New", "new")), Slot("t", 0))
+    pressed = bot.discord.press(under, "new")
     call = await called(bot, 2)
     assert call.reply_token == ""
     await worker.send(target(call), page("the rest"), Slot("u", 0))

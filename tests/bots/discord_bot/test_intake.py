@@ -7,19 +7,14 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from bots.discord_bot import intake
 from bots.discord_bot.intake import Intake
-from core.message import Author, CommandCall, ConversationKey, Lasting, Message, Platform
+from core.message import Author, ConversationKey, Message, Platform
 from tests.bots.discord_bot.running import ListInbox, until
 
 
 def message(text: str, chat: str = "1") -> Message:
     key = ConversationKey(Platform.DISCORD, "9", chat)
     return Message(key, text, text, Author("5", "Alice"), text, 0.0, private=True)
-
-
-def call(name: str) -> CommandCall:
-    return CommandCall(ConversationKey(Platform.DISCORD, "9", "1"), name, name, Author("5", "Alice"), name)
 
 
 MOST = 300
@@ -57,24 +52,6 @@ async def test_order_and_batches(line: Line) -> None:
     assert line.inbox.batches == [100, 100, 50]
 
 
-async def test_what_follows_is_done_only_when_it_is_stored(line: Line) -> None:
-    stored: list[Lasting] = []
-    line.inbox.failures = 1
-    line.queue.put(call("help"), lambda: stored.extend(line.inbox.accepted))
-    await until(lambda: bool(stored))
-    assert [value.update for value in stored] == ["help"]
-
-
-async def test_a_command_is_given_up_when_discord_has(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "CALL_LIFE", 0.05)
-    line.inbox.failures = 1
-    line.queue.put(call("late"))
-    line.queue.put(message("kept"))
-    await until(lambda: len(line.inbox.accepted) == 1)
-    await asyncio.sleep(0.05)
-    assert line.updates() == ["kept"]
-
-
 async def test_over_the_bound_the_newest_is_dropped_and_looked_up_again(line: Line) -> None:
     for number in range(MOST + 3):
         line.queue.put(message(str(number)))
@@ -93,9 +70,9 @@ async def test_held_channels_wait_for_their_history_and_others_do_not(line: Line
     assert line.updates() == []
     line.queue.hold(["1", "3"])
     line.queue.put(message("late", "1"))
-    line.queue.put(call("help"))
+    line.queue.put(message("another", "2"))
     await until(lambda: len(line.inbox.accepted) == 2)
-    assert line.updates() == ["other", "help"]
+    assert line.updates() == ["other", "another"]
     line.queue.release("1", [message("missed", "1")])
     await until(lambda: len(line.inbox.accepted) == 5)
     assert line.updates()[2:] == ["missed", "early", "late"]

@@ -14,6 +14,7 @@ from bots.discord_bot.outbound import DiscordOutbound
 from bots.discord_bot.rest import Rest
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, AttachmentKind, ConversationKey, Platform
+from core.parts import Media
 from tests.bots.discord_bot.running import settings_for
 from tests.platforms.discord_server import TOKEN, FakeDiscord, File
 from tests.platforms.discord_wire import Limits
@@ -63,8 +64,12 @@ async def stage(discord: FakeDiscord) -> AsyncGenerator[Stage]:
     await rest.close()
 
 
-def page(text: str, *buttons: Button) -> Page:
-    return Page(text, len(text), buttons=buttons)
+def page(text: str, *buttons: Button, final: bool = False, footer: str = "") -> Page:
+    return Page(text, len(text), buttons=buttons, final=final, footer=footer)
+
+
+def picture(name: str) -> Media:
+    return Media(name, "image/png", name.encode())
 
 
 async def failed(call: object) -> OutboundError:
@@ -108,7 +113,8 @@ async def test_edits_replace_text_and_buttons(stage: Stage) -> None:
     sent = await stage.outbound.send(stage.target(), page("a", *buttons), stage.slot())
     rows = stage.by_bot()[0].data["components"]
     assert [len(row["components"]) for row in rows] == [5, 2]
-    assert rows[0]["components"][0] == {"type": 2, "style": 2, "label": "B0", "custom_id": "do-0"}
+    first = rows[0]["components"][0]
+    assert (first["type"], first["style"], first["label"], first["custom_id"]) == (2, 2, "B0", "do-0")
     await stage.outbound.edit(stage.target(), sent, page("b"))
     (message,) = stage.by_bot()
     assert [text for _, text in message.history] == ["a", "b"]
@@ -145,6 +151,101 @@ async def test_a_file_that_is_too_large_is_refused(stage: Stage) -> None:
     assert (await failed(call)).fault is OutboundFault.REFUSED
 
 
+# ---------------------------------------------------------------------- finished messages
+async def test_what_grew_as_content_is_finished_as_components(stage: Stage) -> None:
+    sent = await stage.outbound.send(stage.target(), page("half https://x.org"), stage.slot())
+    done = page("whole", Button("More", "continue"), final=True, footer="tiny · 2 sec")
+    await stage.outbound.edit(stage.target(), sent, done)
+    (message,) = stage.by_bot()
+    assert (message.is_v2, message.text, message.footer) == (True, "whole", "tiny · 2 sec")
+    assert message.data["content"] == ""
+    assert message.data["components"][-1]["components"][0]["custom_id"] == "continue"
+    # It stays so, whatever comes: a further page of the same text, without the row.
+    await stage.outbound.edit(stage.target(), sent, page("again", final=True))
+    assert [text for _, text in message.history][-1] == "again"
+    assert [call.status for call in stage.discord.calls] == [200] * 3
+
+
+async def test_an_answer_that_is_whole_at_once_is_created_of_components(stage: Stage) -> None:
+    await stage.outbound.send(stage.target(), page("whole", final=True), stage.slot())
+    (message,) = stage.by_bot()
+    assert (message.is_v2, message.text, message.replies_to) == (True, "whole", stage.question.id)
+
+
+async def test_finished_messages_ping_nobody(stage: Stage) -> None:
+    world = stage.discord.world
+    text = f"@everyone <@{world.alice}> <@&{world.bot_role(world.guild['id'])}>"
+    sent = await stage.outbound.send(stage.target(), page(text, final=True), stage.slot())
+    await stage.outbound.edit(stage.target(), sent, page(f"{text}!", final=True))
+    assert stage.by_bot()[0].pinged == []
+
+
+async def test_a_message_that_other_settings_finished_takes_components(stage: Stage) -> None:
+    """Content for it is refused once, and not tried again."""
+    sent = await stage.outbound.send(stage.target(), page("before", final=True), stage.slot())
+    for text in ("again", "and again"):
+        await stage.outbound.edit(stage.target(), sent, page(text))
+        assert stage.by_bot()[0].text == text
+    assert [call.status for call in stage.discord.wire.made("PATCH")] == [400, 200, 200]
+
+
+async def test_other_refusals_of_an_edit_are_no_reason_to_try_again(stage: Stage) -> None:
+    sent = await stage.outbound.send(stage.target(), page("a"), stage.slot())
+    assert (await failed(stage.outbound.edit(stage.target(), sent, page("")))).fault is OutboundFault.REFUSED
+    assert len(stage.discord.wire.made("PATCH")) == 1
+
+
+async def test_pictures_come_in_one_gallery(stage: Stage) -> None:
+    caption = page("three cats", final=True, footer="tiny")
+    names = ["my cat.png", "my cat.png", "图.png"]
+    (sent,) = await stage.outbound.send_album(stage.target(), [picture(n) for n in names], stage.slot(), caption)
+    (message,) = stage.by_bot()
+    assert (message.id, message.text, message.footer) == (sent, "three cats", "tiny")
+    gallery = next(c for c in message.data["components"] if c["type"] == 12)
+    urls = [item["media"]["url"] for item in gallery["items"]]
+    assert [url.partition("?")[0].rpartition("/")[2] for url in urls] == ["my_cat_1.png", "my_cat_2.png", "file_3.png"]
+    kept = [stage.discord.world.files[a["url"].partition("?")[0].removeprefix(stage.discord.cdn)][0]
+            for a in message.data["attachments"]]  # fmt: skip
+    assert kept == [name.encode() for name in names]
+
+
+async def test_a_picture_is_a_gallery_of_one(stage: Stage) -> None:
+    await stage.outbound.send_file(
+        stage.target(), "cat.png", "image/png", b"x", page("a cat", final=True), stage.slot()
+    )
+    (message,) = stage.by_bot()
+    assert (message.is_v2, message.text) == (True, "a cat")
+    assert 12 in [component["type"] for component in message.data["components"]]
+
+
+async def test_other_files_keep_their_players_and_previews(stage: Stage) -> None:
+    caption = page("here", final=True, footer="tiny")
+    await stage.outbound.send_file(stage.target(), "a.md", "text/markdown", b"x", caption, stage.slot())
+    (message,) = stage.by_bot()
+    assert (message.is_v2, message.text) == (False, "here")
+
+
+@pytest.mark.parametrize("final", [True, False])
+async def test_a_page_that_was_a_picture_is_none_any_more(stage: Stage, final: bool) -> None:
+    caption = page("", final=True)
+    name = "cat.png" if final else "cat.txt"
+    mime = "image/png" if final else "text/plain"
+    sent = await stage.outbound.send_file(stage.target(), name, mime, b"x", caption, stage.slot())
+    await stage.outbound.edit(stage.target(), sent, page("words", final=final))
+    (message,) = stage.by_bot()
+    assert (message.text, message.data["attachments"], message.is_v2) == ("words", [], final)
+
+
+async def test_without_components_everything_is_plain(stage: Stage) -> None:
+    settings = settings_for(stage.discord, components=False)
+    outbound = DiscordOutbound(settings, stage.rest, Deferrals(stage.rest))
+    able = outbound.capabilities
+    assert (able.final_form, able.footers) == (False, False)
+    await outbound.send_file(stage.target(), "cat.png", "image/png", b"x", page("a cat"), stage.slot(0))
+    await outbound.send_album(stage.target(), [picture("a.png"), picture("b.png")], stage.slot(1), page(""))
+    assert [(m.is_v2, len(m.data["attachments"])) for m in stage.by_bot()] == [(False, 1), (False, 2)]
+
+
 async def test_typing_and_deleting(stage: Stage) -> None:
     await stage.outbound.typing(stage.target())
     assert [c.status for c in stage.discord.wire.made("/typing")] == [204]
@@ -159,6 +260,7 @@ async def test_errors_are_told_apart(stage: Stage) -> None:
     outbound, target, slot = stage.outbound, stage.target(), stage.slot()
     sent = await outbound.send(target, page("a"), slot)
     assert (await failed(outbound.edit(target, sent, page("x" * 2001)))).fault is OutboundFault.REFUSED
+    assert len(stage.discord.pardon()) == 1
     assert (await failed(outbound.edit(target, sent, page("")))).fault is OutboundFault.REFUSED
     stage.discord.delete(sent)
     assert (await failed(outbound.edit(target, sent, page("b")))).fault is OutboundFault.GONE
@@ -244,6 +346,22 @@ async def test_a_lost_page_is_found_by_its_text(stage: Stage) -> None:
     assert await stage.outbound.find(target, page("another"), stage.slot(), ()) is None
 
 
+async def test_a_lost_page_of_components_is_found_by_its_text(stage: Stage) -> None:
+    target = stage.target(question="")
+    done = page("the answer", final=True, footer="tiny · 2 sec")
+    sent = await stage.outbound.send(target, done, stage.slot())
+    assert await stage.outbound.find(target, page("the answer"), stage.slot(), ()) == sent
+    assert await stage.outbound.find(target, page("tiny · 2 sec"), stage.slot(), ()) is None
+
+
+async def test_a_lost_gallery_is_found_by_its_place(stage: Stage) -> None:
+    first = await stage.outbound.send(stage.target(), page("one"), stage.slot(0))
+    (album,) = await stage.outbound.send_album(
+        stage.target(), [picture("a.png"), picture("b.png")], stage.slot(1), page("")
+    )
+    assert await stage.outbound.find(stage.target(), page(""), stage.slot(1), (first,)) == album
+
+
 async def test_the_search_goes_over_several_lists(stage: Stage) -> None:
     world = stage.discord.world
     for number in range(150):
@@ -267,6 +385,43 @@ async def test_a_command_is_answered_in_its_deferred_message(stage: Stage) -> No
     await stage.outbound.typing(target)
     assert stage.discord.wire.made("/typing") == []
     assert await stage.outbound.find(target, page("…"), stage.slot(0), ()) is None
+
+
+async def test_a_command_is_answered_at_once_in_components(stage: Stage) -> None:
+    made, target = stage.interaction()
+    await stage.outbound.send(target, page("one", final=True, footer="tiny"), stage.slot(0))
+    second = await stage.outbound.send(target, page("two", final=True), stage.slot(1))
+    world = stage.discord.world
+    assert [(m.is_v2, m.text, m.footer) for m in (world.find(made.original), world.find(second))] == [
+        (True, "one", "tiny"),
+        (True, "two", ""),
+    ]
+
+
+async def test_a_private_answer_in_components_stays_private(stage: Stage) -> None:
+    made, target = stage.interaction(ephemeral=True)
+    await stage.outbound.send(target, page("one", final=True), stage.slot(0))
+    second = await stage.outbound.send(target, page("two", final=True), stage.slot(1))
+    world = stage.discord.world
+    assert [(world.find(m).ephemeral, world.find(m).is_v2) for m in (made.original, second)] == [(True, True)] * 2
+
+
+async def test_a_pressed_answers_other_pages_are_edited_in_the_channel(stage: Stage) -> None:
+    """A press has a token for the message that it was made under, and for no other."""
+    world = stage.discord.world
+    again = Button("Again", "regenerate")
+    pages = [
+        await stage.outbound.send(stage.target(), page(text, again, final=True), stage.slot(number))
+        for number, text in enumerate("ab")
+    ]
+    made = stage.discord.press(pages[1], "regenerate")
+    stage.discord.wire.calls.clear()
+    await stage.rest.call("POST", f"/interactions/{made.id}/{made.token}/callback", {"type": 6})
+    token = ReplyToken(False, world.application_id, made.id, made.token)
+    target = stage.target(question="", reply_token=str(token))
+    for message_id, text in zip(pages, ("A", "B"), strict=True):
+        await stage.outbound.edit(target, message_id, page(text, final=True))
+    assert [m.text for m in stage.by_bot()] == ["A", "B"]
 
 
 async def test_a_private_answer_stays_private(stage: Stage) -> None:
@@ -332,6 +487,17 @@ async def test_a_follow_up_whose_answer_was_lost_is_not_doubled(stage: Stage) ->
     slot = stage.slot(2)
     await failed(stage.outbound.send(target, page("three"), slot))
     assert made.followups == [again, await stage.outbound.send(target, page("three"), slot)]
+
+
+async def test_pictures_whose_answer_was_lost_are_not_doubled(stage: Stage) -> None:
+    made, target = stage.interaction()
+    await stage.outbound.send(target, page("look"), stage.slot(0))
+    for turn in ("a former one", "turn-1"):
+        slot, pictures = stage.slot(1, turn), [picture(f"{turn}.png"), picture("b.png")]
+        stage.discord.fail("reset after", "POST")
+        await failed(stage.outbound.send_album(target, pictures, slot, page("")))
+        assert made.followups[-1:] == await stage.outbound.send_album(target, pictures, slot, page(""))
+    assert len(made.followups) == 2
 
 
 async def test_a_file_in_answer_to_a_command(stage: Stage) -> None:

@@ -120,6 +120,8 @@ def test_a_fair_share() -> None:
 async def test_one_process_runs_all_shards(town: Town) -> None:
     async with town.receiver("one") as one:
         await town.shared_out(one=4)
+        await until(lambda: len(town.discord.wire.made("/messages")) == len(town.places))
+        await asyncio.sleep(0.05)
         await town.say_everywhere("hello")
         assert one.inbox.refused == 0
     assert await town.holders() == {}
@@ -256,6 +258,77 @@ async def test_a_running_number_holds_until_all_want_another(town: Town) -> None
             await town.shared_out(one=2, two=2)
             assert {session.count for session in town.discord.gateway.sessions.values()} == {4}
             assert [line["running"] for line in logs if "waits until every process" in line["event"]] == [4]
+
+
+# ---------------------------------------------------------------------- shards of one's own
+async def test_a_process_runs_the_shards_that_it_is_told_and_no_others(town: Town) -> None:
+    with capture_logs() as logs:
+        async with town.receiver("one", shard_range="0-2/4"):
+            await until(lambda: town.discord.gateway.count("ready") == 3)
+            assert set(await town.holders()) == {0, 1, 2}
+            assert [line["shards"] for line in logs if "no --shards names them" in line["event"]] == [[3]]
+            async with town.receiver("two", shard_range="3/4"):
+                await town.shared_out(one=3, two=1)
+                await town.say_everywhere("hello")
+                assert (await town.holders())[3] == "two"
+
+
+async def test_two_processes_never_run_the_same_shard(town: Town) -> None:
+    async with town.receiver("two", shard_range="1-3/4"), AsyncExitStack() as stack:
+        await until(lambda: town.discord.gateway.count("ready") == 3)
+        with capture_logs() as logs:
+            async with town.receiver("one", shard_range="0-1/4") as one:
+                await town.shared_out(one=1, two=3)
+                await asyncio.sleep(0.2)
+                told = [(line["shard"], line["by"]) for line in logs if "held by another process" in line["event"]]
+                assert told == [(1, "two")]
+                await end([one.task])
+        await stack.enter_async_context(town.receiver("one", shard_range="0-1/4"))
+        await town.shared_out(one=1, two=3)
+        await town.say_everywhere("hello")
+        assert town.discord.gateway.count("ready") == 5
+
+
+async def test_what_a_dead_process_had_goes_to_the_one_that_waits_for_it(town: Town) -> None:
+    async with town.receiver("one", shard_range="0-3/4"):
+        async with town.receiver("two", shard_range="2-3/4") as two:
+            await town.shared_out(one=4)
+            assert not two.task.done()
+        async with town.receiver("two", shard_range="2-3/4"), AsyncExitStack():
+            await asyncio.sleep(0.1)
+            assert set((await town.holders()).values()) == {"one"}
+    async with town.receiver("two", shard_range="0-3/4"):
+        await town.shared_out(two=4)
+
+
+async def test_processes_without_shards_of_their_own_share_the_rest(town: Town) -> None:
+    async with town.receiver("any", shards=4), town.receiver("other", shards=4):
+        await town.shared_out(any=2, other=2)
+        async with town.receiver("one", shard_range="0-1/4"):
+            await town.shared_out(any=1, other=1, one=2)
+            assert {shard for shard, owner in (await town.holders()).items() if owner == "one"} == {0, 1}
+            await town.say_everywhere("hello")
+        # While it is away, nobody has to do without an answer.
+        await town.shared_out(any=2, other=2)
+        await town.say_everywhere("again")
+
+
+async def test_shards_of_another_number_wait(town: Town) -> None:
+    async with town.receiver("any"):
+        await town.shared_out(any=4)
+        with capture_logs() as logs:
+            waiting = asyncio.create_task(_briefly(town, "one", shard_range="0-7/16"))
+            await until(lambda: any("waits until every process has this number" in line["event"] for line in logs))
+            await asyncio.sleep(0.1)
+            assert set((await town.holders()).values()) == {"any"}
+            await end([waiting])
+        await town.say_everywhere("hello")
+        assert town.discord.gateway.count("ready") == 4
+
+
+async def _briefly(town: Town, owner: str, **settings: Any) -> None:
+    async with town.receiver(owner, **settings):
+        pass
 
 
 async def test_a_number_that_all_want_is_followed(town: Town) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bots.adapter import Slot, Target
+from bots.adapter import Page, Slot, Target
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.local_files import read_below
 from bots.telegram_bot.media import MAX_LOCAL_UPLOAD, kind_of
@@ -106,6 +106,12 @@ async def test_pictures_go_as_an_album(server: TelegramServer, files: TelegramOu
     server.world.files.clear()
     await files.send_album(AT, pictures, SLOT)
     assert server.methods.files.uploads == 4
+
+
+async def test_an_albums_caption_stands_with_its_first_picture(server: TelegramServer, files: TelegramOutbound) -> None:
+    pictures = [Media("a.png", "image/png", PNG), Media("b.png", "image/png", OTHER_PNG)]
+    await files.send_album(AT, pictures, SLOT, Page("two cats", 8))
+    assert [post.text for post in server.world.shown(7)] == ["two cats", ""]
 
 
 async def test_a_broken_picture_refuses_its_album(server: TelegramServer, files: TelegramOutbound) -> None:

@@ -163,6 +163,14 @@ def test_command_in_a_reply_names_the_message(world: World) -> None:
     assert call(world).reply_to == str(ours)
 
 
+def test_command_in_a_reply_brings_what_it_is_about(world: World) -> None:
+    theirs = world.text(GROUP, "je suis ici", user=5)
+    world.text(GROUP, "/translate", reply_to=theirs)
+    asked = call(world)
+    assert asked.quote is not None
+    assert (asked.quote.message_id, asked.quote.text) == (str(theirs), "je suis ici")
+
+
 def test_a_slash_further_in_is_no_command(world: World) -> None:
     world.text(7, "what does /new do?")
     assert message(world).text == "what does /new do?"

@@ -7,7 +7,7 @@ from bots.web_chat import ids, labels, translate
 from bots.web_chat.outbound import WebOutbound
 from bots.web_chat.store import File, Press, Role, State, StoredMessage, User
 from bots.web_chat.uploads import clean_name, readable, sniff
-from core.message import AttachmentKind, Message
+from core.message import AttachmentKind, CommandCall, Message
 
 
 @pytest.mark.parametrize(
@@ -106,6 +106,14 @@ def test_each_file_is_read_as_what_it_is() -> None:
     )
     assert isinstance(told, Message)
     assert [a.kind for a in told.attachments] == list(AttachmentKind)
+
+
+def test_files_come_with_a_typed_command_too() -> None:
+    files = [File("b", "a", "image/png", 5)]
+    key = ids.key_of("u", "c")
+    told = translate.to_incoming(User("u", "Ann"), key, "/explain", message_id="1", language="", now=0.0, files=files)
+    assert isinstance(told, CommandCall)
+    assert [a.ref for a in told.attachments] == ["b"]
 
 
 def test_ids_sort_as_messages_are_shown() -> None:

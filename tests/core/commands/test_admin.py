@@ -106,9 +106,11 @@ async def test_what_only_its_asker_was_to_see_is_not_asked_again(store: Store) -
     id = await keep(store, call("model", options={"text": "stub"}), 1)
     await keep(store, call("chat", options={"text": "hello"}), 2)
     await keep(store, call("of an older program"), 3)
+    await keep(store, call("chat", options={"text": "hello"}, alone=True), 4)
+    await keep(store, call("chat", options={"text": "hello"}, most_pages=5), 5)
     assert await admin(store, "retry all") == [
         Notice("failed_retried", {"count": 1}),
-        Notice("failed_unrepeatable", {"count": 2}),
+        Notice("failed_unrepeatable", {"count": 4}),
     ]
     assert await box(store) == 1
     assert await admin(store, f"drop {id}") == [Notice("failed_dropped", {"count": 1})]

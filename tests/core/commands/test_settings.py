@@ -19,9 +19,11 @@ from core.conversation.turn import Turn
 from core.message import Author
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog, Model, Provider
+from core.models.images import Painter
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.models.speech import Speaker
+from core.painting import Painting
 from core.parts import Finished, Menu, Notice, Part, TextDelta, Usage
 from core.settings import Settings
 from core.speaking import Speaking
@@ -80,6 +82,7 @@ class World:
             is_admin=is_admin,
             is_theirs=is_theirs,
             speaking=self.speaking,
+            painting=Painting(Painter(self.catalog, self.router)),
         )
         run = BY_NAME[name].run
         assert run is not None
@@ -229,3 +232,31 @@ def test_links_are_codes() -> None:
     for link in links.LINKS:
         assert links.CODE.fullmatch(link.name)
         assert "_" not in link.name, "what stands behind it is the value"
+
+
+def test_where_answers_have_no_buttons_none_can_be_switched_off() -> None:
+    offer = Offer(("one",), "one", buttons=None, speaks=False)
+    text, menu = choosing.page(offer, Preferences(), "")
+    assert say("setting.buttons") not in text + menu.instead
+    assert choosing.kept_value("buttons", "off", offer, "") is None
+    assert not offer.buttons_of(Preferences())
+
+
+def test_choices_for_channels() -> None:
+    offer = Offer(("one",), "one", buttons=True, speaks=False, channels=True)
+    values = {word: choosing.kept_value("answers", word, offer, "") for word in ("always", "Mentions", "on", "off")}
+    assert values == {"always": "always", "Mentions": "mentions", "on": "always", "off": "mentions"}
+    assert [choosing.kept_value("answers", word, offer, "") for word in ("auto", "sometimes")] == ["", None]
+    assert [choosing.kept_value("threads", word, offer, "") for word in ("on", "off", "auto", "x")] == [
+        *("1", "0", ""),
+        None,
+    ]
+    text, menu = choosing.page(offer, Preferences(answers="always"), "")
+    assert "Answer every message: **on**" in text
+    assert "Answer in threads: **as set up**" in text
+    commands = [choice.command for row in menu.rows for choice in row]
+    assert ".set answers=mentions" in commands
+    assert ".set threads=1" in commands
+    elsewhere = Offer(("one",), "one", buttons=True, speaks=False)
+    assert [choosing.kept_value(name, "on", elsewhere, "") for name in ("answers", "threads")] == [None, None]
+    assert "Answer in threads" not in choosing.page(elsewhere, Preferences(), "")[0]

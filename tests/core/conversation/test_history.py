@@ -26,8 +26,9 @@ class Chat:
         self.answers = 1_000_000
 
     async def ask(
-        self, text: str, id: str = "", *, mode: Mode = Mode.ASK, answer: str = "", **values: Any
+        self, text: str, id: str = "", *, mode: Mode = Mode.ASK, answer: str = "", apart: bool = False, **values: Any
     ) -> Path | None:
+        """``apart``: an answer made anew is in other messages than the former one."""
         asked = message(text, id, **values)
         await self.mailbox.post([asked])
         turn = await self.mailbox.take(conversation())
@@ -38,7 +39,7 @@ class Chat:
         )
         if path is not None:
             turn.question = path.question
-            if path.previous:
+            if path.previous and not apart:
                 turn.pages = dict(enumerate(path.previous.pages))
             else:
                 self.answers += 2
@@ -176,6 +177,24 @@ async def test_regenerating_answers_the_same_question_in_the_same_messages(store
     assert path.previous is not None
     assert path.previous.pages == ("1000004", "1000005")
     assert await chat.texts("c") == ["a", "re:a", "b", "other", "c"]
+
+
+async def test_of_several_answers_the_one_that_is_meant_is_made_anew(store: Store) -> None:
+    chat = Chat(store)
+    await chat.ask("a")
+    first, second = ("1000002", "1000003"), ("1000004", "1000005")
+    await chat.ask("", mode=Mode.AGAIN, answer="other", apart=True)
+    for reply_to, pages in (("", second), ("1000003", first), ("1000005", second), ("", second)):
+        known = await chat.history.known(conversation(), reply_to, "regenerate")
+        assert known.answer is not None
+        assert known.answer.pages == pages
+        path = await chat.ask("", mode=Mode.AGAIN, answer="again", reply_to=reply_to)
+        assert path is not None
+        assert path.previous is not None
+        assert path.previous.pages == pages
+    # Both lead back to the question.
+    for page in (*first, *second):
+        assert await chat.texts("b", reply_to=page) == ["a", "again", "b"]
 
 
 async def test_regenerating_and_continuing_need_an_answer(store: Store) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from core.message import Author, ConversationKey, Deletion, Message, Platform
 from core.parts import Ending, Finished, Usage
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys, partition_of, served
-from tests.builders import call, conversation, message
+from tests.builders import ADA, call, conversation, message
 
 BOT = Bot(Platform.TELEGRAM, "1")
 
@@ -455,6 +456,30 @@ async def test_stop_ends_the_open_turn_but_not_its_own(store: Store) -> None:
     assert await mailbox.has_stopped(stop)
     await mailbox.renew([own])
     assert not own.interrupted.is_set()
+
+
+@pytest.mark.parametrize(("values", "ends"), [({}, False), ({"by_admin": True}, True), ({"author": ADA}, True)])
+async def test_in_a_group_only_some_stop_an_answer(store: Store, values: dict[str, Any], ends: bool) -> None:
+    """Who asked, and administrators; whether a worker has begun with it or not."""
+    mailbox = box(store)
+    for is_taken in (True, False):
+        given: dict[str, Any] = {"private": False, "author": Author("8", "Bob"), **values}
+        stop = call("stop", **given)
+        await mailbox.post([message("a", author=ADA, private=False)])
+        turn = await take(mailbox) if is_taken else None
+        await mailbox.post([stop], urgent=[stop.id])
+        state = await store.redis.hgetall(ConversationKeys.of(conversation()).state)
+        assert (state.get("spared") == stop.id) is not ends
+        assert await mailbox.has_spared(stop) is not ends
+        if turn is None:
+            assert (state.get("stopping") == stop.id) is ends
+            continue
+        await mailbox.renew([turn])
+        assert (turn.reason == Ending.STOPPED) is ends
+        assert await mailbox.has_stopped(stop) is ends
+        own = await finish(mailbox, turn)
+        assert own is not None
+        assert await finish(mailbox, own) is None
 
 
 async def test_conversations_do_not_wait_for_each_other(store: Store) -> None:

@@ -68,3 +68,9 @@ async def test_one_process_in_so_many_seconds(store: Store) -> None:
     assert await two.may("identify:1", 0.2) == 0.0
     await asyncio.sleep(wait + 0.01)
     assert await two.may("identify:0", 0.2) == 0.0
+
+
+async def test_parts_for_one_alone_are_known_to_all(store: Store) -> None:
+    await fleet(store, "one").join(4, 4, 0, NONE, own=range(2))
+    roll = await fleet(store, "two").join(4, 0, 0, NONE)
+    assert {member.name: member.own for member in roll.members} == {"one": {0, 1}, "two": set()}

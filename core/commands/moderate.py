@@ -1,0 +1,216 @@
+"""The moderators' commands: warnings, reports and what is kept of them. The model never runs any of these.
+
+Whether a caller has the row's right is decided before (``core/engine.py``); whom it may be used on is decided here, by
+what the platform says at that moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from core.commands.row import Moderation, Room
+from core.errors import RightsUnknownError
+from core.moderation.cases import MAX_NAME, MAX_REASON, Case, CaseKind, Evidence, space_of
+from core.moderation.members import Member, Rank
+from core.parts import Ending, Finished, Notice, Part, TextDelta
+from core.texts import Value, say
+
+DONE = Finished(Ending.COMPLETE)
+MAX_LISTED = 120
+"""Characters of a reason in a list."""
+
+
+async def warn(room: Room) -> AsyncIterator[Part]:
+    """Keeps a warning, tells the member of it, and the moderator its number."""
+    account, reason = _account(room), _line(room.value("reason"))[:MAX_REASON]
+    if room.moderation is None:
+        yield Notice("groups_only", {"name": room.call.name})
+    elif not (account and reason):
+        yield Notice("warn_how")
+    else:
+        member = await room.moderation.members.find(room.call, account)
+        if member is None:
+            yield Notice("account_unknown")
+        elif refusal := _refusal(room, account, member):
+            yield refusal
+        else:
+            case = _case(room, CaseKind.WARN, account, member.name, reason)
+            async for notice in _warned(room, room.moderation, case):
+                yield notice
+    yield DONE
+
+
+async def cases(room: Room) -> AsyncIterator[Part]:
+    """What is kept about somebody, newest first, for the moderator's eyes only."""
+    account = _account(room)
+    if room.moderation is None:
+        yield Notice("groups_only", {"name": room.call.name})
+    elif not account:
+        yield Notice("cases_how")
+    else:
+        count, found = await room.moderation.cases.of(space_of(room.call), account)
+        if account == room.call.author.id:
+            # Who reported is nobody's business whom they reported.
+            found = [replace(case, actor_name="") if case.kind is CaseKind.REPORT else case for case in found]
+        text = _listed(room.language, _quoted(await _name(room, room.moderation, account)), count, found)
+        if room.call.reply_token or room.call.private:
+            yield TextDelta(text)
+        else:
+            # Here everybody would read it.
+            told = await room.moderation.members.tell(room.call, room.call.author.id, lambda _: text, room.call.id)
+            yield Notice("told_in_private" if told else "start_first")
+    yield DONE
+
+
+async def report(room: Room) -> AsyncIterator[Part]:
+    """Keeps what somebody reports of a message or a person, and tells the moderators. Nobody else hears who it was."""
+    account = _account(room)
+    if room.moderation is None or not room.call.space:
+        yield Notice("groups_only", {"name": room.call.name})
+    elif not account:
+        yield Notice("report_how")
+    elif account in (room.call.author.id, room.call.conversation.bot):
+        yield Notice("report_self" if account == room.call.author.id else "report_bot")
+    elif not await room.moderation.members.serves(room.call):
+        yield Notice("report_nowhere")
+    else:
+        name = await _name(room, room.moderation, account)
+        case = _case(room, CaseKind.REPORT, account, name, _line(room.value("reason"))[:MAX_REASON])
+        yield await _reported(room, room.moderation, case)
+    yield DONE
+
+
+async def reports(room: Room) -> AsyncIterator[Part]:
+    """Chooses the channel that reports go to; without one, they go to whoever the space belongs to."""
+    wanted = room.value("channel")
+    if room.moderation is None:
+        yield Notice("groups_only", {"name": room.call.name})
+    elif not wanted:
+        await room.moderation.cases.choose_channel(space_of(room.call), "")
+        yield Notice("reports_to_owner")
+    elif (channel := await room.moderation.members.channel(room.call, wanted)) is None:
+        yield Notice("reports_no_channel")
+    else:
+        await room.moderation.cases.choose_channel(space_of(room.call), channel)
+        yield Notice("reports_set")
+    yield DONE
+
+
+def _account(room: Room) -> str:
+    """Whom a command is about: the person named, else who wrote the message that it is about."""
+    return room.value("user") or (room.call.quote.author_id if room.call.quote else "")
+
+
+def _refusal(room: Room, account: str, member: Member) -> Notice | None:
+    """The sentence for somebody whom the caller may not act on."""
+    if account == room.call.author.id:
+        return Notice("not_yourself")
+    match member.rank:
+        case Rank.BOT:
+            return Notice("not_a_bot")
+        case Rank.OWNER:
+            return Notice("not_the_owner")
+        case Rank.ABOVE:
+            return Notice("not_above_you", {"name": _quoted(member.name)})
+        case Rank.BELOW:
+            return None
+
+
+async def _name(room: Room, moderation: Moderation, account: str) -> str:
+    """What somebody is called, also where the platform does not tell now."""
+    quote = room.call.quote
+    if quote is not None and quote.author_id == account and quote.author:
+        return quote.author
+    with contextlib.suppress(RightsUnknownError):
+        if member := await moderation.members.find(room.call, account):
+            return member.name
+    return account
+
+
+def _case(room: Room, kind: CaseKind, account: str, name: str, reason: str) -> Case:
+    call, moderation = room.call, room.moderation
+    assert moderation is not None
+    link = moderation.members.link(call, call.quote.message_id) if call.quote and call.quote.message_id else ""
+    at = call.sent_at or time.time()
+    who = call.author
+    evidence = Evidence.of(call, link)
+    return Case(kind, account, name[:MAX_NAME], who.id, who.name[:MAX_NAME], reason, at, evidence)
+
+
+async def _warned(room: Room, moderation: Moderation, case: Case) -> AsyncIterator[Part]:
+    call = room.call
+    number = await moderation.cases.make(space_of(call), case, call.id)
+    place, reason = await moderation.members.space_name(call), case.reason
+
+    def words(language: str) -> str:
+        return say("warned_you", language or room.language, place=place, reason=_quoted(reason))
+
+    told = await moderation.members.tell(call, case.account, words, call.id)
+    yield Notice("warned", {"name": _quoted(case.name), "number": str(number)})
+    if not told:
+        yield Notice("warned_unheard")
+
+
+async def _reported(room: Room, moderation: Moderation, case: Case) -> Notice:
+    call, space = room.call, space_of(room.call)
+    number = await moderation.cases.make(space, case, call.id, most=moderation.reports_per_hour)
+    if not number:
+        return Notice("report_too_many")
+
+    def words(language: str) -> str:
+        return _report_in_words(case, number, place, language or room.language)
+
+    place = call.place or await moderation.members.space_name(call)
+    channel = await moderation.cases.channel(space)
+    told = await moderation.members.tell_moderators(call, channel, case.account, words, call.id)
+    return Notice("reported" if told else "report_kept", {"number": str(number)})
+
+
+def _report_in_words(case: Case, number: int, place: str, language: str) -> str:
+    values: dict[str, Value] = {
+        "number": str(number),
+        "place": place,
+        "actor": _quoted(case.actor_name),
+        "name": _quoted(case.name),
+        "account": case.account,
+    }
+    lines = [say("report_told", language, **values)]
+    if case.evidence.link:
+        # Early: a platform with little room cuts the end off.
+        lines.append(case.evidence.link)
+    if case.reason:
+        lines.append(say("report_reason", language, reason=_quoted(case.reason)))
+    if case.evidence.text:
+        lines.append("> " + _quoted(case.evidence.text))
+    if case.evidence.files:
+        lines.append(", ".join(map(_quoted, case.evidence.files)))
+    return "\n\n".join(lines)
+
+
+def _listed(language: str, name: str, count: int, found: list[Case]) -> str:
+    if not found:
+        return say("cases_none", language, name=name)
+    lines = [say("cases_head", language, name=name, count=count), ""]
+    for case in found:
+        day = datetime.fromtimestamp(case.at, UTC).date().isoformat()
+        actor = _quoted(case.actor_name)
+        kind = say(f"case.{case.kind}", language, actor=actor) if actor else say("case.unnamed", language)
+        said = _quoted((case.reason or case.evidence.text)[:MAX_LISTED])
+        lines.append(" · ".join(filter(None, (f"- **#{case.number}**", day, kind, said, case.evidence.link))))
+    if count > len(found):
+        lines += ["", say("failed_more", language, count=count - len(found))]
+    return "\n".join(lines)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _quoted(text: str) -> str:
+    """As code: nothing that people wrote is a mark or a mention here. Empty for nothing."""
+    line = _line(text).replace("`", "'")
+    return f"`{line}`" if line else ""

@@ -1,0 +1,93 @@
+"""What is suggested while an option is typed: from memory, since people type faster than anything can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.commands import choosing
+from core.commands.choosing import Offer
+from core.models.catalog import Catalog
+from core.texts import ENGLISH, closest, languages, say
+
+MOST = 25
+"""Suggestions that the platform with least room for them shows (Discord)."""
+SPOKEN = (
+    *("ar", "bn", "cs", "da", "de", "el", "en", "es", "fa", "fi", "fr", "he", "hi", "hu", "id", "it", "ja", "ko"),
+    *("nl", "no", "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh_Hans", "zh_Hant"),
+)
+"""Languages to translate into, by their codes in Unicode's CLDR; others can be typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A value and what it is called."""
+
+    label: str
+    value: str
+
+
+class Suggestions:
+    """What there is to suggest for the options of the table that are marked so."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def suggest(
+        self, command: str, option: str, options: Mapping[str, str], language: str, *, channels: bool = False
+    ) -> list[Suggestion]:
+        """The best for what is typed so far, those that begin like it first. ``options`` has it, and the others;
+        ``channels`` is :attr:`Offer.channels`."""
+        offer = Offer.of(self._catalog, buttons=True, channels=channels)
+        match command, option:
+            case ("chat", "model") | ("model", "name"):
+                found = _models(offer)
+            case "settings", "name":
+                found = [Suggestion(say(f"setting.{name}", language), name) for name in _settings(offer)]
+            case "settings", "value":
+                found = _values(options.get("name", "").strip().lower(), offer, language)
+            case "translate", "language":
+                found = _languages(language)
+            case _:
+                found = []
+        typed = options.get(option, "").strip().lower()
+        fitting = [one for one in found if typed in one.label.lower() or typed in one.value.lower()]
+        fitting.sort(key=lambda one: not one.label.lower().startswith(typed) and not one.value.startswith(typed))
+        return fitting[:MOST]
+
+
+def _models(offer: Offer) -> list[Suggestion]:
+    return [Suggestion(name, name) for name in offer.models]
+
+
+def _settings(offer: Offer) -> list[str]:
+    names = ["model"] if offer.models else []
+    names += ["language", "buttons", *(["spoken"] if offer.speaks else [])]
+    return [*names, *(("answers", "threads") if offer.channels else ())]
+
+
+def _values(name: str, offer: Offer, language: str) -> list[Suggestion]:
+    """Whatever ``choosing.kept_value`` takes."""
+    automatic = Suggestion(say("setting_automatic", language), "auto")
+    switch = [Suggestion(say(f"setting_{word}", language), word) for word in ("on", "off")]
+    if name not in _settings(offer):
+        return []
+    match name:
+        case "model":
+            return [automatic, *_models(offer)]
+        case "language":
+            return [automatic, *(Suggestion(choosing.name_of(code), code) for code in languages())]
+        case "answers" | "threads":
+            return [Suggestion(say("setting_usual", language), "auto"), *switch]
+        case _:
+            return switch
+
+
+def _languages(language: str) -> list[Suggestion]:
+    """In the asker's own language, with each one's own name behind it."""
+    from babel import Locale
+
+    inside = closest(language) or ENGLISH
+    return [
+        Suggestion(f"{Locale.parse(code).get_display_name(inside)} · {choosing.name_of(code)}", code) for code in SPOKEN
+    ]

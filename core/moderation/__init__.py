@@ -1,0 +1,1 @@
+"""What moderators keep and do: cases so far."""

@@ -1,0 +1,92 @@
+"""The books of cases: one for each space, with numbers of its own. All keys of a book lie in one slot."""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+
+from core.moderation.cases import Case
+from core.storage import keys
+from core.storage.client import Store
+
+log = structlog.get_logger()
+
+LISTED = 20
+"""Cases of a person that are looked at."""
+MOST_CASES = 10_000
+"""Of one space; the oldest go first."""
+MANY_SECONDS = 3600
+"""Within which only so many cases of a kind may be made by one person, where there is a limit."""
+CHOICE_SECONDS = 400 * 86400
+"""What was chosen for a space is kept for so long after it was last of use."""
+
+
+class Cases:
+    """All spaces' books. Every method raises StorageError."""
+
+    def __init__(self, store: Store, *, keep_days: int) -> None:
+        self._store = store
+        self._keep_seconds = keep_days * 86400
+
+    async def make(self, space: str, case: Case, key: str, *, most: int = 0) -> int:
+        """Writes a case into the space's book; its number. The same ``key`` again gives the same case.
+
+        0 when its actor has made ``most`` cases of its kind there within an hour; 0 of them is no limit.
+        """
+        book = keys.CaseKeys(space)
+        names = [book.cases, book.order, book.of(case.account), book.made(key), book.many(case.kind, case.actor)]
+        arguments = (
+            case.to_json(),
+            self._keep_seconds,
+            MOST_CASES,
+            keys.SEEN_SECONDS,
+            most,
+            MANY_SECONDS,
+        )
+        return int(await self._store.run("case", names, arguments))
+
+    async def of(self, space: str, account: str) -> tuple[int, list[Case]]:
+        """How many cases there are about somebody, and the newest of them, newest first."""
+        book = keys.CaseKeys(space)
+
+        async def numbers() -> tuple[int, list[str]]:
+            pipe = self._store.redis.pipeline(transaction=False)
+            pipe.zremrangebyscore(book.of(account), "-inf", (time.time() - self._keep_seconds) * 1e6)
+            pipe.zcard(book.of(account))
+            pipe.zrevrange(book.of(account), 0, LISTED - 1)
+            _, count, newest = await pipe.execute()
+            return count, newest
+
+        count, newest = await self._store.attempt(numbers)
+        if not newest:
+            return 0, []
+        kept: list[str | None] = await self._store.attempt(lambda: self._store.redis.hmget(book.cases, newest))
+        found = [_read(text, number) for text, number in zip(kept, newest, strict=True) if text]
+        return count, [case for case in found if case is not None]
+
+    async def choose_channel(self, space: str, channel: str) -> None:
+        """Where reports of a space go; empty: to whoever it belongs."""
+        name = keys.CaseKeys(space).choices
+
+        async def work() -> None:
+            if channel:
+                await self._store.redis.set(name, channel, ex=CHOICE_SECONDS)
+            else:
+                await self._store.redis.delete(name)
+
+        await self._store.attempt(work)
+
+    async def channel(self, space: str) -> str:
+        """The channel chosen, or empty."""
+        name = keys.CaseKeys(space).choices
+        kept: str | None = await self._store.attempt(lambda: self._store.redis.getex(name, ex=CHOICE_SECONDS))
+        return kept or ""
+
+
+def _read(text: str, number: str) -> Case | None:
+    try:
+        return Case.from_json(text, int(number))
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("a case cannot be read", number=number, cause=repr(error))
+        return None

@@ -1,0 +1,32 @@
+"""Calls that wait for a form to be filled in, for whichever process it comes back to."""
+
+from __future__ import annotations
+
+from core.errors import EntryError
+from core.message import CommandCall, from_json, to_json
+from core.storage import keys
+from core.storage.client import Store
+
+SECONDS = 4 * 3600
+"""Who has the form open for longer begins again."""
+
+
+class Forms:
+    """Every method raises StorageError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def keep(self, call: CommandCall) -> None:
+        """Under its own id."""
+        key, text = keys.form(call.conversation.bot, call.id), to_json(call)
+        await self._store.attempt(lambda: self._store.redis.set(key, text, ex=SECONDS))
+
+    async def find(self, bot: str, id: str) -> CommandCall | None:
+        """None where there is none any more, or it cannot be read. It stays: what is sent twice is refused later."""
+        kept: str | None = await self._store.attempt(lambda: self._store.redis.get(keys.form(bot, id)))
+        try:
+            call = from_json(kept) if kept else None
+        except EntryError:
+            return None
+        return call if isinstance(call, CommandCall) else None
