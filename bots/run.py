@@ -171,7 +171,8 @@ async def serve(
 
 def _share(settings: Settings, store: Store, owner: str) -> Shared:
     leases = Leases(store, owner)
-    mover = Mover(store, leases, keep_days=settings.storage.keep_days)
+    cases = Cases(store, keep_days=settings.moderation.keep_days)
+    mover = Mover(store, leases, cases, keep_days=settings.storage.keep_days)
     return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover)
 
 

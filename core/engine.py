@@ -170,6 +170,7 @@ class Engine:
                 self._feedback,
                 knows,
                 partial(self._may_choose, call),
+                partial(self._holds, call),
                 partial(self._is_theirs, call),
                 self._speaking,
                 self._painting,
@@ -182,15 +183,16 @@ class Engine:
 
     async def _refusal(self, row: Command, call: CommandCall) -> Notice | None:
         """The sentence for a caller who lacks the right that the row asks for. A right is held in a space."""
-        if row.right is None:
+        if row.right is None or await self._holds(call, row.right):
             return None
+        return Notice(f"lacking.{row.right}") if call.space else Notice("groups_only", {"name": row.name})
+
+    async def _holds(self, call: CommandCall, right: Right) -> bool:
         if not call.space:
-            return Notice("groups_only", {"name": row.name})
+            return False
         if is_owner(call.author, call.conversation.platform, self._owners):
-            return None
-        if self._may_there is not None and await self._may_there(call, row.right):
-            return None
-        return Notice(f"lacking.{row.right}")
+            return True
+        return self._may_there is not None and await self._may_there(call, right)
 
     async def _may_choose(self, call: CommandCall) -> bool:
         """Whether the caller may choose for all there. The owners of this Parley may everywhere."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.conversation.moving import Mover
 from core.message import Author, CommandCall, ConversationKey, Message, Platform
+from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.leases import Leases
 
@@ -35,4 +36,4 @@ def call(name: str, chat: str = "100", **values: Any) -> CommandCall:
 
 
 def mover(store: Store, process: str = "one") -> Mover:
-    return Mover(store, Leases(store, process), keep_days=1)
+    return Mover(store, Leases(store, process), Cases(store, keep_days=1), keep_days=1)

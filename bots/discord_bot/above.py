@@ -24,6 +24,8 @@ SECONDS = 3.0
 """The answer waits no longer for them."""
 MAX_TEXT = 400
 """Characters kept of each."""
+MAX_POST = 2000
+"""Characters kept of what a post begins with: all that is said there is about it."""
 
 log = structlog.get_logger()
 
@@ -45,7 +47,8 @@ class Above:
                     read: dict[str, Any] = await self._rest.call("GET", f"/channels/{channel}/messages/{wanted}")
                     wanted = ""
                     for raw in filter(None, (read, read.get("referenced_message"))):
-                        quote = _quote(raw, message.conversation.bot)
+                        most = MAX_POST if raw["id"] == channel else MAX_TEXT
+                        quote = _quote(raw, message.conversation.bot, most)
                         found.append(quote)
                         wanted = quote.reply_to
         except (OutboundError, TimeoutError) as error:
@@ -66,7 +69,7 @@ class _Unknown:
         return False
 
 
-def _quote(raw: dict[str, Any], bot: str) -> Quote:
+def _quote(raw: dict[str, Any], bot: str, most: int) -> Quote:
     author: dict[str, Any] = raw["author"]
     users = {user["id"]: _name(user) for user in raw.get("mentions") or ()}
     said = readable(raw.get("content") or "", "", bot, users, _Unknown())
@@ -74,7 +77,7 @@ def _quote(raw: dict[str, Any], bot: str) -> Quote:
     reference: dict[str, Any] = raw.get("message_reference") or {}
     # Type 1 is a forwarded message, which is no reply.
     reply_to = "" if reference.get("type") == 1 else str(reference.get("message_id") or "")
-    return Quote(raw["id"], _name(author), text[:MAX_TEXT], reply_to=reply_to)
+    return Quote(raw["id"], _name(author), text[:most], reply_to=reply_to)
 
 
 def _name(user: dict[str, Any]) -> str:

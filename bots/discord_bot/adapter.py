@@ -92,6 +92,7 @@ class DiscordAdapter:
             starts=Starts(self._rest, fleet, granted.side_by_side, self._settings.identify_seconds),
             leases=self._leases,
             recent=self._recent,
+            reads=asyncio.Lock(),
             alive=Alive(self._store, f"discord:{bot}"),
             channels=channels,
             interactions=self._interactions,

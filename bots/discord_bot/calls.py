@@ -83,11 +83,13 @@ def to_pressed(payload: Payload, bot: str, around: Around) -> CommandCall:
     """A button or a list: its ``custom_id`` is the call's name. It belongs to the conversation of what it is under."""
     under: Payload = payload["message"]
     made: Payload = under.get("interaction_metadata") or {}
-    is_aside = bool(made.get("target_message_id") or made.get("target_user"))
+    seen_by_all = not under.get("flags", 0) & EPHEMERAL
+    # Of a further answer Discord tells the press that it came from, and not what was meant at first.
+    is_further = not seen_by_all and made.get("type") == COMPONENT
+    is_aside = is_further or bool(made.get("target_message_id") or made.get("target_user"))
     maker: Payload = made.get("user") or {}
     is_aside = is_aside and payload.get("context") != WITH_THE_BOT
     call = base(payload, bot, around, is_aside=is_aside, owner=maker.get("id", ""))
-    seen_by_all = not under.get("flags", 0) & EPHEMERAL
     if seen_by_all and is_reached(payload, around):
         # Its answers are ordinary messages.
         call = replace(call, reply_token="")

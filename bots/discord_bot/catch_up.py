@@ -5,8 +5,9 @@ newer messages than the time until which the connection had heard everything: so
 it was never spoken to. What was seen before is refused by the mailbox, so nothing is answered twice however often it is
 found.
 
-Not in the history are commands and buttons, what was edited or deleted after it had been seen, and the direct messages
-of somebody who has never written to the bot: Discord tells of their channel only when the next one comes.
+What was edited meanwhile is read in its new form, also the last message that was seen. Not looked up are commands and
+buttons, edits of older messages, what was deleted after it had been seen, and the direct messages of somebody who has
+never written to the bot: Discord tells of their channel only when the next one comes.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from bots.discord_bot.intake import Intake
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.snowflake import at
 from core.errors import OutboundError, OutboundFault, StorageError
-from core.message import ConversationKey, Incoming, Platform
+from core.message import ConversationKey, Incoming, Message, Platform
 from core.settings import DiscordSettings
 from core.storage.shared import Place
 from core.tasks import end
@@ -38,7 +39,7 @@ PAGE = 100
 TRIES = 25
 """Over several minutes: what a channel missed while Discord is in trouble is still wanted after that."""
 SPACE = 0.04
-"""Seconds between two reads: half of what Discord allows a bot in all is left for the answers."""
+"""Seconds between two reads of a process: half of what Discord allows a bot in all is left for the answers."""
 PAUSE, LONGEST_PAUSE = 0.2, 15.0
 MAX_WAIT = 30.0
 """Longest wait, in seconds, for a rate limit of Discord's."""
@@ -72,8 +73,17 @@ class CatchUp:
     """What shard ``id`` of ``count`` looks up after each new session. Close it at the end."""
 
     def __init__(
-        self, id: int, count: int, bot: str, settings: DiscordSettings, rest: Rest, recent: Recent, read: Read
+        self,
+        id: int,
+        count: int,
+        bot: str,
+        settings: DiscordSettings,
+        rest: Rest,
+        recent: Recent,
+        read: Read,
+        reads: asyncio.Lock,
     ) -> None:
+        """``reads`` is what all shards of a process take for a moment before each call."""
         self._id = id
         self._count = count
         self._bot = bot
@@ -81,7 +91,10 @@ class CatchUp:
         self._rest = rest
         self._recent = recent
         self._read = read
+        self._reads = reads
         self._since = 0.0
+        self._guilds: set[str] = set()
+        """Guilds that the bot is in."""
         self._absent: set[str] = set()
         """Guilds that Discord has still to tell of."""
         self._others: dict[str, Place] = {}
@@ -97,9 +110,9 @@ class CatchUp:
         about to tell of (:meth:`arrived`).
         """
         # What was not looked up yet of an earlier session's is still missing.
-        since = min(since, self.owes or math.inf)
+        since = min(since, self.owes)
         self._since = max(since - SLACK, self._rest.now() - self._settings.catch_up_minutes * 60) if since else 0.0
-        self._absent, self._others, self._is_quiet = set(guilds), {}, False
+        self._guilds, self._absent, self._others, self._is_quiet = set(guilds), set(guilds), {}, False
         self._begin(intake)
 
     def again(self, intake: Intake) -> None:
@@ -120,11 +133,16 @@ class CatchUp:
     @property
     def owes(self) -> float:
         """Unix seconds from which on something may still have to be looked up; infinity when nothing has."""
-        return math.inf if self._task is None or self._task.done() else self._since
+        return self._since if self._since and not self._is_over else math.inf
+
+    @property
+    def _is_over(self) -> bool:
+        return self._task is None or self._task.done()
 
     def arrived(self, guild: Mapping[str, Any]) -> None:
         """GUILD_CREATE."""
-        if guild.get("unavailable") or self.owes == math.inf:
+        self._guilds.add(guild["id"])
+        if guild.get("unavailable") or self._is_over:
             return
         self._absent.discard(guild["id"])
         if self._since:
@@ -137,61 +155,71 @@ class CatchUp:
 
     async def _run(self, intake: Intake) -> None:
         try:
-            done = await self._look_at_places(intake)
-            if self._since:
-                await self._look_at_others(intake, done)
+            known = [place for place in await self._places() if not place.space or place.space in self._guilds]
+            left = of_shard(known, self._id, self._count)
+            intake.hold([place.conversation.chat for place in left])
+            done = await self._look_at_places(intake, left)
+            await self._look_at_others(intake, left, done)
         except Exception:
             # Whatever it is, live messages may not wait for it.
             log.exception("the catch-up broke off")
             intake.hold(())
 
-    async def _look_at_places(self, intake: Intake) -> set[str]:
-        """Channel by channel; only channels that are still to be looked at wait for it. Answers those that are done.
+    async def _look_at_places(self, intake: Intake, left: list[Place]) -> set[str]:
+        """Channel by channel; only channels that are still to be looked at wait for it. Answers those that have been
+        looked at for all the time since everything was heard.
 
-        A guild has to be known before its channels are read: it tells whose a thread is, for one.
+        A guild has to be known before its channels are read: it tells whose a thread is, and where questions are
+        answered in threads. What stays ``left`` is in guilds that have not come yet.
         """
-        left, done, count = of_shard(await self._places(), self._id, self._count), set[str](), 0
-        intake.hold([place.conversation.chat for place in left])
+        done, looked, count = set[str](), 0, 0
         while left:
-            place = next((place for place in left if place.space not in self._absent), left[0])
-            if place.space in self._absent and not self._is_quiet:
+            place = next((place for place in left if place.space not in self._absent), None)
+            if place is None and self._is_quiet:
+                break
+            if place is None:
                 await self._wait_for_guilds()
                 continue
             left.remove(place)
-            if place.space not in self._absent:
-                done.add(place.conversation.chat)
             count += await self._look(intake, place)
-        log.info("caught up with what was missed", shard=self._id, channels=len(done), messages=count)
+            looked += 1
+            if int(place.last_seen or 0) <= int(at(self._since)):
+                done.add(place.conversation.chat)
+        for place in left:
+            intake.release(place.conversation.chat, ())
+        log.info("caught up with what was missed", shard=self._id, channels=looked, messages=count)
         return done
 
-    async def _look_at_others(self, intake: Intake, done: set[str]) -> None:
+    async def _look_at_others(self, intake: Intake, left: list[Place], done: set[str]) -> None:
         """Once all guilds are there; what is unavailable then, when it comes."""
-        left = MAX_OTHERS
-        while self._absent and not self._is_quiet:
+        most = MAX_OTHERS if self._since else 0
+        while most and self._absent and not self._is_quiet:
             await self._wait_for_guilds()
-        while left > 0:
+        while True:
             self._news.clear()
+            if any(place.space not in self._absent for place in left):
+                done |= await self._look_at_places(intake, left)
             found = [place for chat, place in self._others.items() if chat not in done]
-            for place in sorted(found, key=lambda place: int(place.last_seen), reverse=True)[:left]:
-                left -= 1
+            for place in sorted(found, key=lambda place: int(place.last_seen), reverse=True)[:most]:
+                most -= 1
                 chat = place.conversation.chat
-                intake.park(chat)
-                since = Place(place.conversation, at(self._since), place.space)
-                count = await self._look(intake, since)
+                count = await self._look(intake, Place(place.conversation, at(self._since), place.space))
                 done.add(chat)
                 if count:
                     log.info("looked up what was missed in another channel", channel=chat, messages=count)
-            if not self._absent and self._others.keys() <= done:
+            if not left and (not most or (not self._absent and self._others.keys() <= done)):
                 return
             await self._news.wait()
 
     async def _look(self, intake: Intake, place: Place) -> int:
+        """Whoever ends this in the middle leaves the channel waiting: for who begins anew, or is next to receive."""
+        chat = place.conversation.chat
+        intake.park(chat)
         found: list[Incoming] = []
-        try:
-            for payload in await missed(self._rest, place, self._settings):
-                found += self._read(payload)
-        finally:
-            intake.release(place.conversation.chat, found)
+        for payload in await missed(self._rest, place, self._settings, self._reads):
+            was_seen = int(payload["id"]) <= int(place.last_seen or 0)
+            found += [value for value in self._read(payload) if not was_seen or _is_edit(value)]
+        intake.release(chat, found)
         return len(found)
 
     async def _wait_for_guilds(self) -> None:
@@ -233,19 +261,20 @@ class CatchUp:
                 pause = min(5.0, pause * 2)
 
 
-async def missed(rest: Rest, place: Place, settings: DiscordSettings) -> list[dict[str, Any]]:
-    """Message payloads after the last one seen, oldest first, in the gateway's form (with ``guild_id``).
+async def missed(rest: Rest, place: Place, settings: DiscordSettings, reads: asyncio.Lock) -> list[dict[str, Any]]:
+    """Message payloads from the last one seen on, oldest first, in the gateway's form (with ``guild_id``).
 
-    A channel that is gone or closed to the bot has missed nothing. Where there is more than ``catch_up_messages``, the
-    oldest of it.
+    That one is among them since it may have been edited. A channel that is gone or closed to the bot has missed
+    nothing. Where there is more than ``catch_up_messages``, the oldest of it.
     """
     channel = place.conversation.chat
-    after = max(at(rest.now() - settings.catch_up_minutes * 60), place.last_seen or "0", key=int)
+    since = max(int(at(rest.now() - settings.catch_up_minutes * 60)), int(place.last_seen or 0))
+    after = str(max(0, since - 1))
     found: list[dict[str, Any]] = []
     with contextlib.suppress(_NotReadable):
         while len(found) < settings.catch_up_messages:
             limit = min(PAGE, settings.catch_up_messages - len(found))
-            page = await _page(rest, channel, after, limit)
+            page = await _page(rest, channel, after, limit, reads)
             found += page
             if len(page) < limit:
                 break
@@ -256,16 +285,21 @@ async def missed(rest: Rest, place: Place, settings: DiscordSettings) -> list[di
     return [{**payload, **more} for payload in found]
 
 
+def _is_edit(value: Incoming) -> bool:
+    return isinstance(value, Message) and value.edited
+
+
 class _NotReadable(Exception):
     """Nothing more can be read there."""
 
 
-async def _page(rest: Rest, channel: str, after: str, limit: int) -> list[dict[str, Any]]:
+async def _page(rest: Rest, channel: str, after: str, limit: int, reads: asyncio.Lock) -> list[dict[str, Any]]:
     """The messages that follow ``after``, oldest first. Tried again after limits and failures of the network."""
     for attempt in range(TRIES):
         try:
             query = {"after": after, "limit": str(limit)}
-            await asyncio.sleep(SPACE)
+            async with reads:
+                await asyncio.sleep(SPACE)
             return list(reversed(await rest.call("GET", f"/channels/{channel}/messages", query=query) or []))
         except OutboundError as error:
             hopeless = error.fault not in (OutboundFault.RATE_LIMITED, OutboundFault.TRANSIENT)

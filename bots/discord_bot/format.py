@@ -23,8 +23,12 @@ TASK = re.compile(r"^(\s*)(?:[-*+]|(\d+[.)]))[ \t]+\[([ xX])\][ \t]+")
 BULLET = re.compile(r"^(\s*)\+(?=[ \t])")
 QUOTES = re.compile(r"^ {0,3}((?:>[ \t]?){2,})")
 SUBTEXT = re.compile(r"^(\s*)-#(?=[ \t])")
-IMAGE = re.compile(r"!\[([^\]\n]*)\]\(\s*<?([^\s)>]+)>?(?:\s+[\"'][^)\n]*)?\)")
-LINK = re.compile(r"(?<!!)\[((?:[^\[\]\n\\]|\\.)+)\]\(\s*<?([^\s)>]+(?:\([^\s)]*\)[^\s)>]*)?)>?(?:\s+[\"'][^)\n]*)?\)")
+IMAGE = re.compile(r"!\[([^\]\n]*)\]\(\s*<?([^\s)>]++)>?(?:\s+[\"'][^)\n]*)?\)")
+# Nothing is looked at twice, however many brackets are left open.
+LINK = re.compile(
+    r"(?<!!)\[((?:[^\[\]\n\\]|\\.)+)\]"
+    r"\(\s*<?((?:[^\s()>]++|\([^\s()]*+\))++)>?(?:\s+[\"'][^)\n]*)?\)"
+)
 CODE = re.compile(r"(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.DOTALL)
 BARS = re.compile(rf"{CODE.pattern}|\|{{2,}}", re.DOTALL)
 PING = re.compile(r"@(?=(?:everyone|here)\b)|<(?=@[!&]?\d)")

@@ -9,7 +9,7 @@ import binascii
 import structlog
 
 from bots.discord_bot.rest import Rest
-from core.errors import OutboundError, OutboundFault, SettingsError
+from core.errors import OutboundError, SettingsError
 
 NOT_KNOWN = (
     "DISCORD_TOKEN is wrong: Discord does not know it. Open discord.com/developers/applications, choose the "
@@ -32,7 +32,8 @@ async def bot_id(rest: Rest, token: str) -> str:
         try:
             return str((await rest.call("GET", "/users/@me"))["id"])
         except OutboundError as error:
-            if error.fault is OutboundFault.FORBIDDEN:
+            # A 403 may be for the address, by the proxy in front of Discord.
+            if rest.disowned.is_set():
                 raise SettingsError(NOT_KNOWN) from None
             log.warning("Discord does not say who this bot is", error=str(error), next_try_seconds=pause)
         await asyncio.sleep(pause)

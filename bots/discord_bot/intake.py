@@ -18,7 +18,7 @@ import structlog
 
 from bots.adapter import Inbox
 from core.errors import StorageError
-from core.message import Incoming
+from core.message import Incoming, Message
 
 MAX_BATCH = 100
 MAX_PAUSE = 5.0
@@ -91,8 +91,8 @@ class Intake:
     @property
     def age(self) -> float:
         """Seconds for which the oldest that is not stored yet has been here; 0.0 when all is stored."""
-        held = (parked[0].at for parked in self._held.values() if parked)
-        oldest = min((*held, *([self._waiting[0].at] if self._waiting else ())), default=None)
+        every = (self._waiting, *self._held.values())
+        oldest = min((received.at for some in every for received in some), default=None)
         return 0.0 if oldest is None else time.monotonic() - oldest
 
     async def drain(self, inbox: Inbox) -> None:
@@ -109,7 +109,13 @@ class Intake:
                 self._on_overflow()
 
     async def finish(self, inbox: Inbox, seconds: float) -> None:
-        """Before the end: one last try for what still waits."""
+        """Before the end: one last try for what still waits.
+
+        Channels that wait for their history lack what was missed before. What is new there stays out: who receives
+        next looks from the last message on that was stored, and finds both.
+        """
+        for parked in self._held.values():
+            parked[:] = [received for received in parked if not _is_in_history(received.incoming)]
         self.hold(())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -135,3 +141,7 @@ class Intake:
         self._waiting = deque(received for received in self._waiting if id(received) not in done)
         for parked in self._held.values():
             parked[:] = [received for received in parked if id(received) not in done]
+
+
+def _is_in_history(incoming: Incoming) -> bool:
+    return isinstance(incoming, Message) and not incoming.edited

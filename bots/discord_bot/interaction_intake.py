@@ -12,8 +12,9 @@ import structlog
 
 from bots.adapter import Inbox
 from bots.discord_bot import calls, modals
-from bots.discord_bot.calls import COMMAND, COMPONENT, SUBMIT, TYPING, Around, Asked
+from bots.discord_bot.calls import COMMAND, COMPONENT, SUBMIT, TYPING, Around
 from bots.discord_bot.interactions import CALLBACK_SECONDS, EPHEMERAL, Deferrals, answer_first
+from bots.discord_bot.layout import NO_MENTIONS
 from bots.discord_bot.pressing import Pressing
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.snowflake import moment
@@ -59,20 +60,31 @@ class InteractionIntake:
         self._suggestions = suggestions
         self._waiting = Waiting(rest, deferrals)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._keeping: dict[str, asyncio.Task[None]] = {}
+        """Forms that were opened and are not kept yet, by the id of their call."""
         self._draining: asyncio.Task[None] | None = None
 
     def take(self, payload: dict[str, Any], bot: str, around: Around) -> None:
-        """Takes an interaction in. Never blocks. ``bot`` is the bot's account id. Raises what a payload that is none
-        of Discord's raises (KeyError, TypeError, ValueError)."""
-        kind = payload["type"]
-        if not payload.get("channel_id") or self._age(payload) > TOO_LATE_SECONDS:
-            log.info("an interaction came too late", interaction=payload["id"], kind=kind)
-        elif kind == COMMAND:
+        """Takes an interaction in. Never blocks. ``bot`` is the bot's account id. Raises KeyError for a payload that
+        cannot even be answered."""
+        kind, id, _ = payload["type"], payload["id"], payload["token"]
+        if self._age(payload) > TOO_LATE_SECONDS:
+            log.info("an interaction came too late", interaction=id, kind=kind)
+            return
+        try:
+            self._route(kind, payload, bot, around)
+        except Exception:
+            # Whatever it is, who called is answered.
+            log.exception("an interaction could not be read", interaction=id, kind=kind)
+            self._do(self._apologise(payload))
+
+    def _route(self, kind: int, payload: dict[str, Any], bot: str, around: Around) -> None:
+        if kind == COMMAND:
             self._command(payload, bot, around)
         elif kind == COMPONENT:
             self._pressing.take(payload, calls.to_pressed(payload, bot, around), self._waiting.put)
         elif kind == TYPING:
-            self._do(self._suggest(payload))
+            self._suggest(payload)
         elif kind == SUBMIT:
             self._submitted(payload, bot, around)
 
@@ -97,8 +109,10 @@ class InteractionIntake:
             language = payload.get("locale", "")
             self._do(self._say(payload, say("unknown_command", language, found=payload["data"]["name"][:40])))
         elif modals.is_wanted(asked.row, asked.call):
-            self._do(self._open(payload, asked))
-            self._do(self._keep(asked.call))
+            reference = modals.Reference(asked.row.name, asked.call.id, asked.call.alone or asked.row.private)
+            self._do(self._first(payload, modals.MODAL, modals.form(asked.row, asked.call, reference)))
+            self._keeping[asked.call.id] = keeping = self._do(self._keep(asked.call))
+            keeping.add_done_callback(lambda _: self._keeping.pop(asked.call.id, None))
         else:
             ticket = self._ticket(payload, ephemeral=asked.call.alone or asked.row.private)
             self._waiting.put(asked.call, ticket=ticket)
@@ -107,10 +121,6 @@ class InteractionIntake:
         ticket = Ticket.of(payload, ephemeral=ephemeral)
         self._waiting.begin(ticket, self._age(payload))
         return ticket
-
-    async def _open(self, payload: Payload, asked: Asked) -> None:
-        reference = modals.Reference(asked.row.name, asked.call.id, asked.call.alone or asked.row.private)
-        await self._first(payload, modals.MODAL, modals.form(asked.row, asked.call, reference))
 
     async def _keep(self, call: CommandCall) -> None:
         """While somebody fills the form in, which takes longer than most troubles of the storage."""
@@ -136,12 +146,18 @@ class InteractionIntake:
         """The call that a form was for, with what was filled in."""
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
-                kept = await self._forms.find(now.conversation.bot, reference.id)
+                if keeping := self._keeping.get(reference.id):
+                    await asyncio.wait([keeping])
+                kept = await self._forms.find(now.conversation.bot, now.author.id, reference.id)
         except (StorageError, TimeoutError) as error:
             log.warning("a form could not be read", error=str(error))
             self._waiting.refuse(ticket)
             return
-        if kept is None or (kept.author.id, kept.name) != (now.author.id, reference.row):
+        except asyncio.CancelledError:
+            # The process stops.
+            self._waiting.refuse(ticket)
+            raise
+        if kept is None or not _is_for(kept, now, reference):
             self._waiting.refuse(ticket, "form_gone")
             return
         call = replace(
@@ -157,7 +173,7 @@ class InteractionIntake:
         self._waiting.put(call, ticket=ticket)
 
     # ------------------------------------------------------------------ first answers
-    async def _suggest(self, payload: Payload) -> None:
+    def _suggest(self, payload: Payload) -> None:
         data, language = payload["data"], payload.get("locale", "")
         options: Sequence[Payload] = data.get("options") or ()
         typed = {option["name"]: str(option.get("value", "")) for option in options}
@@ -166,12 +182,16 @@ class InteractionIntake:
         found = self._suggestions.suggest(data["name"], focused, typed, language, channels=in_guild)
         # A value that is cut would be another one.
         choices = [{"name": s.label[:MAX_CHOICE], "value": s.value} for s in found if len(s.value) <= MAX_CHOICE]
-        await self._first(payload, CHOICES, {"choices": choices})
+        self._do(self._first(payload, CHOICES, {"choices": choices}))
+
+    async def _apologise(self, payload: Payload) -> None:
+        if payload["type"] == TYPING:
+            await self._first(payload, CHOICES, {"choices": []})
+        else:
+            await self._say(payload, say("call_unreadable", payload.get("locale", "")))
 
     async def _say(self, payload: Payload, sentence: str) -> None:
-        await self._first(
-            payload, MESSAGE, {"content": sentence, "flags": EPHEMERAL, "allowed_mentions": {"parse": []}}
-        )
+        await self._first(payload, MESSAGE, {"content": sentence, "flags": EPHEMERAL, "allowed_mentions": NO_MENTIONS})
 
     async def _first(self, payload: Payload, kind: int, data: Mapping[str, Any]) -> None:
         """Whoever typed on, or pressed again, has made it needless meanwhile: what fails here is lost."""
@@ -183,7 +203,13 @@ class InteractionIntake:
     def _age(self, payload: Payload) -> float:
         return self._rest.now() - moment(payload["id"])
 
-    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+    def _do(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _is_for(kept: CommandCall, now: CommandCall, reference: modals.Reference) -> bool:
+    """Whether what a person has open is what the form was opened for, and in the same channel."""
+    return (kept.name, kept.conversation.chat) == (reference.row, now.conversation.chat)

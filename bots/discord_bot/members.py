@@ -36,7 +36,8 @@ class Members:
             return None
         if target is None:
             gone = await self._rights.user(account)
-            return Member(_name(gone, {}), Rank.BOT if gone.get("bot") else Rank.BELOW) if gone else None
+            rank = Rank.BOT if gone and gone.get("bot") else Rank.BELOW
+            return Member(_name(gone, {}), rank, is_here=False) if gone else None
         user: Raw = target["user"]
         return Member(_name(user, target), await self._rank(call, guild, target, user))
 
@@ -62,13 +63,20 @@ class Members:
         """In their channel, as long as it is still one of this guild; else the owner in private."""
         text = words(await self._language(call))
         try:
-            if channel and await self.channel(call, channel) and await self._telling.channel(channel, text, key):
+            if channel and await self._takes(call, channel, about) and await self._telling.channel(channel, text, key):
                 return True
             guild = await self._rights.guild(call.space)
         except RightsUnknownError:
             return False
         owner = str(guild["owner_id"]) if guild else about
         return owner != about and await self._telling.person(owner, text, key)
+
+    async def _takes(self, call: CommandCall, channel: str, about: str) -> bool:
+        """Whether a channel can be told of somebody, who must not read there who reported them."""
+        if not await self.channel(call, channel):
+            return False
+        held = await self._rights.permissions(call.space, channel, about, fresh=True)
+        return not held & permissions.VIEW_CHANNEL
 
     async def _rank(self, call: CommandCall, guild: Raw, target: Raw, user: Raw) -> Rank:
         caller, owner = call.author.id, str(guild["owner_id"])

@@ -55,11 +55,13 @@ class Filled:
 
 
 def is_wanted(row: Command, call: CommandCall) -> bool:
-    """Whether the call lacks a long text. The message in whose menu it was chosen stands for a row's first option."""
+    """Whether the call lacks a long text. The message in whose menu it was chosen, or a file, stands for a row's first
+    option. A menu has no room for the others: there they are asked for, needed or not."""
+    from_menu = call.quote is not None
+    missing = row.options[1:] if from_menu or call.attachments else row.options
     return any(
-        option.required and option.kind is Kind.LONG and not row.value(call, option.name)
-        for number, option in enumerate(row.options)
-        if number or call.quote is None
+        option.kind is Kind.LONG and (option.required or from_menu) and not row.value(call, option.name)
+        for option in missing
     )
 
 

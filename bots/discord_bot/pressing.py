@@ -8,14 +8,14 @@ and what comes of it is shown by its token.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
 
 from bots.buttons import command_of
-from bots.discord_bot import permissions, waiting
+from bots.discord_bot import waiting
 from bots.discord_bot.interactions import (
     CALLBACK_SECONDS,
     DEFERRED_UPDATE,
@@ -26,12 +26,12 @@ from bots.discord_bot.interactions import (
 )
 from bots.discord_bot.layout import NO_MENTIONS
 from bots.discord_bot.rebuilding import changed, replaced
-from bots.discord_bot.rest import Rest
+from bots.discord_bot.rest import CallFailed, Rest
 from bots.discord_bot.snowflake import moment
 from bots.pressing import Gone, Instead, Outcome, Presses, Under
 from core.access import is_owner
 from core.commands.table import BY_NAME
-from core.errors import OutboundError, StorageError
+from core.errors import OutboundError, OutboundFault, StorageError
 from core.message import CommandCall, ConversationKey, Incoming, Platform
 from core.tasks import end
 from core.texts import say
@@ -46,12 +46,10 @@ SHOW_SECONDS = 10.0
 BY_MANY = ("feedback", "stop")
 """Commands that several people may press at the same moment; of the others one press is enough."""
 MAX_WORDS = 2000
-ADMINS = permissions.ADMINISTRATOR | permissions.MANAGE_GUILD
-"""Either of these lets a member choose for all."""
 
 Payload = Mapping[str, Any]
-Put = Callable[[Incoming, Callable[[], None]], None]
-"""Takes a value in, and calls back once it is in Redis. Never blocks."""
+Put = Callable[[Incoming, Callable[[], None]], Callable[[], None]]
+"""Takes a value in, and calls back once it is in Redis. Never blocks. What it returns takes the value back."""
 
 log = structlog.get_logger()
 
@@ -82,8 +80,8 @@ class Pressing:
         await end(self._tasks)
 
     async def _press(self, payload: Payload, call: CommandCall, put: Put) -> None:
-        answer = _Answer(self._rest, self._deferrals, payload)
-        working = asyncio.create_task(self._outcome(payload, call, put))
+        answer, later = _Answer(self._rest, self._deferrals, payload), Outcome(say("press_later", call.author.language))
+        working = asyncio.create_task(self._outcome(call, put))
         try:
             age = max(0.0, self._rest.now() - moment(payload["id"]))
             await asyncio.wait([working], timeout=max(0.0, ACKNOWLEDGE_SECONDS - age))
@@ -93,16 +91,21 @@ class Pressing:
                 outcome = await working
         except (StorageError, TimeoutError) as error:
             log.warning("a press could not be carried out", command=call.name[:40], error=str(error))
-            outcome = Outcome(say("press_later", call.author.language))
+            outcome = later
+        except asyncio.CancelledError:
+            # The process stops.
+            await end([working])
+            await answer.give(later, later)
+            raise
         except Exception:
             # Whatever it is, a press is answered.
             log.exception("a press could not be decided on", command=call.name[:40])
-            outcome = Outcome(say("press_later", call.author.language))
+            outcome = later
         finally:
             await end([working])
-        await answer.give(outcome)
+        await answer.give(outcome, later)
 
-    async def _outcome(self, payload: Payload, call: CommandCall, put: Put) -> Outcome:
+    async def _outcome(self, call: CommandCall, put: Put) -> Outcome:
         """What comes of it, once that is in Redis. Raises StorageError."""
         if call.conversation.thread not in ("", call.author.id):
             # A person's own conversation, shown where others are: they see the message, and no more is for them.
@@ -113,25 +116,22 @@ class Pressing:
         if call.name in BY_NAME and call.name not in BY_MANY:
             self._under_way.add(key)
         try:
-            outcome = await self._presses.decide(call, self._is_admin(payload))
+            outcome = await self._presses.decide(call, self._is_admin)
             if outcome.post is not None:
                 stored = asyncio.Event()
-                put(outcome.post, stored.set)
-                await stored.wait()
+                take_back = put(outcome.post, stored.set)
+                try:
+                    await stored.wait()
+                finally:
+                    # Who was told that it is not done must not see it done later.
+                    take_back()
             return outcome
         finally:
             self._under_way.discard(key)
 
-    def _is_admin(self, payload: Payload) -> Callable[[CommandCall], Awaitable[bool]]:
+    async def _is_admin(self, call: CommandCall) -> bool:
         """Discord tells with every press what its presser may do in that channel: no call is needed to ask it."""
-        member: Payload = payload.get("member") or {}
-        held = int(member.get("permissions") or 0)
-
-        async def is_admin(call: CommandCall) -> bool:
-            known = is_owner(call.author, Platform.DISCORD, self._owners)
-            return call.private or known or bool(held & ADMINS)
-
-        return is_admin
+        return call.private or call.by_admin or is_owner(call.author, Platform.DISCORD, self._owners)
 
 
 @dataclass(slots=True)
@@ -150,19 +150,29 @@ class _Answer:
         await self.deferrals.wait(token)
         self.is_acknowledged = True
 
-    async def give(self, outcome: Outcome) -> None:
-        """Shows what comes of it and says what does not show by itself. What fails here is lost."""
-        word = "" if outcome.evident else outcome.word[:MAX_WORDS]
+    async def give(self, outcome: Outcome, otherwise: Outcome) -> None:
+        """Shows what comes of it and says what does not show by itself; ``otherwise`` where that cannot be shown. What
+        Discord does not take, being away, is lost."""
         try:
             async with asyncio.timeout(SHOW_SECONDS):
-                if outcome.show is None and word and not self.is_acknowledged:
-                    await self._first(MESSAGE, _aside(word))
-                    return
-                await self._show(outcome.show)
-                if word:
-                    await self.rest.call("POST", self._webhook, _aside(word))
+                await self._give(outcome)
         except (OutboundError, TimeoutError) as error:
             log.info("a press was not answered", interaction=self.payload["id"], cause=str(error))
+            if isinstance(error, CallFailed) and error.fault is OutboundFault.REFUSED and outcome is not otherwise:
+                await self.give(otherwise, otherwise)
+        except Exception:
+            log.exception("what comes of a press could not be shown", interaction=self.payload["id"])
+            if outcome is not otherwise:
+                await self.give(otherwise, otherwise)
+
+    async def _give(self, outcome: Outcome) -> None:
+        word = "" if outcome.evident else outcome.word[:MAX_WORDS]
+        if outcome.show is None and word and not self.is_acknowledged:
+            await self._first(MESSAGE, _aside(word))
+            return
+        await self._show(outcome.show)
+        if word:
+            await self.rest.call("POST", self._webhook, _aside(word))
 
     async def _show(self, show: Under | Instead | Gone | None) -> None:
         if isinstance(show, Under | Instead):

@@ -46,9 +46,9 @@ class Need(IntEnum):
     """How much depends on a call."""
 
     LITTLE = 0
-    """What can wait some minutes, or be left out: reads, threads, registrations."""
+    """What can wait some minutes, or be left out: reads, typing, registrations."""
     MUCH = 1
-    """An answer, or the beginning of a connection."""
+    """An answer and its thread, or the beginning of a connection."""
     ALL = 2
     """The answer to an interaction, for which Discord waits three seconds."""
 

@@ -131,7 +131,8 @@ class Rights:
             raise RightsUnknownError(str(error)) from error
         self._known[path] = now, known
         self._known.move_to_end(path)
-        while len(self._known) > MOST_KNOWN:
+        # A guild's answer may have some 100 kB: none is kept longer than it is believed.
+        while len(self._known) > MOST_KNOWN or next(iter(self._known.values()))[0] + FRESH_SECONDS < now:
             self._known.popitem(last=False)
         return known
 

@@ -95,6 +95,8 @@ class Equipment:
     starts: Starts
     leases: Leases
     recent: catch_up.Recent
+    reads: asyncio.Lock
+    """Spaces the reads of all their catch-ups."""
     alive: Alive
     channels: Channels
     """What people chose for channels."""
@@ -120,7 +122,7 @@ class Shard:
         self._intake = Intake(self._look_again, max(LEAST_WAITING, MAX_WAITING // count))
         self._leave = asyncio.Event()
         e = equipment
-        self._catch_up = CatchUp(id, count, e.bot, e.settings, e.rest, e.recent, self._read)
+        self._catch_up = CatchUp(id, count, e.bot, e.settings, e.rest, e.recent, self._read, e.reads)
         self._heard = 0.0
         """Unix seconds until which everything was heard; 0.0 while that is unknown."""
         self._has_begun = False
@@ -293,12 +295,12 @@ class Shard:
         self._catch_up.again(self._intake)
 
     def _read(self, payload: dict[str, Any]) -> list[Incoming]:
-        """What an entry of a channel's history means."""
+        """What an entry of a channel's history means: a message, and the edit of it that may be all that is new."""
         found: list[Incoming] = []
 
         def take(payload: dict[str, Any]) -> None:
-            if message := translate.to_message(payload, self._with.bot, self._rooms):
-                found.append(message)
+            both = (translate.to_message, translate.to_edit)
+            found.extend(filter(None, (read(payload, self._with.bot, self._rooms) for read in both)))
 
         _guarded("history", take)(payload)
         return found

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Sequence, Set
 
 import structlog
 
@@ -78,6 +78,8 @@ class Shards:
         self._given = 0
         self._gives_again_at = 0.0
         self._notes_again_at = 0.0
+        self._noted: Set[str] = frozenset()
+        """Names of the shards that were noted last."""
 
     async def run(self, inbox: Inbox) -> None:
         """Holds its share until cancelled. Raises SettingsError for a wrong token and the like."""
@@ -128,15 +130,15 @@ class Shards:
             log.warning("the other processes are not reached", cause=str(error))
 
     async def _note_alive(self) -> None:
-        """Until when each shard has heard everything, for whoever runs it next."""
+        """Until when each shard has heard everything, for whoever runs it next: at once when it begins to, then every
+        so often."""
         now = time.monotonic()
-        if now < self._notes_again_at:
-            return
-        self._notes_again_at = now + ALIVE_SECONDS
         heard = {shard.name: shard.heard for shard in self._running if shard.is_ours and shard.heard}
-        if heard:
-            with contextlib.suppress(StorageError):
-                await self._with.alive.note(heard)
+        if not heard or (now < self._notes_again_at and heard.keys() <= self._noted):
+            return
+        self._notes_again_at, self._noted = now + ALIVE_SECONDS, heard.keys()
+        with contextlib.suppress(StorageError):
+            await self._with.alive.note(heard)
 
     async def _join(self) -> Roll:
         parts = frozenset(shard.id for shard in self._running)

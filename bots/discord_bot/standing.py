@@ -18,13 +18,14 @@ from core.errors import RightsUnknownError, StorageError
 from core.message import Message
 from core.storage.shared import Once
 from core.tasks import end
-from core.texts import say
+from core.texts import one_line, say
 
 log = structlog.get_logger()
 
 DAY = 24 * 3600
 MAX_TRIED = 3
 """Channels in which a word to everybody is tried, where the owner takes no direct messages."""
+MAX_NAME = 100
 MISSING = {
     permissions.VIEW_CHANNEL: "permission.view_channel",
     permissions.SEND_MESSAGES: "permission.send_messages",
@@ -63,22 +64,34 @@ class Standing:
 
     async def _tell(self, turn: Turn) -> None:
         bot, chat, space = turn.conversation.bot, turn.conversation.chat, turn.incoming.space
-        if isinstance(turn.incoming, Message) and turn.incoming.opens:
-            # No thread could be opened either: it is about the channel above.
-            chat = turn.incoming.opens
+        opens = turn.incoming.opens if isinstance(turn.incoming, Message) else ""
+        # The thread may not even be there: it is about the channel above.
+        chat = opens or chat
         if not await self._once.may(f"discord:{bot}:no_right:{chat}", DAY):
             return
         guild = await self._rights.guild(space)
         if guild is None:
             return
-        missing = await self._missing(space, chat, bot)
+        place = await self._rights.channel(chat, fresh=True)
+        if place and place.get("type") in permissions.THREADS:
+            # The permissions of threads are those of their channel, of which it is told once for all of them.
+            above = str(place["parent_id"])
+            if not await self._once.may(f"discord:{bot}:no_right:{above}:threads", DAY):
+                return
+        missing = await self._missing(space, chat, bot, place, opens=bool(opens))
         if not missing:
             # It was granted meanwhile, or the channel is gone: there is nothing to do for anybody.
             return
         log.info("discord: may not write", guild=space, channel=chat, missing=say(MISSING[missing]))
         language = str(guild.get("preferred_locale") or "")
         right = say(MISSING[missing], language)
-        words = say("no_right_here", language, place=str(guild["name"]), channel=f"<#{chat}>", permission=right)
+        words = say(
+            "no_right_here",
+            language,
+            place=one_line(str(guild["name"]), MAX_NAME),
+            channel=f"<#{chat}>",
+            permission=right,
+        )
         await self._spread(guild, bot, words, f"no_right:{chat}:{turn.id}")
 
     async def _tell_of_threads(self, channel: str) -> None:
@@ -105,10 +118,11 @@ class Standing:
             if await self._telling.channel(channel, words, key):
                 return
 
-    async def _missing(self, guild: str, channel: str, bot: str) -> int:
-        """The permission that the bot lacks there; 0 when none of those that an answer needs."""
-        place = await self._rights.channel(channel, fresh=True)
+    async def _missing(self, guild: str, channel: str, bot: str, place: Raw | None, *, opens: bool) -> int:
+        """The permission that the bot lacks there; 0 when none of those that an answer needs. ``opens``: it answers in
+        threads that it opens there."""
         if place is None:
             return permissions.VIEW_CHANNEL
         held = await self._rights.permissions(guild, channel, bot, fresh=True)
-        return permissions.missing(held, thread=place.get("type") in permissions.THREADS)
+        missing = permissions.missing(held, thread=place.get("type") in permissions.THREADS)
+        return missing or (permissions.missing(held, thread=True) if opens else 0)

@@ -11,7 +11,7 @@ import structlog
 
 from bots.discord_bot.identity import NOT_KNOWN
 from bots.discord_bot.rest import Rest
-from core.errors import OutboundError, OutboundFault, SettingsError, StorageError
+from core.errors import OutboundError, SettingsError, StorageError
 from core.storage.fleet import Fleet
 
 KEPT = 10
@@ -45,7 +45,8 @@ async def allowance(rest: Rest) -> Allowance:
         try:
             return _read(await rest.call("GET", "/gateway/bot"))
         except OutboundError as error:
-            if error.fault is OutboundFault.FORBIDDEN:
+            # A 403 may be for the address, by the proxy in front of Discord.
+            if rest.disowned.is_set():
                 raise SettingsError(NOT_KNOWN) from None
             wait = max(pause, error.retry_after or 0.0)
             log.warning("Discord cannot be reached", error=str(error), next_try_seconds=round(wait, 1))

@@ -114,7 +114,9 @@ def _waveform(packets: list[bytes], samples: int) -> bytes:
     stretch = samples / len(points)
     begins = 0.0
     for packet in packets:
-        ends = begins + _length(packet) / stretch
+        if not (length := _length(packet)):
+            continue
+        ends = begins + length / stretch
         for point in range(int(begins), min(len(points), ceil(ends))):
             points[point] += len(packet) * (min(ends, point + 1) - max(begins, point)) / (ends - begins)
         begins = ends

@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
 from bots.adapter import Inbox
 from bots.discord_bot.interactions import DEFERRED_MESSAGE, Deferrals
+from bots.discord_bot.layout import NO_MENTIONS
 from bots.discord_bot.rest import Rest
-from core.errors import OutboundError, StorageError
+from core.errors import OutboundError, OutboundFault, StorageError
 from core.message import Incoming
 from core.tasks import end
 from core.texts import say
@@ -32,7 +34,8 @@ TRY_SECONDS = 5.0
 """One try to hand a batch over. What came meanwhile goes with the next."""
 PAUSE = 0.1
 MAX_BATCH = 100
-NOBODY: Mapping[str, Any] = {"parse": []}
+TELL_PAUSES = (0.5, 3.0)
+"""Seconds between tries to tell a caller."""
 MAX_WAITING = 5000
 """Over it, calls are refused with a word."""
 
@@ -84,16 +87,20 @@ class Waiting:
         delay = min(max(0.0, DEFER_SECONDS - age), DEFER_SECONDS)
         ticket.timer = asyncio.get_running_loop().call_later(delay, self._defer, ticket)
 
-    def put(self, incoming: Incoming, then: Callable[[], None] | None = None, ticket: Ticket | None = None) -> None:
+    def put(
+        self, incoming: Incoming, then: Callable[[], None] | None = None, ticket: Ticket | None = None
+    ) -> Callable[[], None]:
         """Takes a value in; ``then`` is called once it is in Redis. Never blocks. With a ticket, its caller is told
-        where it does not come to that; without, nobody is."""
-        if len(self._entries) >= MAX_WAITING:
+        where it does not come to that; without, nobody is. What it returns takes the value back, if it still waits."""
+        entry = _Entry(incoming, ticket, then, ticket.at if ticket else time.monotonic())
+        if len(self._entries) < MAX_WAITING:
+            self._entries.append(entry)
+            self._news.set()
+        else:
             log.error("too many calls wait for the storage", waiting=len(self._entries))
             if ticket:
                 self.refuse(ticket)
-            return
-        self._entries.append(_Entry(incoming, ticket, then, ticket.at if ticket else time.monotonic()))
-        self._news.set()
+        return partial(self._take_out, [entry])
 
     def refuse(self, ticket: Ticket, sentence: str = "call_lost") -> None:
         """Tells the caller that the call is not carried out."""
@@ -139,11 +146,10 @@ class Waiting:
         except Exception:
             # Whatever it is, the calls after these may not wait for it.
             log.exception("calls could not be taken", count=len(batch))
-            del self._entries[: len(batch)]
+            self._take_out(batch)
             self._refuse_all(batch)
             return True
-        # Only this task takes entries out, and others add at the end.
-        del self._entries[: len(batch)]
+        self._take_out(batch)
         for entry in batch:
             if entry.ticket and entry.incoming in too_many:
                 # A notice that stands for many is shown in one place, and this would wait in vain.
@@ -156,10 +162,14 @@ class Waiting:
 
     def _give_up(self, before: float) -> None:
         late = [entry for entry in self._entries if entry.at <= before]
-        self._entries = [entry for entry in self._entries if entry.at > before]
+        self._take_out(late)
         if late:
             log.error("calls were not taken", count=len(late))
             self._refuse_all(late)
+
+    def _take_out(self, entries: Sequence[_Entry]) -> None:
+        gone = {*entries}
+        self._entries = [entry for entry in self._entries if entry not in gone]
 
     def _refuse_all(self, entries: Sequence[_Entry]) -> None:
         for entry in entries:
@@ -176,8 +186,13 @@ class Waiting:
     async def _tell(self, ticket: Ticket, sentence: str) -> None:
         await self._deferrals.wait(ticket.token)
         path = f"/webhooks/{ticket.application}/{ticket.token}/messages/@original"
-        body = {"content": say(sentence, ticket.language), "allowed_mentions": NOBODY}
-        try:
-            await self._rest.call("PATCH", path, body)
-        except OutboundError as error:
-            log.info("a caller could not be told", interaction=ticket.interaction, cause=str(error))
+        body = {"content": say(sentence, ticket.language), "allowed_mentions": NO_MENTIONS}
+        for pause in (*TELL_PAUSES, None):
+            try:
+                await self._rest.call("PATCH", path, body)
+                return
+            except OutboundError as error:
+                if pause is None or error.fault not in (OutboundFault.TRANSIENT, OutboundFault.RATE_LIMITED):
+                    log.info("a caller could not be told", interaction=ticket.interaction, cause=str(error))
+                    return
+            await asyncio.sleep(pause)

@@ -21,6 +21,8 @@ MAX_TEXT = 4096
 """UTF-16 units of a message."""
 MOST_TOLD = 10
 """Administrators of a group who are told."""
+GONE = ("left", "kicked")
+"""Of who is no member now Telegram knows this much."""
 SUPERGROUP = "-100"
 """The ids of supergroups begin so; what follows is their number in links."""
 
@@ -53,7 +55,8 @@ class Members:
         who = person(member["user"])
         if who.is_bot:
             return Member(who.name, Rank.BOT)
-        return Member(who.name, await self._rank(call, str(member.get("status"))))
+        status = str(member.get("status"))
+        return Member(who.name, await self._rank(call, status), is_here=_is_here(status, member))
 
     async def channel(self, call: CommandCall, wanted: str) -> str | None:
         """A group has none."""
@@ -98,6 +101,11 @@ class Members:
             log.info("telegram: somebody could not be told", person=account, cause=str(error))
             return False
         return True
+
+
+def _is_here(status: str, member: Raw) -> bool:
+    """Who is restricted may have left, too."""
+    return status not in GONE and member.get("is_member") is not False
 
 
 def _fitting(markdown: str) -> Page:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from core.commands.row import SILENTLY, Command, Room
+from core.access import Right
+from core.commands.row import SILENTLY, Command, Room, Where
+from core.errors import RightsUnknownError
 from core.message import Deletion, Platform
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.texts import say
@@ -49,11 +51,21 @@ def _typed(room: Room, row: Command) -> str:
     return row.called(room.call.author.language) if is_localised else row.name
 
 
+async def _holds(room: Room, right: Right) -> bool:
+    try:
+        return await room.may(right)
+    except RightsUnknownError:
+        return False
+
+
 async def help(room: Room) -> AsyncIterator[Part]:
+    held = {right for right in {row.right for row in room.rows} if right is None or await _holds(room, right)}
     lines: Sequence[str] = [
         f"- `/{_typed(room, row)}` {row.summary(room.language)}"
         for row in room.rows
-        if row.listed and row.can_work(room.catalog) and (room.is_owner or not row.for_owner)
+        if row.listed and row.can_work(room.catalog) and row.right in held and (room.is_owner or not row.for_owner)
+        # What is for groups is of no use here.
+        if not (room.call.private and row.where is Where.GROUPS)
     ]
     yield TextDelta("\n".join((say("help_head", room.language), "", *lines)))
     yield DONE

@@ -17,7 +17,7 @@ from core.errors import RightsUnknownError
 from core.moderation.cases import MAX_NAME, MAX_REASON, Case, CaseKind, Evidence, space_of
 from core.moderation.members import Member, Rank
 from core.parts import Ending, Finished, Notice, Part, TextDelta
-from core.texts import Value, say
+from core.texts import Value, one_line, say
 
 DONE = Finished(Ending.COMPLETE)
 MAX_LISTED = 120
@@ -39,7 +39,7 @@ async def warn(room: Room) -> AsyncIterator[Part]:
             yield refusal
         else:
             case = _case(room, CaseKind.WARN, account, member.name, reason)
-            async for notice in _warned(room, room.moderation, case):
+            async for notice in _warned(room, room.moderation, case, is_here=member.is_here):
                 yield notice
     yield DONE
 
@@ -141,15 +141,15 @@ def _case(room: Room, kind: CaseKind, account: str, name: str, reason: str) -> C
     return Case(kind, account, name[:MAX_NAME], who.id, who.name[:MAX_NAME], reason, at, evidence)
 
 
-async def _warned(room: Room, moderation: Moderation, case: Case) -> AsyncIterator[Part]:
+async def _warned(room: Room, moderation: Moderation, case: Case, *, is_here: bool) -> AsyncIterator[Part]:
     call = room.call
     number = await moderation.cases.make(space_of(call), case, call.id)
-    place, reason = await moderation.members.space_name(call), case.reason
+    place, reason = one_line(await moderation.members.space_name(call), MAX_NAME), case.reason
 
     def words(language: str) -> str:
         return say("warned_you", language or room.language, place=place, reason=_quoted(reason))
 
-    told = await moderation.members.tell(call, case.account, words, call.id)
+    told = is_here and await moderation.members.tell(call, case.account, words, call.id)
     yield Notice("warned", {"name": _quoted(case.name), "number": str(number)})
     if not told:
         yield Notice("warned_unheard")
@@ -164,7 +164,7 @@ async def _reported(room: Room, moderation: Moderation, case: Case) -> Notice:
     def words(language: str) -> str:
         return _report_in_words(case, number, place, language or room.language)
 
-    place = call.place or await moderation.members.space_name(call)
+    place = one_line(call.place or await moderation.members.space_name(call), MAX_NAME)
     channel = await moderation.cases.channel(space)
     told = await moderation.members.tell_moderators(call, channel, case.account, words, call.id)
     return Notice("reported" if told else "report_kept", {"number": str(number)})

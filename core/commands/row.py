@@ -181,6 +181,8 @@ class Room:
     """The asker runs this Parley."""
     is_admin: Callable[[], Awaitable[bool]]
     """Whether the asker may choose for all here: always in private chats."""
+    may: Callable[[Right], Awaitable[bool]]
+    """Whether the asker has a right here; none is held outside spaces. Raises RightsUnknownError."""
     is_theirs: Callable[[str], Awaitable[bool]]
     """Whether the asker may do as they like with the answer that a message shows, or with their message."""
     speaking: Speaking

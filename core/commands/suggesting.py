@@ -84,10 +84,8 @@ def _values(name: str, offer: Offer, language: str) -> list[Suggestion]:
 
 
 def _languages(language: str) -> list[Suggestion]:
-    """In the asker's own language, with each one's own name behind it."""
+    """In the asker's own language alone: each other one costs a megabyte to know."""
     from babel import Locale
 
     inside = closest(language) or ENGLISH
-    return [
-        Suggestion(f"{Locale.parse(code).get_display_name(inside)} · {choosing.name_of(code)}", code) for code in SPOKEN
-    ]
+    return [Suggestion(Locale.parse(code).get_display_name(inside) or code, code) for code in SPOKEN]

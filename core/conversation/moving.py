@@ -3,7 +3,8 @@
 The two keys lie in different slots, so no script can write both: the move is a row of steps, each of which may be done
 again. ``begin`` makes the move durable: from then on what is posted to the old key goes to the new one, the open turn
 ends to be begun anew there, and the new conversation waits for its past. The rest is done by any process: messages and
-pictures are copied, then all that waited is put before what waits already, then the old keys go. Every message keeps an
+pictures are copied, and the group's book of cases, then all that waited is put before what waits already, then the old
+keys go. Every message keeps an
 id of its own, which names the chat that it stands in: a supergroup counts from 1 again.
 """
 
@@ -21,7 +22,9 @@ import structlog
 from core.conversation.preferences import FIELDS
 from core.errors import EntryError, StorageError
 from core.message import ConversationKey, Deletion, compact, from_json, moved_id, relocated, to_json
+from core.moderation.cases import space_at
 from core.storage import keys as storage_keys
+from core.storage.cases import Cases
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
 from core.storage.leases import Held, Leases
@@ -59,9 +62,11 @@ class _Move:
 class Mover:
     """Moves conversations. One per process."""
 
-    def __init__(self, store: Store, leases: Leases, *, keep_days: int) -> None:
+    def __init__(self, store: Store, leases: Leases, cases: Cases, *, keep_days: int) -> None:
+        """``cases`` are those of the spaces, which move along."""
         self._store = store
         self._leases = leases
+        self._cases = cases
         self._keep_seconds = keep_days * 86400
         self._wanted = asyncio.Event()
 
@@ -108,6 +113,7 @@ class Mover:
                 state, waiting = await self._take_out(move)
                 if not await self._copy(move, held):
                     return
+                await self._cases.move(space_at(move.old, move.old.chat), space_at(move.new, move.new.chat))
                 await self._put_in(move, state, waiting)
                 await self._clear(move)
                 log.info("conversation moved", old=str(move.old), new=str(move.new), waiting=len(waiting))

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from core.errors import ModelError, ModelFault
+from core.models.calls import ask
 from core.models.catalog import Catalog, Model
 from core.models.provenance import labelled
 from core.models.router import Router
-from core.models.sound import ask
 from core.models.wire import Drawing, ImageRequest, Wire
 from core.parts import Media, Usage
 

@@ -154,7 +154,7 @@ class OpenAIApi:
                     raise
                 self._names_base64 = False
                 answer = await self._drawn(body)
-            return _drawing(answer)
+            return _drawing(answer, request.count)
 
     async def _drawn(self, body: dict[str, Any]) -> bytes:
         try:
@@ -268,10 +268,10 @@ async def _read(reads: AsyncIterator[bytes], events: CompletionEvents) -> bytes 
         return None
 
 
-def _drawing(answer: bytes) -> Drawing:
-    """Raises ValueError, KeyError or TypeError for what is no answer with pictures."""
+def _drawing(answer: bytes, count: int) -> Drawing:
+    """At most ``count`` pictures. Raises ValueError, KeyError or TypeError for what is no answer with pictures."""
     values: dict[str, Any] = json.loads(answer)
-    pictures = tuple(base64.b64decode(picture["b64_json"]) for picture in values["data"])
+    pictures = tuple(base64.b64decode(picture["b64_json"]) for picture in values["data"][:count])
     if not pictures:
         raise ValueError("no picture")
     usage: dict[str, Any] = values.get("usage") or {}

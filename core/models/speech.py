@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from core.errors import ModelError, ModelFault
+from core.models.calls import ask
 from core.models.catalog import Catalog, Model
 from core.models.router import Router
-from core.models.sound import ask
 from core.models.wire import Wire
 from core.parts import Media, Usage
 
@@ -25,8 +25,8 @@ _FORMATS = (
 """How sound begins. Many servers do not keep to the format that they are asked for."""
 _NOT_SPOKEN = (
     (re.compile(r"(?ms)^ {0,3}(```|~~~).*?(^ {0,3}\1[`~]*\s*$|\Z)"), "\n"),
-    (re.compile(r"!\[([^\]]*)\]\([^)]*\)"), r"\1"),
-    (re.compile(r"\[([^\]]*)\]\([^)]*\)"), r"\1"),
+    (re.compile(r"!\[([^\[\]]*)\]\([^)]*\)"), r"\1"),
+    (re.compile(r"\[([^\[\]]*)\]\([^)]*\)"), r"\1"),
     (re.compile(r"https?://\S+"), ""),
     (re.compile(r"(?m)^[ \t]*[:|-][ \t:|-]{2,}$"), ""),
     (re.compile(r"(?m)^[ \t]*\|[ \t]*|[ \t]*\|[ \t]*$"), ""),

@@ -7,9 +7,9 @@ from math import ceil
 from pathlib import PurePath
 
 from core.message import clean_text
+from core.models.calls import ask
 from core.models.catalog import Catalog, Model
 from core.models.router import Router
-from core.models.sound import ask
 from core.models.wire import Recording, Transcript, Wire
 from core.parts import Usage
 

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from core.message import VERSION, CommandCall
+from core.message import VERSION, CommandCall, ConversationKey
 
 MAX_REASON = 500
 MAX_EVIDENCE = 1000
@@ -77,5 +77,9 @@ class Case:
 def space_of(call: CommandCall) -> str:
     """Names a space among all platforms and bots; a person's accounts in two of them have nothing to do with each
     other."""
-    where = call.conversation
-    return f"{where.platform}:{where.bot}:{call.space}"
+    return space_at(call.conversation, call.space)
+
+
+def space_at(conversation: ConversationKey, space: str) -> str:
+    """The same of the space that a conversation is in."""
+    return f"{conversation.platform}:{conversation.bot}:{space}"

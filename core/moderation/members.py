@@ -31,6 +31,8 @@ class Member:
 
     name: str
     rank: Rank
+    is_here: bool = True
+    """False for who is no member now: the bot does not write to them in the space's name."""
 
 
 class Members(Protocol):
@@ -63,6 +65,6 @@ class Members(Protocol):
         ...
 
     async def tell_moderators(self, call: CommandCall, channel: str, about: str, words: Words, key: str) -> bool:
-        """Tells those who moderate the space: in a channel of theirs, or in private where there is none or it is
-        closed; there never whom it is about. Whether any could be told."""
+        """Tells those who moderate the space, never whom it is about: in a channel of theirs, or in private where there
+        is none, it is closed, or that person can read it. Whether any could be told."""
         ...

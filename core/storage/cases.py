@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import structlog
 
@@ -18,6 +19,10 @@ MOST_CASES = 10_000
 """Of one space; the oldest go first."""
 MANY_SECONDS = 3600
 """Within which only so many cases of a kind may be made by one person, where there is a limit."""
+CHUNK = 200
+"""Cases moved in one round trip."""
+LAST = "last"
+"""The field of the cases with the number of the newest."""
 CHOICE_SECONDS = 400 * 86400
 """What was chosen for a space is kept for so long after it was last of use."""
 
@@ -82,6 +87,60 @@ class Cases:
         name = keys.CaseKeys(space).choices
         kept: str | None = await self._store.attempt(lambda: self._store.redis.getex(name, ex=CHOICE_SECONDS))
         return kept or ""
+
+    async def move(self, old: str, new: str) -> None:
+        """Takes a space's book over into that of its new name, with its numbers; may be done again.
+
+        Whoever makes cases there meanwhile may take some of the numbers: the old cases with these are lost.
+        """
+        there, here, redis = keys.CaseKeys(old), keys.CaseKeys(new), self._store.redis
+        last: str | None = await self._store.attempt(lambda: redis.hget(there.cases, LAST))
+        if last is None:
+            return
+        if not await self._store.attempt(lambda: redis.hsetnx(here.cases, LAST, last)):
+            more = int(last) - int(await self._store.attempt(lambda: redis.hget(here.cases, LAST)) or 0)
+            if more > 0:
+                await self._store.attempt(lambda: redis.hincrby(here.cases, LAST, more))
+        times: list[tuple[str, float]] = await self._store.attempt(
+            lambda: redis.zrange(there.order, 0, -1, withscores=True)
+        )
+        accounts: set[str] = set()
+        for at in range(0, len(times), CHUNK):
+            accounts |= await self._copy(there, here, times[at : at + CHUNK])
+        gone = [there.cases, there.order, *map(there.of, accounts)]
+        await self._store.attempt(lambda: redis.delete(*gone))
+
+    async def _copy(self, there: keys.CaseKeys, here: keys.CaseKeys, times: Sequence[tuple[str, float]]) -> set[str]:
+        """Some cases, by their numbers and times; whom they are about."""
+        redis, numbers = self._store.redis, [number for number, _ in times]
+        texts: list[str | None] = await self._store.attempt(lambda: redis.hmget(there.cases, numbers))
+
+        async def put() -> list[str | None]:
+            pipe = redis.pipeline(transaction=False)
+            for number, text in zip(numbers, texts, strict=True):
+                if text:
+                    pipe.hsetnx(here.cases, number, text)
+            pipe.hmget(here.cases, numbers)
+            return (await pipe.execute())[-1]
+
+        put_there = await self._store.attempt(put)
+        accounts: set[str] = set()
+
+        async def enter() -> None:
+            pipe = redis.pipeline(transaction=False)
+            for (number, when), text, kept in zip(times, texts, put_there, strict=True):
+                case = _read(text, number) if text else None
+                if case is None or kept != text:
+                    continue
+                accounts.add(case.account)
+                for name in (here.order, here.of(case.account)):
+                    pipe.zadd(name, {number: when}, nx=True)
+            for name in (here.cases, here.order, *map(here.of, accounts)):
+                pipe.expire(name, self._keep_seconds)
+            await pipe.execute()
+
+        await self._store.attempt(enter)
+        return accounts
 
 
 def _read(text: str, number: str) -> Case | None:

@@ -18,15 +18,16 @@ class Forms:
         self._store = store
 
     async def keep(self, call: CommandCall) -> None:
-        """Under its own id."""
-        key, text = keys.form(call.conversation.bot, call.id), to_json(call)
+        """In place of what its caller had left open before: nobody has more than one."""
+        key, text = keys.form(call.conversation.bot, call.author.id), to_json(call)
         await self._store.attempt(lambda: self._store.redis.set(key, text, ex=SECONDS))
 
-    async def find(self, bot: str, id: str) -> CommandCall | None:
-        """None where there is none any more, or it cannot be read. It stays: what is sent twice is refused later."""
-        kept: str | None = await self._store.attempt(lambda: self._store.redis.get(keys.form(bot, id)))
+    async def find(self, bot: str, account: str, id: str) -> CommandCall | None:
+        """The account's call of that id; None where it is there no more, or cannot be read. It stays: what is sent
+        twice is refused later."""
+        kept: str | None = await self._store.attempt(lambda: self._store.redis.get(keys.form(bot, account)))
         try:
             call = from_json(kept) if kept else None
         except EntryError:
             return None
-        return call if isinstance(call, CommandCall) else None
+        return call if isinstance(call, CommandCall) and call.id == id else None

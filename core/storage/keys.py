@@ -88,9 +88,9 @@ def inline_question(bot: str, digest: str) -> str:
     return f"parley:inline:{bot}:{digest}"
 
 
-def form(bot: str, id: str) -> str:
-    """string, JSON of a call that waits for a form to be filled in; 4 hours."""
-    return f"parley:form:{bot}:{id}"
+def form(bot: str, account: str) -> str:
+    """string, JSON of the call for which an account has a form open; 4 hours."""
+    return f"parley:form:{bot}:{account}"
 
 
 @dataclass(frozen=True, slots=True)

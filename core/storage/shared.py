@@ -140,13 +140,18 @@ class Places:
         self._known: set[ConversationKey] = set()
 
     async def saw(self, conversation: ConversationKey, message_id: str, space: str) -> None:
-        """Notes a message. Only a new place costs a round trip; ``flush`` writes the rest now and then."""
-        self._fresh[conversation] = f"{message_id} {space}"
+        """Notes a message. Only a new private chat costs a round trip, as nothing else tells of it later; ``flush``
+        writes the rest now and then."""
+        fresh = self._fresh.get(conversation, "").partition(" ")[0]
+        # Of an edit it is an older one.
+        newest = max(fresh, message_id, key=lambda id: (len(id), id))
+        self._fresh[conversation] = f"{newest} {space}"
         if conversation not in self._known:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
             self._known.add(conversation)
-            await self.flush()
+            if not space:
+                await self.flush()
 
     async def flush(self) -> None:
         """Writes what was seen since the last time. What a crash loses of it is only looked at twice.

@@ -242,6 +242,21 @@ async def test_under_what_only_one_sees_and_where_the_bot_is_no_member(place: Vi
     assert here.world.find(menu.original).ephemeral
 
 
+async def test_what_only_one_sees_can_be_gone_on_with_and_on(place: Village) -> None:
+    here = Channel(place.discord)
+    await until(lambda: bool(here.world.commands), "the commands")
+    said = place.discord.say("der Hund", here.id, user=here.stranger)
+    place.models.fail(Fault.LENGTH, times=3)
+    place.discord.choose_in_menu("Explain", said.id, user=here.asker)
+    for count in (1, 2, 3):
+        await until(lambda n=count: len(place.discord.by_bot(here.id)) == n, f"{count} answers")
+        newest = place.discord.by_bot(here.id)[-1]
+        await until(lambda newest=newest: "continue" in pressable(newest), "the button")
+        assert newest.ephemeral
+        place.discord.press(newest.id, "continue", user=here.asker)
+    await until(lambda: len(place.models.requests) == 4, "all of it")
+
+
 async def test_what_others_brought_along_is_theirs(place: Village) -> None:
     """Where the bot is no member everybody sees an answer and its buttons, which are the asker's alone."""
     here = Channel(place.discord)

@@ -15,7 +15,7 @@ from tests.end_to_end.conftest import Village, village
 from tests.end_to_end.running import until
 from tests.platforms.discord_permissions import May
 from tests.platforms.discord_server import FakeDiscord
-from tests.platforms.discord_world import LOADING, Interaction
+from tests.platforms.discord_world import LOADING, Interaction, Posted
 
 QUIET_SECONDS = 0.3
 
@@ -50,6 +50,12 @@ class Club:
     async def call(self, name: str, caller: str, /, **options: str) -> str:
         return await self.said(self.discord.slash(name, options, self.channel, user=caller))
 
+    async def report(self, posted: Posted, reason: str = "") -> str:
+        """Carol reports a message by its menu, and fills the form in."""
+        made = self.discord.choose_in_menu("Report", posted.id, self.channel, user=self.carol)
+        await until(lambda: bool(made.callback), "the form")
+        return await self.said(self.discord.submit(made, {"reason": reason}))
+
     def told(self, user: str) -> list[str]:
         return [posted.text for posted in self.discord.by_bot(self.world.direct(user))]
 
@@ -82,7 +88,7 @@ async def test_answers_of_others_are_forgotten_by_who_may(club: Club) -> None:
 
 async def test_a_stranger_stops_nobodys_answer(club: Club) -> None:
     club.models.tokens_per_second = 8
-    club.models.reply = lambda body: "word " * 40
+    club.models.reply = lambda body: "word " * 300
     club.discord.say("count", club.channel, mention=True, user=club.carol)
     await until(lambda: bool(club.discord.by_bot(club.channel)), "the beginning of an answer")
     strange = club.discord.slash("stop", {}, club.channel, user=club.bob)
@@ -131,10 +137,10 @@ async def test_a_warning_by_the_menu_of_a_person_asks_for_its_reason(club: Club)
 
 async def test_a_report_by_the_menu_of_a_message(club: Club) -> None:
     spam = club.discord.say("buy @everyone this", club.channel, user=club.bob)
-    made = club.discord.choose_in_menu("Report", spam.id, user=club.carol)
-    assert await club.said(made) == say("reported", number="1")
+    assert await club.report(spam, "it is *spam*") == say("reported", number="1")
     [told] = club.told(club.world.alice)
     assert "`Carol` reports `Bob`" in told
+    assert say("report_reason", reason="`it is *spam*`") in told
     assert f"/channels/{club.guild}/{club.channel}/{spam.id}" in told
     assert club.told(club.bob) == []
     assert club.discord.by_bot(club.world.direct(club.world.alice))[0].pinged == []
@@ -142,10 +148,12 @@ async def test_a_report_by_the_menu_of_a_message(club: Club) -> None:
 
 async def test_reports_go_to_a_channel(club: Club) -> None:
     staff = club.world.add_channel(club.guild, "staff")
+    club.world.permissions.overwrite(staff, club.guild, deny=May.VIEW_CHANNEL)
+    club.world.permissions.overwrite(staff, club.world.bot, allow=May.VIEW_CHANNEL, member=True)
     assert await club.call("reports", club.mo, channel=staff) == say("lacking.configure")
     assert await club.call("reports", club.world.alice, channel=staff) == say("reports_set")
     spam = club.discord.say("buy this", club.channel, user=club.bob)
-    await club.said(club.discord.choose_in_menu("Report", spam.id, user=club.carol))
+    await club.report(spam)
     [told] = club.discord.by_bot(staff)
     assert "`Carol` reports `Bob`" in told.text
     assert club.told(club.world.alice) == []

@@ -32,6 +32,8 @@ class Fault(StrEnum):
     LIMITED_SHARED = "429 shared"
     BANNED = "429 cloudflare"
     """An HTML page without a Via header, from the proxy in front of Discord."""
+    BLOCKED = "403 cloudflare"
+    """An HTML page, too: the proxy does not like the address."""
     RESET_BEFORE = "reset before"
     RESET_AFTER = "reset after"
     """Done, but the answer is lost."""
@@ -229,6 +231,10 @@ class Wire:
                 return web.Response(status=429, body=json.dumps(body).encode(), headers=headers)
             case Fault.BANNED:
                 return self._ban(call)
+            case Fault.BLOCKED:
+                call.status = 403
+                self._count(403)
+                return web.Response(status=403, text="<html>Access denied</html>", content_type="text/html")
             case Fault.HTML:
                 call.status = 200
                 return web.Response(text="<html>Sign in to the network</html>", content_type="text/html")

@@ -49,6 +49,8 @@ class Images:
     painters: tuple[str, ...] = ("painter",)
     usage: dict[str, Any] | None = None
     by_address: bool = False
+    too_many: int = 0
+    """Pictures that it draws beyond what was asked for."""
     picture: bytes = field(default_factory=png)
     asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The bodies of all requests."""
@@ -68,7 +70,8 @@ class Images:
         shown: dict[str, str] = {"b64_json": base64.b64encode(self.picture).decode()}
         if self.by_address and body.get("response_format") != "b64_json":
             shown = {"url": "http://127.0.0.1:1/picture.png"}
-        answered: dict[str, Any] = {"created": int(time.time()), "data": [shown] * body.get("n", 1)}
+        count: int = body.get("n", 1) + self.too_many
+        answered: dict[str, Any] = {"created": int(time.time()), "data": [shown] * count}
         return web.json_response(answered if self.usage is None else {**answered, "usage": self.usage})
 
     def _check(self, body: dict[str, Any]) -> Refusal | None:

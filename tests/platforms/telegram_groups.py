@@ -83,7 +83,7 @@ def one_member(world: World, chat: Chat, user: int) -> Json:
             return one
     if user not in there:
         raise bad("user not found")
-    return {"status": "member", "user": there[user]}
+    return {"status": "left" if user in chat.gone else "member", "user": there[user]}
 
 
 def delete_topic(world: World, chat: int, thread: int) -> None:

@@ -104,6 +104,8 @@ class Chat:
     closed_topics: set[int] = field(default_factory=set[int])
     slow_until: float = 0.0
     """Of slow mode, by ``time.monotonic``: before, the bot may not write."""
+    gone: set[int] = field(default_factory=set[int])
+    """People who have left."""
     admins: set[int] = field(default_factory=set[int])
     """To whom it belongs."""
     moderators: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])

@@ -35,8 +35,8 @@ async def test_permissions_of_guilds_roles_and_channels(client: aiohttp.ClientSe
     reply = {"content": "x", "message_reference": {"message_id": said.id}}
 
     async def code(method: str, where: str, body: Any = None) -> int | None:
-        answer = (await call(client, discord, method, where, body))[1]
-        return answer.get("code") if isinstance(answer, dict) else None
+        status, answer, _ = await call(client, discord, method, where, body)
+        return None if status < 300 else answer["code"]
 
     world.permissions.overwrite(room, guild, deny=May.READ_MESSAGE_HISTORY)
     assert await code("POST", path, reply) == 160002

@@ -4,8 +4,11 @@
 local wanted, is_several, space, dropped = ARGV[1], ARGV[2] == '1', ARGV[3], 0
 local reason = ARGV[4] == '1' and 'forgotten' or 'left'
 local prefix = string.match(READY, '^(.*:)ready$')
+local function is_named(name)
+  return name == wanted or (is_several and string.sub(name, 1, #wanted) == wanted)
+end
 local function is_meant(name)
-  if name ~= wanted and not (is_several and string.sub(name, 1, #wanted) == wanted) then return false end
+  if not is_named(name) then return false end
   return space == '' or redis.call('HGET', prefix .. 'state:' .. name, 'space') == space
 end
 for _, name in ipairs(redis.call('ZRANGE', READY, 0, -1)) do
@@ -25,6 +28,11 @@ for _, name in ipairs(redis.call('ZRANGE', READY, 0, -1)) do
     else
       redis.call('ZREM', READY, name)
     end
+  end
+end
+if reason == 'forgotten' then
+  for _, member in ipairs(redis.call('ZRANGE', failed(), 0, -1)) do
+    if is_named(string.match(member, '^%w+\t([^\t]*)\t') or '') then drop_failed(member) end
   end
 end
 return dropped

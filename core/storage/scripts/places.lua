@@ -1,8 +1,15 @@
--- Notes the last message of places and keeps the newest. KEYS: zset of places, hash of their last messages; ARGV: unix
--- seconds, most places, seconds to keep, then place and record in turn.
+-- Notes the last message of places, of several the newest, and keeps the liveliest places. KEYS: zset of places, hash of
+-- their last messages; ARGV: unix seconds, most places, seconds to keep, then place and record in turn.
+-- Ids are numbers that are too long for Lua's.
+local function is_newer(record, than)
+  local id, other = string.match(record, '^%S*'), string.match(than, '^%S*')
+  return #id > #other or (#id == #other and id > other)
+end
 for i = 4, #ARGV, 2 do
   redis.call('ZADD', KEYS[1], ARGV[1], ARGV[i])
-  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  if is_newer(ARGV[i + 1], redis.call('HGET', KEYS[2], ARGV[i]) or '') then
+    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  end
 end
 local excess = redis.call('ZCARD', KEYS[1]) - tonumber(ARGV[2])
 if excess > 0 then

@@ -10,6 +10,11 @@ local is_told, urgent, album = ARGV[9] == '1', ARGV[10], ARGV[11] ~= '' and albu
 local moved = redis.call('HGET', STATE, 'moved')
 if moved then return redis.call('EXISTS', SEEN) == 1 and 'seen' or 'moved ' .. moved end
 if not redis.call('SET', SEEN, '1', 'NX', 'EX', seconds) then return 'seen' end
+if edited ~= '' then
+  -- Where the update of an edit begins with its message's, a history may bring the message itself once more.
+  local _, last = string.find(SEEN, ':seen:' .. conversation .. ':' .. edited .. ':', 1, true)
+  if last then redis.call('SET', string.sub(SEEN, 1, last - 1), '1', 'NX', 'EX', seconds) end
+end
 
 local open = redis.call('HGET', TURN, 'entry')
 local function may_end(asked)

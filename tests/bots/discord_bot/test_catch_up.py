@@ -131,6 +131,15 @@ async def test_a_channel_that_was_closed_to_the_bot_is_refused_once(discord: Fak
     assert [call.status for call in discord.wire.made(f"GET /channels/{hidden}")] == [403]
 
 
+async def test_channels_of_a_guild_that_the_bot_has_left_are_not_asked_for(discord: FakeDiscord, store: Store) -> None:
+    world = discord.world
+    left = Place(ConversationKey(Platform.DISCORD, world.bot, "77"), "0", "78")
+    world.post(world.general, world.alice, f"<@{world.bot}> hello")
+    async with connected(discord, store, recent=[left, place(discord, world.general)]) as bot:
+        await bot.accepted(1)
+    assert asked(discord) == asked(discord, world.general) == 1
+
+
 async def test_what_was_edited_or_deleted_meanwhile_is_read_as_it_is_now(discord: FakeDiscord, store: Store) -> None:
     world = discord.world
     edited = world.post(world.general, world.alice, f"<@{world.bot}> first")
@@ -138,9 +147,9 @@ async def test_what_was_edited_or_deleted_meanwhile_is_read_as_it_is_now(discord
     discord.edit(edited.id, f"<@{world.bot}> second")
     discord.delete(gone.id)
     async with connected(discord, store, recent=[place(discord, world.general)]) as bot:
-        await bot.accepted(1)
+        await bot.accepted(2)
         await asyncio.sleep(0.05)
-    assert bot.inbox.texts == ["second"]
+    assert bot.inbox.texts == ["second", "second"]  # as a message and as an edit: the mailbox makes one of them
 
 
 # ---------------------------------------------------------------------- where the bot was never spoken to
@@ -172,6 +181,15 @@ async def noted(store: Store) -> None:
     while not await store.redis.keys("parley:alive:*"):
         assert time.monotonic() < give_up
         await asyncio.sleep(0.02)
+
+
+async def test_as_soon_as_anything_is_heard_it_is_kept_until_when(
+    discord: FakeDiscord, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may die within its first seconds."""
+    monkeypatch.setattr(shards, "ALIVE_SECONDS", 1000.0)
+    async with connected(discord, store):
+        await noted(store)
 
 
 async def test_the_first_start_looks_into_no_channel(discord: FakeDiscord, store: Store) -> None:
@@ -324,7 +342,7 @@ async def test_an_overflow_does_not_end_what_a_new_session_began(discord: FakeDi
         return []
 
     world.post(world.general, world.alice, "missed")
-    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take)
+    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take, asyncio.Lock())
     try:
         catching_up.start(intake, time.time() - 60, [world.guild["id"]])
         assert catching_up.owes < time.time() - 50
@@ -354,7 +372,7 @@ async def test_a_new_session_in_the_middle_owes_what_the_one_before_it_did(disco
 
     world.post(world.general, world.alice, "missed")
     world.channels[world.general]["last_message_id"] = at(time.time() - 30)
-    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take)
+    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take, asyncio.Lock())
     try:
         catching_up.start(intake, time.time() - 60, [world.guild["id"]])
         catching_up.start(intake, time.time(), [world.guild["id"]])
@@ -385,3 +403,104 @@ async def test_a_heartbeat_before_a_refused_resumption_does_not_tell_that_all_wa
         await until(lambda: gateway.count("refused") == 1)
         await bot.accepted(2)
     assert bot.inbox.texts == ["heard", "missed"]
+
+
+async def test_an_end_before_the_history_was_read_leaves_what_was_missed_to_be_found(
+    discord: FakeDiscord, store: Store
+) -> None:
+    """Were the newer message stored, the mark of the last one seen would be behind what was missed."""
+    world = discord.world
+    recent = [place(discord, world.general)]
+    world.post(world.general, world.alice, f"<@{world.bot}> missed")
+    discord.fail("502", "GET /channels", times=100)
+    async with connected(discord, store, recent=recent) as bot:
+        await until(lambda: asked(discord) > 1)
+        discord.say("live", world.general, mention=True)
+        discord.say("in private")
+        await bot.accepted(1)
+    assert bot.inbox.texts == ["in private"]
+    discord.wire.faults.clear()
+    async with connected(discord, store, recent=recent) as bot:
+        await bot.accepted(2)
+    assert bot.inbox.texts == ["missed", "live"]
+
+
+async def test_a_channel_with_news_since_it_was_heard_is_looked_at_from_there(
+    discord: FakeDiscord, store: Store
+) -> None:
+    """A process that died in its catch-up had accepted what was new, and not yet what was missed before it."""
+    world = discord.world
+    await heard_until(discord, store, time.time() - 60)
+    world.post(world.general, world.alice, f"<@{world.bot}> missed")
+    newer = world.post(world.general, world.alice, f"<@{world.bot}> accepted")
+    async with connected(discord, store, recent=[place(discord, world.general, newer.id)]) as bot:
+        await bot.accepted(2)
+    assert bot.inbox.texts == ["missed", "accepted"]
+
+
+@pytest.mark.parametrize("heard", [True, False])
+async def test_what_is_answered_in_threads_is_looked_up_when_its_guild_is_there(
+    discord: FakeDiscord, store: Store, monkeypatch: pytest.MonkeyPatch, *, heard: bool
+) -> None:
+    """Without its guild it would seem to be for the channel itself, and be answered there, and then once more."""
+    monkeypatch.setattr(catch_up, "QUIET_SECONDS", 0.05)
+    world = discord.world
+    if heard:
+        await heard_until(discord, store, time.time() - 60)
+    asked_there = world.post(world.general, world.alice, f"<@{world.bot}> late")
+    discord.gateway.withheld.add(world.guild["id"])
+    async with connected(discord, store, recent=[place(discord, world.general)], threads=True) as bot:
+        discord.say("in private")
+        await bot.accepted(1)
+        await asyncio.sleep(0.15)
+        assert asked(discord) == 0
+        discord.gateway.tell_of(world.guild["id"])
+        await bot.accepted(2)
+        await asyncio.sleep(0.1)
+    assert [(value.conversation.chat, value.update) for value in bot.inbox.accepted[1:]] == [(asked_there.id,) * 2]
+
+
+# ---------------------------------------------------------------------- edits
+async def test_a_question_that_an_edit_put_to_the_bot_is_answered_once(
+    discord: FakeDiscord, store: Store, valkey_url: str, tmp_path: Path
+) -> None:
+    """Only the edit was for the bot; the history does not tell it from a message that was so from the beginning."""
+    world = discord.world
+    async with OpenAIServer() as models:
+        models.reply = "the answer"
+        async with parley(discord, models, valkey_url, tmp_path):
+            said = discord.say("hello", world.general)
+            discord.edit(said.id, f"<@{world.bot}> hello")
+            await until(lambda: len(discord.by_bot()) == 1)
+        conversation = str(place(discord, world.general).conversation)
+        await store.redis.hset(keys.last_seen("discord", world.bot), conversation, f"0 {world.guild['id']}")
+        async with parley(discord, models, valkey_url, tmp_path):
+            discord.say("another", world.general, mention=True)
+            await until(lambda: len(discord.by_bot()) >= 2 and len(models.requests) >= 2)
+            await asyncio.sleep(0.2)
+        assert len(models.requests) == len(discord.by_bot()) == 2
+
+
+async def test_an_edit_made_meanwhile_of_the_last_question_is_answered_in_its_place(
+    discord: FakeDiscord, store: Store, valkey_url: str, tmp_path: Path
+) -> None:
+    world = discord.world
+    async with OpenAIServer() as models:
+        models.reply = "the first answer"
+        async with parley(discord, models, valkey_url, tmp_path):
+            said = discord.say("first", world.general, mention=True)
+            await until(lambda: [m.text for m in discord.by_bot()] == ["the first answer"])
+        (answer,) = discord.by_bot()
+        discord.edit(said.id, f"<@{world.bot}> second")
+        models.reply = "the second answer"
+        for _ in range(2):
+            async with parley(discord, models, valkey_url, tmp_path):
+                await until(lambda: [(m.id, m.text) for m in discord.by_bot()] == [(answer.id, "the second answer")])
+        assert len(models.requests) == 2
+        new = world.post(world.general, world.alice, f"<@{world.bot}> third")
+        discord.edit(new.id, f"<@{world.bot}> fourth")
+        async with parley(discord, models, valkey_url, tmp_path):
+            await until(lambda: len(discord.by_bot()) == 2)
+            discord.say("fifth", world.general, mention=True)
+            await until(lambda: len(discord.by_bot()) >= 3)
+        assert len(models.requests) == 4

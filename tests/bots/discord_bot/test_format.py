@@ -26,6 +26,7 @@ SIGNS = st.sampled_from([
         ("![a cat](https://x.org/cat.png)", "[a cat](https://x.org/cat.png)"),
         ("![](https://x.org/cat.png \"A cat\")", "[image](https://x.org/cat.png)"),
         ("[text](https://x.org/a_(b))", "[text](https://x.org/a_(b))"),
+        ("[text](https://x.org/a_(b)_(c)/d)", "[text](https://x.org/a_(b)_(c)/d)"),
         ("[text](https://x.org 'title')", "[text](https://x.org)"),
         ("[https://x.org](https://x.org)", "<https://x.org>"),
         ("[https://bank.org](https://evil.org)", "<https://evil.org>"),
@@ -99,6 +100,12 @@ def test_mentions_are_broken_everywhere(place: str, ping: str) -> None:
 def test_what_only_looks_like_a_mention_stays() -> None:
     for text in ("me@hereford.org", "a < @b", "<#123>", "@somebody"):
         assert to_page(text).text == text
+
+
+@pytest.mark.parametrize("mark", ["[a](", "[a](http://x(", "[a](b ", '[a](b "', "![a]("])
+def test_brackets_that_are_left_open_are_text(mark: str) -> None:
+    """Hours would not be enough to try all the links that these might be."""
+    assert to_page(mark * 4000).text == (mark * 4000).strip("\n")
 
 
 def test_length_counts_utf16_units() -> None:

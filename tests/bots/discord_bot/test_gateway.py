@@ -188,6 +188,13 @@ async def test_a_zombie_is_left_and_its_session_goes_on(discord: FakeDiscord, st
 
 
 # ---------------------------------------------------------------------- beginnings
+async def test_an_address_that_is_blocked_is_no_wrong_token(discord: FakeDiscord, store: Store) -> None:
+    discord.fail("403 cloudflare", "GET /gateway/bot")
+    async with connected(discord, store) as bot:
+        discord.say("hello")
+        await bot.accepted(1)
+
+
 async def test_beginnings_that_are_used_up_are_waited_for_and_told(discord: FakeDiscord, store: Store) -> None:
     sharding = discord.world.sharding
     sharding.left, sharding.reset_seconds = 0, 1.0

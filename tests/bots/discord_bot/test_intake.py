@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 
@@ -88,13 +89,25 @@ async def test_a_second_catch_up_keeps_what_the_first_held_back(line: Line) -> N
     assert line.updates() == ["a", "b"]
 
 
+async def test_what_is_oldest_is_found_wherever_it_waits() -> None:
+    queue = Intake(lambda: None, MOST)
+    queue.hold(["1"])
+    queue.put(message("old", "1"))
+    await asyncio.sleep(0.05)
+    queue.put(message("new", "2"))
+    queue.release("1", [])
+    assert queue.age >= 0.05
+
+
 async def test_the_end_stores_everything_but_does_not_wait_for_ever() -> None:
     line = Line()
     line.queue.hold(["1"])
-    line.queue.put(message("held", "1"))
+    line.queue.put(message("new", "1"))
+    line.queue.put(replace(message("edit", "1"), edited=True))
     line.queue.put(message("waiting", "2"))
     await line.queue.finish(line.inbox, 1.0)
-    assert sorted(line.updates()) == ["held", "waiting"]
+    # What is new stands in the history that its channel waits for.
+    assert sorted(line.updates()) == ["edit", "waiting"]
     line.inbox.failures = 1000
     line.queue.put(message("lost"))
     await line.queue.finish(line.inbox, 0.05)

@@ -15,6 +15,7 @@ from core.message import AttachmentKind, CommandCall, Incoming
 from core.models.catalog import Catalog, Model, Provider
 from core.storage.client import Store
 from core.tasks import end
+from core.texts import say
 from tests.bots.discord_bot.running import ListInbox, Running, connected, until
 from tests.platforms.discord_plays import File
 from tests.platforms.discord_server import FakeDiscord
@@ -237,6 +238,18 @@ async def test_a_stop_answers_every_interaction(
         await end([bot.task])
         assert all(one.answered for one in made)
         assert all("try again" in shown(discord, one) for one in made)
+
+
+async def test_what_cannot_be_read_is_answered(discord: FakeDiscord, store: Store) -> None:
+    async with connected(discord, store, rows=COMMANDS) as bot:
+        await registered(discord)
+        meant = discord.say("hello", discord.world.general, user=discord.world.add_user("bob"))
+        del meant.data["author"]
+        made = discord.choose_in_menu("Explain", meant.id, discord.world.general, locale="zh-CN")
+        await until(lambda: bool(made.answered))
+        assert made.callback["data"]["flags"] == EPHEMERAL
+        assert made.callback["data"]["content"] == say("call_unreadable", "zh_Hans")
+        assert bot.inbox.accepted == []
 
 
 async def test_a_lost_callback_is_tried_again(bot: Running) -> None:

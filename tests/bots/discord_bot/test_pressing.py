@@ -15,6 +15,7 @@ from bots.discord_bot.rows import rows
 from core.message import CommandCall, Deletion
 from core.models.catalog import Catalog, Model, Provider
 from core.storage.client import Store
+from core.tasks import end
 from core.texts import say
 from tests.bots.answers import Answers
 from tests.bots.discord_bot.running import ListInbox, Running, connected, until
@@ -296,6 +297,47 @@ async def test_who_presses_while_the_storage_is_away_is_told(table: Table, monke
     assert made.callback == {"type": DEFERRED}
     assert await followed(table, made) == say("press_later")
     assert not table.bot.inbox.accepted
+
+
+async def test_what_its_presser_was_told_is_not_done_is_not_done_later(
+    discord: FakeDiscord, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.discord_bot.pressing.ACKNOWLEDGE_SECONDS", 0.05)
+    inbox = ListInbox()
+    async with connected(discord, store, catalog=CATALOG, inbox=inbox) as bot:
+        table = seated(bot, store)
+        posted, other = await table.shown("regenerate"), await table.shown("regenerate")
+        inbox.failures = 10_000
+        with monkeypatch.context() as hasty:
+            hasty.setattr("bots.discord_bot.pressing.GIVE_UP_SECONDS", 0.2)
+            assert await followed(table, await table.press(posted, "regenerate")) == say("press_later")
+        inbox.failures = 0
+        await table.press(other, "regenerate")
+        await bot.accepted(1)
+        assert [value.reply_to for value in inbox.accepted if isinstance(value, CommandCall)] == [other.id]
+
+
+async def test_who_presses_as_the_process_stops_is_told(
+    discord: FakeDiscord, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bots.discord_bot.pressing.ACKNOWLEDGE_SECONDS", 0.02)
+    monkeypatch.setattr("bots.discord_bot.pressing.CALLBACK_SECONDS", 0.1)
+    monkeypatch.setattr("bots.discord_bot.adapter.LAST_WORDS", 0.2)
+    inbox = ListInbox(failures=10_000)
+    async with connected(discord, store, catalog=CATALOG, inbox=inbox) as bot:
+        table = seated(bot, store)
+        posted = await table.shown("regenerate")
+        made = await table.press(posted, "regenerate")
+        await end([bot.task])
+        assert await followed(table, made) == say("press_later")
+
+
+async def test_what_cannot_be_shown_is_told(table: Table) -> None:
+    """A message that nobody expected."""
+    odd = [{"type": 10, "content": "an answer"}]
+    posted = await table.shown(MODELS, components=odd, flags=layout.COMPONENTS)
+    del posted.data["components"][0]["type"]
+    assert sentence(await table.press(posted, MODELS)) == say("press_later")
 
 
 async def test_what_the_inbox_takes_late_is_acknowledged_in_time(

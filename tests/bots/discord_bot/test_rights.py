@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -182,6 +183,18 @@ async def test_only_so_much_is_remembered(town: Town, monkeypatch: pytest.Monkey
     assert town.asked() == before + 1
 
 
+async def test_what_is_too_old_to_be_believed_is_not_kept(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("core.clock.seconds", lambda: now)
+    found = await town.rights.member(town.guild, town.bob)
+    held = sys.getrefcount(found)
+    await town.rights.member(town.guild, town.carol)
+    assert sys.getrefcount(found) == held
+    now += rights.FRESH_SECONDS + 1
+    await town.rights.member(town.guild, town.world.alice)
+    assert sys.getrefcount(found) == held - 1
+
+
 async def test_nobody_may_while_discord_does_not_tell(town: Town) -> None:
     town.discord.fail("500", "guilds", times=9)
     for right in (Right.CONFIGURE, Right.BAN):
@@ -222,7 +235,7 @@ async def test_how_people_stand_to_each_other(town: Town) -> None:
 
 async def test_who_has_left_can_still_be_found(town: Town) -> None:
     town.world.permissions.gone.add((town.guild, town.carol))
-    assert await town.members.find(town.call(town.bob), town.carol) == Member("Carol", Rank.BELOW)
+    assert await town.members.find(town.call(town.bob), town.carol) == Member("Carol", Rank.BELOW, is_here=False)
     assert await town.members.find(town.call(town.bob), "123") is None
     assert await town.members.find(town.call(town.bob), "no id") is None
 
@@ -269,6 +282,8 @@ async def test_a_limit_is_waited_for(town: Town) -> None:
 
 async def test_moderators_are_told_in_their_channel_else_the_owner(town: Town) -> None:
     staff = town.world.add_channel(town.guild, "staff")
+    town.world.permissions.overwrite(staff, town.guild, deny=May.VIEW_CHANNEL)
+    town.world.permissions.overwrite(staff, town.world.bot, allow=May.VIEW_CHANNEL, member=True)
     call, about = town.call(town.carol), town.bob
 
     async def told(channel: str, about: str, key: str) -> bool:
@@ -277,9 +292,21 @@ async def test_moderators_are_told_in_their_channel_else_the_owner(town: Town) -
     assert await told(staff, about, "one")
     assert [one.text for one in town.discord.by_bot(staff)] == ["report one"]
     assert await told("", about, "two")
-    town.world.permissions.overwrite(staff, town.guild, deny=May.SEND_MESSAGES)
+    town.world.permissions.overwrite(staff, town.world.bot, deny=May.SEND_MESSAGES, member=True)
     assert await told(staff, about, "three")
     owner = town.world.direct(town.world.alice)
     assert [one.text for one in town.discord.by_bot(owner)] == ["report two", "report three"]
     assert not await told("", town.world.alice, "four"), "nobody hears who reported them"
     assert len(town.discord.by_bot(owner)) == 2
+
+
+async def test_who_reads_the_moderators_channel_hears_of_no_report_about_them(town: Town) -> None:
+    """It names who reported them."""
+    staff = town.world.add_channel(town.guild, "staff")
+    town.world.permissions.overwrite(staff, town.guild, deny=May.VIEW_CHANNEL)
+    for reader in (town.world.bot, town.bob):
+        town.world.permissions.overwrite(staff, reader, allow=May.VIEW_CHANNEL, member=True)
+    call = town.call(town.carol)
+    assert await town.members.tell_moderators(call, staff, town.bob, lambda _: "a report", "one")
+    assert town.discord.by_bot(staff) == []
+    assert len(town.discord.by_bot(town.world.direct(town.world.alice))) == 1

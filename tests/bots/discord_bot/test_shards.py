@@ -224,10 +224,10 @@ async def test_whoever_cannot_reach_the_storage_accepts_nothing_more(town: Town,
             # Both connections of a shard get the message.
             await town.say_everywhere("hello")
             assert [len(town.discord.gateway.serving(shard, 4)) for shard in range(4)] == [2, 2, 1, 1]
+            assert {owner for owner, text in town.square.brought if text.startswith("hello")} == {"two"}
             detour.stalls = False
             await town.shared_out(one=2, two=2)
             await town.say_everywhere("after")
-        assert {owner for owner, text in town.square.brought if text.startswith("hello")} == {"two"}
         await cut.close()
 
 

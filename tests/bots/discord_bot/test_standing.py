@@ -46,9 +46,10 @@ class Place:
     async def bot(self) -> str:
         return self.world.bot
 
-    async def ask(self, channel: str = "", process: int = 0, place: str = "#quiet in Chess Club") -> None:
+    async def ask(self, channel: str = "", process: int = 0, *, opens: str = "") -> None:
         key = ConversationKey(Platform.DISCORD, self.world.bot, channel or self.channel)
-        asked = replace(message(private=False, place=place, space=self.guild), conversation=key)
+        asked = message(private=False, place="#quiet in Chess Club", space=self.guild, opens=opens)
+        asked = replace(asked, conversation=key)
         await self.processes[process].tell(Turn(key, asked.id, "1", asked))
 
     def deny(self, *permissions: May, channel: str = "") -> None:
@@ -101,6 +102,18 @@ async def test_a_thread_needs_a_permission_of_its_own(place: Place) -> None:
     await place.ask(thread)
     [told] = place.told()
     assert "在子区内发送消息" in told.text
+    await place.ask(place.discord.open_thread("an ending", parent=place.channel), process=1)
+    assert len(place.told()) == 1, "it is the same permission of the same channel"
+
+
+@pytest.mark.parametrize("permission", [May.SEND_MESSAGES_IN_THREADS, May.SEND_MESSAGES])
+async def test_a_thread_that_was_opened_for_an_answer_cannot_be_written_in(place: Place, permission: May) -> None:
+    """Where none could be opened, the channel cannot be written in either."""
+    place.deny(permission)
+    await place.ask(place.discord.open_thread("an opening", parent=place.channel), opens=place.channel)
+    [told] = place.told()
+    name = {May.SEND_MESSAGES: "Send Messages", May.SEND_MESSAGES_IN_THREADS: "Send Messages in Threads"}[permission]
+    assert f"“{name}”" in told.text
 
 
 async def test_where_the_owner_takes_no_messages_a_channel_is_told(place: Place) -> None:

@@ -61,6 +61,15 @@ def test_packets_of_any_kind_count_for_as_long_as_they_last(first: bytes, millis
     assert voice.waveform[-1] > 200
 
 
+def test_a_packet_that_lasts_no_time_is_no_sound() -> None:
+    """Its first byte leaves the number of frames to the second, which says none; those before end within a point."""
+    head = b"OpusHead" + bytes(11)
+    data = ogg([head, b"OpusTags", b"\x80", b"\xff\x00", b"\x48"], [0, 0, 120, 120, 9600])
+    voice = voice_of(data)
+    assert voice is not None
+    assert voice.seconds == 0.2
+
+
 def test_what_discord_is_told() -> None:
     voice = voice_of(opus([QUIET] * 10))
     assert voice is not None

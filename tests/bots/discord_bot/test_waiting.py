@@ -119,6 +119,17 @@ async def test_calls_that_the_inbox_has_no_room_for_are_told(stage: Stage) -> No
     await end([draining])
 
 
+@pytest.mark.parametrize("fault", ["500", "reset before", "429"])
+async def test_a_refusal_that_discord_does_not_take_is_told_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(waiting, "TELL_PAUSES", (0.05, 0.05))
+    made, ticket = stage.ask()
+    stage.discord.fail(fault, "@original", seconds=0.01)
+    stage.queue.refuse(ticket)
+    await until(lambda: stage.told(made))
+
+
 async def test_too_many_are_refused_with_a_word(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "MAX_WAITING", 1)
     stage.queue.put(call("help"))

@@ -86,6 +86,8 @@ async def test_how_people_stand_to_each_other(club: Club) -> None:
     assert await club.rank(MO, 404) is None
     assert await club.members.find(club.call(MO), "-100") is None
     assert await club.members.find(club.call(MO), str(BOB)) == Member("Ann Lee 5", Rank.BELOW)
+    club.chat.gone.add(BOB)
+    assert await club.members.find(club.call(MO), str(BOB)) == Member("Ann Lee 5", Rank.BELOW, is_here=False)
 
 
 async def test_where_a_message_can_be_seen(club: Club) -> None:

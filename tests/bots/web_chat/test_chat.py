@@ -296,6 +296,18 @@ async def test_pictures_come_with_the_question(world: World, owner: Visitor) -> 
     assert "<title>Kätzchen.png · Parley</title>" in html
 
 
+@pytest.mark.parametrize(("description", "alt"), [("a <fox>", "a &lt;fox&gt;"), ("", "picture.png")])
+async def test_pictures_of_answers_are_described(world: World, owner: Visitor, description: str, alt: str) -> None:
+    conversation = await owner.ask("draw")
+    asked, outbound = world.inbox.came[0], world.inbox.outbound
+    assert isinstance(asked, Message)
+    target, nothing = Target(asked.conversation, True, asked.id, asked=asked.id), outbound.format("")
+    slot = Slot("turn", 1)
+    await outbound.send_file(target, "picture.png", "image/png", b"x", nothing, slot, description=description)
+    _, html = await owner.get(f"/c/{conversation}")
+    assert f'alt="{alt}" loading="lazy"' in html
+
+
 async def test_old_messages_are_fetched_on_demand(world: World, owner: Visitor) -> None:
     conversation = await owner.ask("number 0")
     for number in range(1, 35):

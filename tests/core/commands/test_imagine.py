@@ -57,7 +57,7 @@ async def test_a_picture_comes_with_what_it_shows_who_drew_it_and_what_it_cost(s
     assert making == Making(Activity.PHOTO)
     assert said == Notice("drawn", {"prompt": "a \\*fox\\* in the snow", "model": "painter"})
     assert isinstance(picture, Media)
-    assert picture.mime == "image/png"
+    assert (picture.mime, picture.description) == ("image/png", "a *fox*\nin the snow")
     assert isinstance(finished, Finished)
     assert finished.usage == Usage("painter", 0, 0, 40_000, 1)
 

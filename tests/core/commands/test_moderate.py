@@ -38,6 +38,7 @@ class Club:
             "6": Member("Boss", Rank.ABOVE),
             OWNER: Member("Olga", Rank.OWNER),
             ROBOT: Member("Robot", Rank.BOT),
+            "8": Member("Stranger", Rank.BELOW, is_here=False),
         }
     )
     rights: dict[str, set[Right]] = field(default_factory=lambda: {"2": set(Right)})
@@ -139,6 +140,20 @@ async def test_a_warning_is_kept_and_told(world: World) -> None:
 async def test_who_takes_no_messages_is_warned_all_the_same(world: World) -> None:
     world.club.closed.add(BOB)
     assert await world.warn() == ["warned", "warned_unheard"]
+
+
+async def test_who_is_no_member_is_not_written_to(world: World) -> None:
+    """Else the owner of any space could have the bot write to everybody whom it meets elsewhere."""
+    assert await world.warn(user="8") == ["warned", "warned_unheard"]
+    assert world.club.told == []
+
+
+async def test_what_a_space_is_called_is_no_markup(world: World) -> None:
+    await world.warn(place="[free](https://evil) *club*")
+    [(_, told)] = world.club.told
+    assert "“\\[free\\](https://evil) \\*club\\*”" in told
+    await world.say("report", Author("7", "Ann"), quote=SPAM, reply_to="77", place="[free](https://evil)")
+    assert "“\\[free\\](https://evil)”" in world.club.told[-1][1]
 
 
 async def test_a_reply_warns_its_author(world: World) -> None:
@@ -317,3 +332,26 @@ def test_the_model_runs_none_of_them() -> None:
     rows = [BY_NAME[name] for name in ("warn", "report", "cases", "reports")]
     assert all(row.run is not None and row.private for row in rows)
     assert [row.right for row in rows] == [Right.WARN, None, Right.WARN, Right.CONFIGURE]
+
+
+# ---------------------------------------------------------------------- help
+
+
+async def test_help_lists_for_each_what_they_may_use(world: World) -> None:
+    world.club.rights["2"] = {Right.WARN}
+    shown = text(await world.say("help"))
+    assert "`/warn`" in shown
+    assert "`/reports`" not in shown
+    shown = text(await world.say("help", Author("3", "Ann")))
+    assert "`/report`" in shown
+    assert "`/warn`" not in shown
+    world.club.asked.clear()
+    assert "`/warn`" not in text(await world.say("help", space="", private=True))
+    assert world.club.asked == []
+
+
+async def test_help_where_nobody_tells_who_may_what(world: World) -> None:
+    world.club.is_away = True
+    shown = text(await world.say("help"))
+    assert "`/report`" in shown
+    assert "`/warn`" not in shown

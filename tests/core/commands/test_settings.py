@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.access import Right
 from core.commands import choosing, links
 from core.commands.choosing import Offer
 from core.commands.row import Room
@@ -66,6 +67,9 @@ class World:
         async def is_admin() -> bool:
             return self.is_admin
 
+        async def may(right: Right) -> bool:
+            return False
+
         async def is_theirs(message_id: str) -> bool:
             return True
 
@@ -80,6 +84,7 @@ class World:
             self.feedback,
             is_owner=False,
             is_admin=is_admin,
+            may=may,
             is_theirs=is_theirs,
             speaking=self.speaking,
             painting=Painting(Painter(self.catalog, self.router)),

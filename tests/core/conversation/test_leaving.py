@@ -10,6 +10,7 @@ from core.conversation.turn import Turn
 from core.message import ConversationKey, Message
 from core.parts import Ending, Usage
 from core.storage.client import Store
+from core.storage.failed import DeadLetters, Failure, Kind
 from core.storage.keys import ConversationKeys
 from tests.builders import conversation, message
 
@@ -72,6 +73,22 @@ async def test_what_is_deleted_with_its_channel_leaves_no_trace(store: Store) ->
     assert not await guild.history.has_begun(conversation("1"))
     assert await left(store, conversation("1")) == []
     assert await guild.history.has_begun(conversation("2"))
+
+
+async def test_dead_letters_go_with_it(store: Store) -> None:
+    guild = Guild(store)
+    for chat in ("1", "2"):
+        await guild.post(chat, "50")
+        turn = await guild.take(chat)
+        assert turn is not None
+        await guild.ask(turn)
+        failure = Failure(Kind.MODEL, ("timeout",))
+        await guild.mailbox.finish(turn, Answer("", (), Ending.FAILED).to_payload(), 1, Usage(), failure)
+    letters = DeadLetters(store, keep_days=30)
+    assert (await letters.newest(10))[0] == 2
+    await guild.mailbox.leave(conversation("1"), chat=True, gone=True)
+    _, kept = await letters.newest(10)
+    assert [letter.conversation for letter in kept] == [str(conversation("2"))]
 
 
 async def left(store: Store, key: ConversationKey) -> list[Any]:

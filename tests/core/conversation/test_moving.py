@@ -18,7 +18,9 @@ from core.conversation.preferences import Preferences
 from core.conversation.turn import Turn
 from core.errors import LeaseLost, StorageError
 from core.message import Attachment, AttachmentKind, ConversationKey, Message, Platform, Quote
+from core.moderation.cases import Case, CaseKind, space_at
 from core.parts import Ending, Usage
+from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.failed import DeadLetters, Failure, Kind, Retried
 from core.storage.keys import ConversationKeys, load, moves
@@ -99,6 +101,23 @@ async def relocated(group: Group) -> None:
     await one.begin(OLD, NEW)
     async with carrying(one):
         await group.moved()
+
+
+async def test_the_cases_of_the_group_move_along(group: Group) -> None:
+    """With their numbers, which moderators have been told."""
+    cases = Cases(group.store, keep_days=1)
+    old, new = space_at(OLD, OLD.chat), space_at(NEW, NEW.chat)
+
+    async def warn(space: str, account: str, call: str) -> int:
+        return await cases.make(space, Case(CaseKind.WARN, account, "Bob", "2", "Mo", call, 1.0), call)
+
+    assert [await warn(old, account, f"call{n}") for n, account in enumerate(("5", "6", "5"))] == [1, 2, 3]
+    await relocated(group)
+    count, found = await cases.of(new, "5")
+    assert (count, [case.number for case in found]) == (2, [3, 1])
+    assert await cases.of(old, "5") == (0, [])
+    assert await warn(new, "6", "next") == 4
+    assert [case.number for case in (await cases.of(new, "6"))[1]] == [4, 2]
 
 
 def topic(thread: str) -> ConversationKey:

@@ -67,6 +67,12 @@ async def test_pictures_come_as_files_with_their_cost() -> None:
         assert last == {"model": "painter", "prompt": "a fox", "n": 2, "size": "1024x1024"}
 
 
+async def test_no_more_are_taken_than_were_asked_for() -> None:
+    async with studio() as at:
+        at.server.images.too_many = 20
+        assert len((await at.paint(count=2)).pictures) == 2
+
+
 async def test_tokens_count_where_the_server_tells_them() -> None:
     async with studio(replace(PAINTER, price_prompt=5_000_000, price_answer=30_000_000, price_image=0)) as at:
         at.server.images.usage = {"input_tokens": 10, "output_tokens": 1000, "total_tokens": 1010}
@@ -128,6 +134,7 @@ async def test_a_call_has_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
         at.server.images.by_address = True
         at.server.images.fail(Fault.STALL)
         assert await at.failure() is ModelFault.TIMEOUT
+        monkeypatch.setattr(images, "CALL_SECONDS", 60.0)
         # There is one place only, and it is free again.
         assert (await at.paint()).pictures
 

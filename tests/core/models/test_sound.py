@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from core.errors import ModelError, ModelFault
-from core.models import sound
+from core.models import calls
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog, Model, Provider
 from core.models.chat import ChatMessage, ChatRequest
@@ -124,7 +124,7 @@ async def test_a_refused_file_is_not_sent_again() -> None:
 
 
 async def test_a_place_is_given_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "CALL_SECONDS", 0.2)
+    monkeypatch.setattr(calls, "CALL_SECONDS", 0.2)
     async with desk() as at:
         at.server.audio.fail(Fault.STALL)
         with pytest.raises(ModelError) as caught:
@@ -212,3 +212,7 @@ async def test_nothing_to_say_costs_nothing() -> None:
 )
 def test_marks_are_not_read_aloud(markdown: str, heard: str) -> None:
     assert speakable(markdown) == heard
+
+
+def test_brackets_that_are_left_open_are_not_looked_at_again_and_again() -> None:
+    assert speakable("![" * 200_000) == "![" * 200_000

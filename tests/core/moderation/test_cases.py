@@ -118,3 +118,34 @@ def test_evidence_is_shortened() -> None:
     assert (len(evidence.text), evidence.message_id, len(evidence.files)) == (MAX_EVIDENCE, "9", 10)
     assert Evidence.of(call("warn"), "https://l") == Evidence()
     assert space_of(about) == "telegram:1:100"
+
+
+async def test_a_book_goes_on_under_another_name(cases: Cases, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is told to, and in small pieces."""
+    monkeypatch.setattr(stored, "CHUNK", 2)
+    new = "discord:1:200"
+    await cases.move(SPACE, new)
+    assert await store.redis.keys("parley:cases:*") == []
+    for number in range(5):
+        await cases.make(SPACE, case(str(number % 2)), f"call{number}")
+    kept = await store.redis.hgetall(CaseKeys(SPACE).cases)
+    await cases.move(SPACE, new)
+    # As if a process had died before it removed the old ones.
+    await store.redis.hset(CaseKeys(SPACE).cases, mapping=kept)
+    await cases.move(SPACE, new)
+    assert [one.number for one in (await cases.of(new, "0"))[1]] == [5, 3, 1]
+    assert (await cases.of(new, "1"))[0] == 2
+    assert await store.redis.exists(CaseKeys(SPACE).cases, CaseKeys(SPACE).order, CaseKeys(SPACE).of("0")) == 0
+    assert 0 < await store.redis.ttl(CaseKeys(new).of("0")) <= 365 * 86400
+    assert await cases.make(new, case(), "next") == 6
+
+
+async def test_a_number_that_is_taken_stays_whose_it_is(cases: Cases) -> None:
+    new = "discord:1:200"
+    for number in range(2):
+        await cases.make(SPACE, case("5"), f"call{number}")
+    await cases.make(new, case("6"), "early")
+    await cases.move(SPACE, new)
+    assert [one.number for one in (await cases.of(new, "5"))[1]] == [2]
+    assert [one.number for one in (await cases.of(new, "6"))[1]] == [1]
+    assert await cases.make(new, case("7"), "next") == 3
