@@ -160,8 +160,7 @@ def _value(schema: Json, given: Any, where: str) -> list[Wrong]:
 
 
 def _named(name: str, given: Any, where: str) -> list[Wrong]:
-    if name == "SnowflakeType" and type(given) is int:
-        # In a body numbers are taken as well.
+    if _is_id(name, given):
         return []
     schema: Json = OBJECTS[name]
     if isinstance(given, dict) and "properties" in schema:
@@ -192,7 +191,14 @@ def _one_of(choices: list[Json], given: Any, where: str) -> list[Wrong]:
     return min(tried, key=len)
 
 
+def _is_id(name: str, given: Any) -> bool:
+    """In a body numbers are taken as well."""
+    return name == "SnowflakeType" and type(given) is int
+
+
 def _could_be(schema: Json, given: Any) -> bool:
+    if _is_id(schema.get("$ref", ""), given):
+        return True
     schema = OBJECTS[schema["$ref"]] if "$ref" in schema else schema
     if "oneOf" in schema:
         return any(_could_be(choice, given) for choice in schema["oneOf"])

@@ -69,7 +69,11 @@ def test_a_call_takes_the_route_with_the_fewest_open_parts() -> None:
             MESSAGES,
             {"content": "x", "nonce": "n", "enforce_nonce": True, "message_reference": {"message_id": "1"}},
         ),
-        ("POST", MESSAGES, {"content": "x", "message_reference": {"message_id": 1}, "attachments": [{"id": 0}]}),
+        (
+            "POST",
+            MESSAGES,
+            {"content": "x", "message_reference": {"message_id": 1, "channel_id": 2}, "attachments": [{"id": 0}]},
+        ),
         ("PATCH", f"{MESSAGES}/6", {"content": None, "flags": 32768, "components": [{"type": 10, "content": "x"}]}),
         ("POST", CALLBACK, {"type": 5, "data": {"flags": 64}}),
         ("POST", CALLBACK, {"type": 6}),
