@@ -199,8 +199,8 @@ async def test_a_flood_from_one_person_gets_one_notice_and_disturbs_nobody(place
     await until(lambda: any("not read" in text for text in flooder.shown), "the notice")
     await asyncio.sleep(0.3)
     assert sum("not read" in text for text in flooder.shown) == 1
-    # 20 wait, and one notice is for the rest. While the flood comes in, as many are answered as Telegram takes at once (3)
-    # and one more.
+    # 20 wait, and one notice is for the rest. While the flood comes in, as many are answered as Telegram takes at once,
+    # which is 3, and one more.
     assert len(flooder.shown) <= 20 + 1 + 4
     assert waited < 15
 
