@@ -13,13 +13,21 @@ async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
     """Cancels the tasks and returns when all have ended, however they did.
 
     One cancellation is not always enough: ``asyncio.wait_for`` of Python 3.11 loses one that comes at the moment in
-    which it gets its result, and libraries use it. So it is repeated.
+    which it gets its result, and libraries use it. So it is repeated. A cancellation of the caller that comes
+    meanwhile, perhaps such a repeated one, is raised afterwards: nothing is left behind for it.
     """
     pending = {task for task in tasks if not task.done()}
+    cancelled = False
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
+        try:
+            _, pending = await asyncio.wait(pending, timeout=AGAIN_SECONDS)
+        except asyncio.CancelledError:
+            cancelled = True
+            pending = {task for task in pending if not task.done()}
+    if cancelled:
+        raise asyncio.CancelledError
 
 
 async def to_the_end(work: Coroutine[Any, Any, None] | asyncio.Task[None], seconds: float) -> None:

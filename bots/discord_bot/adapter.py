@@ -105,10 +105,10 @@ class DiscordAdapter:
         try:
             await shards.run(inbox)
         finally:
-            await end([following])
-            if self._registering:
-                await end([self._registering])
-            await to_the_end(self._interactions.finish(inbox, LAST_WORDS), FINISH_SECONDS)
+            try:
+                await end([following, *([self._registering] if self._registering else ())])
+            finally:
+                await to_the_end(self._interactions.finish(inbox, LAST_WORDS), FINISH_SECONDS)
 
     async def _channels_of(self, bot: str) -> Channels:
         """What people chose for channels, also while this process was away: it is read before any message is taken."""

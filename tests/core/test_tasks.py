@@ -62,3 +62,32 @@ async def test_what_goes_wrong_is_told() -> None:
 
     with pytest.raises(ValueError, match="x"):
         await to_the_end(wrong(), 10)
+
+
+async def test_who_ends_others_ends_them_though_it_is_cancelled_itself() -> None:
+    cancellations = 0
+
+    async def loses_some() -> None:
+        """As a library does: the first two come at a bad moment."""
+        nonlocal cancellations
+        while cancellations < 3:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancellations += 1
+
+    async def work() -> None:
+        inner = asyncio.create_task(loses_some())
+        await asyncio.sleep(0)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await end([inner])
+
+    task = asyncio.create_task(work())
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)
+    assert cancellations == 3
