@@ -229,7 +229,8 @@ class Rest:
                 self._limited_until = max(self._limited_until, time.monotonic() + wait)
             detail = headers.get("X-RateLimit-Scope", "unknown scope")
             return OutboundError(OutboundFault.RATE_LIMITED, detail, retry_after=wait, everywhere=everywhere)
-        if status >= 500:
+        if status >= 500 or (status == 403 and not said):
+            # A page in place of Discord's own words comes from the proxy in front: it says nothing of the bot's rights.
             return OutboundError(OutboundFault.TRANSIENT, f"status {status}")
         code = said.get("code")
         fault = FAULTS.get(status, OutboundFault.REFUSED)

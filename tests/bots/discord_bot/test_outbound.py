@@ -269,7 +269,7 @@ async def test_errors_are_told_apart(stage: Stage) -> None:
     assert (await failed(outbound.typing(target))).fault is OutboundFault.FORBIDDEN
 
 
-@pytest.mark.parametrize("fault", ["500", "502", "html", "reset before", "reset after"])
+@pytest.mark.parametrize("fault", ["500", "502", "html", "reset before", "reset after", "403 cloudflare"])
 async def test_failures_of_the_network_are_transient(stage: Stage, fault: str) -> None:
     stage.discord.fail(fault)
     assert (await failed(stage.outbound.send(stage.target(), page("a"), stage.slot()))).fault is OutboundFault.TRANSIENT
