@@ -23,6 +23,7 @@ from core.conversation.moving import Mover
 from core.message import CommandCall, Platform
 from core.models.catalog import Catalog
 from core.moderation.members import Members
+from core.people.community import Community
 from core.settings import Settings
 from core.storage.client import Store
 from core.storage.forms import Forms
@@ -78,6 +79,7 @@ class Shared:
     places: Places
     leases: Leases
     mover: Mover
+    community: Community
 
 
 def telegram(shared: Shared) -> Connection | None:

@@ -46,6 +46,7 @@ from core.models.router import Router
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
 from core.painting import Painting
+from core.people.community import Community
 from core.pulse import beat
 from core.settings import Settings
 from core.speaking import Speaking
@@ -142,6 +143,7 @@ async def serve(
         if connection.watch is not None:
             tasks.start(connection.watch(), f"token {platform}")
     tasks.start(_flush(places), "places")
+    tasks.start(shared.community.follow(), "community")
     tasks.start(shared.mover.run(), "moves")
     tasks.start(schema.run(store, shared.leases), "schema")
     starts_model = role.starts_model and wants_local(settings)
@@ -173,7 +175,8 @@ def _share(settings: Settings, store: Store, owner: str) -> Shared:
     leases = Leases(store, owner)
     cases = Cases(store, keep_days=settings.moderation.keep_days)
     mover = Mover(store, leases, cases, keep_days=settings.storage.keep_days)
-    return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover)
+    community = Community.of(settings, store)
+    return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover, community)
 
 
 def _connect(shared: Shared, role: Role, stack: AsyncExitStack) -> dict[Platform, Connection]:
@@ -259,6 +262,7 @@ def _build_worker(
         making.jobs.enqueue,
         making.failed,
         Feedback(shared.store, keep_days=settings.storage.keep_days),
+        shared.community,
         owners=settings.owners,
         is_admin=is_admin,
         may=may,

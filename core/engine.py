@@ -31,6 +31,9 @@ from core.models.chat import ChatRequest
 from core.models.router import Router
 from core.painting import Painting
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
+from core.people.community import Community
+from core.people.identity import account_of
+from core.people.spaces import space_id
 from core.settings import ChatSettings
 from core.speaking import NOTHING_TO_SPEAK, Speaking
 from core.storage.failed import DeadLetters
@@ -71,6 +74,7 @@ class Engine:
         enqueue: summary.Enqueue,
         failed: DeadLetters,
         feedback: Feedback,
+        community: Community,
         *,
         owners: Collection[str] = (),
         is_admin: IsAdmin | None = None,
@@ -96,6 +100,7 @@ class Engine:
         self._enqueue = enqueue
         self._failed = failed
         self._feedback = feedback
+        self._community = community
         self._owners = frozenset(owners)
         self._is_admin = is_admin
         self._may_there = may
@@ -109,6 +114,8 @@ class Engine:
         It fills in ``turn.question`` and, where an answer is made anew in place of the former one, its pages.
         """
         incoming = turn.incoming
+        turn.person = await self._community.people.of(account_of(incoming.author, incoming.conversation.platform))
+        turn.space = await self._community.spaces.of(space_id(incoming.conversation, incoming.space))
         if turn.reason:
             yield Finished(_interruption(turn.reason))
         elif turn.unreadable:
@@ -174,6 +181,7 @@ class Engine:
                 partial(self._is_theirs, call),
                 self._speaking,
                 self._painting,
+                self._community,
                 self._settings.buttons if call.conversation.platform in self._menus else None,
                 self._moderation.get(call.conversation.platform),
             )

@@ -16,6 +16,7 @@ from core.models.catalog import Catalog
 from core.moderation.members import Members
 from core.painting import Painting
 from core.parts import Part
+from core.people.community import Community
 from core.settings import ModelKind
 from core.speaking import Speaking
 from core.storage.cases import Cases
@@ -187,6 +188,8 @@ class Room:
     """Whether the asker may do as they like with the answer that a message shows, or with their message."""
     speaking: Speaking
     painting: Painting
+    community: Community
+    """People, spaces and what they share."""
     buttons: bool | None = True
     """The setting ``chat.buttons``; None where the platform has no such buttons."""
     moderation: Moderation | None = None

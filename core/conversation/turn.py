@@ -14,6 +14,8 @@ from core.errors import EntryError, LeaseLost
 from core.message import CommandCall, ConversationKey, Deletion, Message, from_json, stand_in
 from core.models.chat import ChatRequest
 from core.parts import Ending, Finished, Usage
+from core.people.identity import Person
+from core.people.spaces import USUAL, SpaceSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,10 @@ class Turn:
     """It was too many for all together, not for this conversation alone."""
     preferences: Preferences = field(default_factory=Preferences)
     """What people chose for the conversation."""
+    person: Person = field(default_factory=Person)
+    """Who wrote, once the engine knows (``Engine.respond``)."""
+    space: SpaceSettings = USUAL
+    """What their community chose."""
     pages: dict[int, str] = field(default_factory=dict[int, str])
     """Page number -> message id of what is already shown of the answer."""
     slot: tuple[int, str] | None = None
@@ -80,8 +86,10 @@ class Turn:
 
     @property
     def language(self) -> str:
-        """What Parley itself says is said in this one: the one chosen, else the asker's own."""
-        return self.preferences.language or self.incoming.author.language
+        """What Parley itself says is said in this one: the one chosen for the conversation, for the space, by the asker,
+        else the one that their platform tells."""
+        chosen = self.preferences.language or self.space.language or self.person.language
+        return chosen or self.incoming.author.language
 
     @property
     def share(self) -> str:

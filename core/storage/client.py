@@ -74,6 +74,7 @@ ALONE = frozenset(
         "fleet",
         "places",
         "reading",
+        "record",
         "schema_raise",
         "web_save",
         "web_page",

@@ -291,6 +291,17 @@ class CaseKeys:
         return f"{self.cases}:channel"
 
 
+def record(kind: str, id: str) -> str:
+    """hash: v (version), json, by (token of the attempt that wrote it); kept as the kind of record says
+    (``core/storage/records.py``). All of a kind lie in one slot."""
+    return f"parley:{{{kind}}}:record:{id}"
+
+
+def record_changes(kind: str) -> str:
+    """stream ``id`` -> records of a kind that were changed; the newest, 1 day after the last."""
+    return f"parley:{{{kind}}}:changes"
+
+
 def moves() -> str:
     """hash: conversation -> the one that it moves to, while that is under way."""
     return "parley:moves"

@@ -20,6 +20,7 @@ from core.models.router import Router
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
 from core.painting import Painting
+from core.people.community import Community
 from core.settings import Settings
 from core.speaking import Speaking
 from core.storage.client import Store
@@ -68,6 +69,7 @@ async def engine(
         enqueue,
         letters,
         Feedback(store, keep_days=1),
+        Community.of(SETTINGS, store),
         owners=owners,
         may=may,
         moderation=moderation,

@@ -26,6 +26,7 @@ from core.models.router import Router
 from core.models.speech import Speaker
 from core.painting import Painting
 from core.parts import Finished, Menu, Notice, Part, TextDelta, Usage
+from core.people.community import Community
 from core.settings import Settings
 from core.speaking import Speaking
 from core.storage.client import Store
@@ -58,6 +59,7 @@ class World:
         self.catalog = catalog("one", "Two/2.5")
         self.router = Router(self.catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
         self.speaking = Speaking(Speaker(self.catalog, self.router), Readings(store), self.history)
+        self.community = Community.of(Settings(), store)
         self.is_admin = True
 
     async def say(self, name: str, text: str = "", **values: Any) -> list[Part]:
@@ -88,6 +90,7 @@ class World:
             is_theirs=is_theirs,
             speaking=self.speaking,
             painting=Painting(Painter(self.catalog, self.router)),
+            community=self.community,
         )
         run = BY_NAME[name].run
         assert run is not None

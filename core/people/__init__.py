@@ -1,0 +1,1 @@
+"""People and communities: who is who, what they chose, what they may and what they may spend."""

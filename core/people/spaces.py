@@ -1,0 +1,103 @@
+"""What a community chose for itself: the settings of a space, which its administrators change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+from core.message import ConversationKey
+from core.storage.client import Store
+from core.storage.records import Record, Records
+
+
+class Allowance(Record):
+    """How much may be spent in a day and in a month. None: as much as whoever runs Parley allows."""
+
+    day_money: int | None = None
+    """Millionths of a currency unit."""
+    month_money: int | None = None
+    day_images: int | None = None
+    month_images: int | None = None
+    day_seconds: int | None = None
+    """Seconds of sound, heard and spoken."""
+    month_seconds: int | None = None
+
+
+class Grant(Record):
+    """A single right, given or taken away."""
+
+    right: str
+    """A ``core.access.Right``."""
+    allowed: bool
+    who: str
+    """``role:moderator`` (a ``core.access.Role``), ``platform-role:ID`` (a role of Discord's), ``person:ID`` or
+    ``everyone``."""
+    channel: str = ""
+    """Only in this channel; empty: everywhere in the space."""
+
+
+class SpaceSettings(Record):
+    """Empty fields and None: nobody chose, so the configuration holds."""
+
+    model: str = ""
+    models: tuple[str, ...] = ()
+    """Names of the models that may be used there; empty: all."""
+    persona: str = ""
+    """Name of the persona that speaks there."""
+    language: str = ""
+    """Of what Parley itself says."""
+    answers: Literal["", "mentions", "always"] = ""
+    """What is answered: what turns to the bot, or everything that people say."""
+    passive: bool | None = None
+    """Whether the bot reads what is not for it, so that it knows what was talked about."""
+    image_size: Literal["", "square", "wide", "tall"] = ""
+    keep_days: int | None = None
+    """Days after its last message that a conversation there is forgotten."""
+    allowance: Allowance = Allowance()
+    """What all of the space may spend together."""
+    person_allowance: Allowance = Allowance()
+    """What each person may spend there."""
+    person_limit: str = ""
+    """How often a person may ask there, like ``10/minute``."""
+    space_limit: str = ""
+    """How often all of them together may."""
+    only_channels: tuple[str, ...] = ()
+    """The bot is silent everywhere but in these channels; empty: everywhere allowed."""
+    not_channels: tuple[str, ...] = ()
+    """The bot is silent in these channels."""
+    quiet: str = ""
+    """Quiet hours, like ``22:00-07:00``: what is not an administrator's is not answered then."""
+    time_zone: str = ""
+    roles: Mapping[str, str] = {}
+    """Person's id -> ``core.access.Role`` that stands in place of what the platform says."""
+    grants: tuple[Grant, ...] = ()
+    broadcasts: bool | None = None
+    """Whether announcements of whoever runs Parley come here."""
+    name: str = ""
+    """What the space is called, as it was last seen."""
+
+
+USUAL = SpaceSettings()
+"""Where nobody chose anything, and in private chats."""
+
+
+def space_id(conversation: ConversationKey, space: str) -> str:
+    """A space's name among those of all bots; empty in private chats."""
+    return f"{conversation.platform}:{conversation.bot}:{space}" if space else ""
+
+
+class Spaces:
+    """All spaces' settings."""
+
+    def __init__(self, store: Store) -> None:
+        self.records = Records(store, "spaces", USUAL)
+
+    async def of(self, id: str) -> SpaceSettings:
+        """A space's settings (:func:`space_id`), as this process knows them. Raises StorageError."""
+        return (await self.records.get(id)).value if id else USUAL
+
+    async def change(
+        self, id: str, change: Callable[[SpaceSettings], SpaceSettings], *, seen: int | None = None
+    ) -> SpaceSettings:
+        """Raises Conflict, StorageError."""
+        return (await self.records.change(id, change, seen=seen)).value
