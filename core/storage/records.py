@@ -11,9 +11,9 @@ import asyncio
 import random
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -83,7 +83,7 @@ class Records(Generic[Value]):
         self._keep_seconds = keep_seconds
         self._known: OrderedDict[str, tuple[float, Kept[Value]]] = OrderedDict()
         self._heard = ""
-        """Id of the newest change that is known here."""
+        """Where the feed is to be read from: after the newest change that is known here."""
 
     async def get(self, id: str) -> Kept[Value]:
         """A record as this process knows it, a second old at most while the feed is followed. Raises StorageError."""
@@ -144,12 +144,14 @@ class Records(Generic[Value]):
         feed, redis = keys.record_changes(self._kind), self._store.redis
         if not self._heard:
             newest = await self._store.attempt(lambda: redis.xrevrange(feed, count=1), PATIENCE_SECONDS)
-            self._heard = newest[0][0] if newest else "0"
+            self._heard = f"({newest[0][0]}" if newest else "-"
             self._known.clear()
             return
-        said = await self._store.attempt(lambda: redis.xread({feed: self._heard}, count=MOST_CHANGES), PATIENCE_SECONDS)
-        for id, fields in _entries(said):
-            self._heard = id
+        said: list[tuple[str, Mapping[str, str]]] = await self._store.attempt(
+            lambda: redis.xrange(feed, self._heard), PATIENCE_SECONDS
+        )
+        for id, fields in said:
+            self._heard = f"({id}"
             self._known.pop(fields["id"], None)
 
     async def follow(self) -> None:
@@ -180,12 +182,3 @@ class Records(Generic[Value]):
 
     async def _scan(self, pattern: str) -> list[str]:
         return [name async for name in self._store.redis.scan_iter(match=pattern, count=1000)]
-
-
-def _entries(said: Any) -> Iterable[tuple[str, Mapping[str, str]]]:
-    """The entries of one stream, as the client's RESP2 or RESP3 replies give them."""
-    streams = said.values() if isinstance(said, dict) else [entries for _, entries in said or ()]
-    for entries in streams:
-        for entry in entries:
-            # RESP3 has one more list around them.
-            yield from entry if isinstance(entry[0], list | tuple) else [entry]
