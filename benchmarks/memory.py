@@ -75,7 +75,9 @@ class MemoryMailbox:
         self._admission = admission
         self._seen: set[tuple[ConversationKey, str]] = set()
 
-    async def post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = ()) -> list[Posted]:
+    async def post(
+        self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = (), *, wakes: bool = False
+    ) -> list[Posted]:
         for value in incoming:
             if value.id in urgent:
                 self._stop(value)

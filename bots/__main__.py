@@ -28,6 +28,8 @@ models_app = typer.Typer(no_args_is_help=True, help="The built-in models.")
 app.add_typer(models_app, name="models")
 failed_app = typer.Typer(no_args_is_help=True, help="What could not be answered after several tries.")
 app.add_typer(failed_app, name="failed")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that seal what may not be read in Redis.")
+app.add_typer(keys_app, name="keys")
 FOLDER = Path.cwd
 CONFIGURATION_ERROR = 2
 
@@ -59,7 +61,7 @@ def up(shards: Shards = "") -> None:
         server.spawn()
     from bots.run import run
 
-    _run(run(settings, server))
+    _run(run(settings, server, read=lambda: _with_shards(_read(), shards)))
 
 
 @app.command()
@@ -74,7 +76,7 @@ def receive(
     if shards and Platform.DISCORD not in platforms:
         raise SettingsError("--shards is about Discord, which is not among the platforms to receive from.")
     settings = _with_shards(_shared_settings("receive"), shards)
-    _run(run(settings, None, receiver(frozenset(platforms))))
+    _run(run(settings, None, receiver(frozenset(platforms)), lambda: _with_shards(_read(), shards)))
 
 
 @app.command()
@@ -87,7 +89,7 @@ def work(
     from bots.roles import worker
     from bots.run import run
 
-    _run(run(_shared_settings("work"), None, worker(tuple(queue) if queue else None)))
+    _run(run(_shared_settings("work"), None, worker(tuple(queue) if queue else None), _read))
 
 
 @app.command()
@@ -163,12 +165,44 @@ def failed_drop(which: Annotated[str, typer.Argument(help="An id from `parley fa
     asyncio.run(drop(_settings(), which, tell))
 
 
+@keys_app.command("new")
+def keys_new() -> None:
+    """Make a key for PARLEY_KEYS. It is kept nowhere: put it in front of those that are there."""
+    from core.storage.sealing import new_key
+
+    tell(new_key())
+
+
+@keys_app.command("rotate")
+def keys_rotate() -> None:
+    """Seal everything anew by the first key of PARLEY_KEYS, so that the others may go. May be run at any time."""
+    from bots.rotating import rotate_keys
+
+    asyncio.run(rotate_keys(_settings(), tell))
+
+
 @app.command()
 def feedback() -> None:
     """Show what people think of each model's answers."""
     from bots.feedback import show
 
     asyncio.run(show(_settings(), tell))
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="A file that is not there yet.")]) -> None:
+    """Write all that is kept into a file, while Parley runs or not."""
+    from bots.backup import save
+
+    asyncio.run(save(_settings(), file, tell))
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="What `parley backup` wrote.")]) -> None:
+    """Put a backup into an empty store, before Parley is started on it."""
+    from bots.backup import restore as put_back
+
+    asyncio.run(put_back(_settings(), file, tell))
 
 
 async def _serve_model(settings: Settings) -> None:
@@ -189,11 +223,16 @@ async def _serve_model(settings: Settings) -> None:
 
 def _settings() -> Settings:
     from core import telemetry
-    from core.loading import load
 
-    settings = load(FOLDER(), os.environ)
+    settings = _read()
     telemetry.set_up(settings.log)
     return settings
+
+
+def _read() -> Settings:
+    from core.loading import load
+
+    return load(FOLDER(), os.environ)
 
 
 def _with_shards(settings: Settings, shards: str) -> Settings:

@@ -96,6 +96,15 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Speaker:
+    """Under whose name an answer is shown, where the platform can show another than the bot's."""
+
+    name: str
+    avatar: str = ""
+    """Address of a picture."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where an answer goes. Ids only, so that any process can deliver."""
 
@@ -114,6 +123,8 @@ class Target:
     """Id of the channel in which the conversation's thread is to be opened on the question; else empty."""
     title: str = ""
     """The question's words, for the name of such a thread."""
+    speaker: Speaker | None = None
+    """None: the bot itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from bots.adapter import Button, Capabilities
 from core.commands import choosing
-from core.commands.table import BY_NAME
+from core.commands.table import BY_NAME, meant
 from core.conversation.preferences import Preferences
 from core.conversation.turn import Turn
 from core.models.catalog import Catalog
@@ -22,7 +22,7 @@ from core.texts import say
 MODELS, FORGET, ROW = ".models", ".forget", ".row"
 AGAIN_WITH = "regenerate model="
 VOTES = ("up", "down")
-GRAVE = ("forget",)
+GRAVE = re.compile(r"forget|privacy erase .+")
 """What cannot be taken back."""
 MAX_IN_ROW = 5
 """Buttons side by side on the platform that has least room for them (Discord)."""
@@ -32,7 +32,7 @@ _OPTION = re.compile(r"([a-z_]{1,32})=(.*)", re.DOTALL)
 def command_of(data: str) -> tuple[str, dict[str, str]]:
     """The command and the options that a button's text names."""
     name, _, rest = data.strip().partition(" ")
-    rest = rest.strip()
+    name, rest = meant(name, rest.strip())
     if found := _OPTION.fullmatch(rest):
         return name, {found[1]: found[2]}
     return name, {"text": rest} if rest else {}
@@ -41,7 +41,7 @@ def command_of(data: str) -> tuple[str, dict[str, str]]:
 def laid_out(rows: Sequence[Sequence[Choice]]) -> tuple[Button, ...]:
     """Choices as buttons, each with its row."""
     return tuple(
-        Button(c.label, c.command, number, among=c.among, grave=c.command in GRAVE)
+        Button(c.label, c.command, number, among=c.among, grave=GRAVE.fullmatch(c.command) is not None)
         for number, row in enumerate(rows)
         for c in row
     )

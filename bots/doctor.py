@@ -7,6 +7,7 @@ addresses contain tokens.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -21,12 +22,15 @@ from typing import Any, cast
 import httpx2
 from redis.exceptions import RedisError
 
-from core.errors import ParleyError, SettingsError
+from core.errors import ParleyError, SettingsError, StorageError
 from core.models.local_models import SMOLLM2, downloaded, packaged_path, wants_local
 from core.settings import DiscordSettings, ProviderSettings, Settings, TelegramSettings
+from core.storage import key_check
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer, live_url
+from core.storage.open_check import exposure
 from core.storage.reach import is_too_old
+from core.storage.sealing import Sealing
 
 HTTP_SECONDS = 8.0
 MIN_FREE_BYTES = 1_000_000_000
@@ -166,12 +170,17 @@ async def _redis(settings: Settings, url: str, which: str) -> list[Finding]:
         facts: dict[str, Any] = await store.redis.info("server")
         persistence = await _config(store.redis, "appendonly")
         eviction = await _config(store.redis, "maxmemory-policy")
+        where, sealed = await exposure(store), ""
+        with contextlib.suppress(StorageError):
+            # A server that is too old for it says so itself.
+            sealed = await key_check.check(store, Sealing.of(settings))
     except (RedisError, OSError, ValueError) as error:
         what = f"{which} cannot be reached ({type(error).__name__})"
         return [Finding("database", False, what, "Start that server, or correct REDIS_URL; user and password too.")]
     finally:
         await store.close()
-    return [_version(facts, which), _persistence(persistence), _eviction(eviction)]
+    found = [_version(facts, which), _persistence(persistence), _eviction(eviction), _openness(settings, where)]
+    return [*found, *_sealing(settings, sealed)]
 
 
 async def _config(redis: Any, name: str) -> str | None:
@@ -208,6 +217,24 @@ def _eviction(value: str | None) -> Finding:
         remedy = "When memory is full it would throw messages away: set maxmemory-policy noeviction."
         return Finding("database memory", False, f"maxmemory-policy is {value}", remedy)
     return Finding("database memory", True, "nothing is evicted")
+
+
+def _sealing(settings: Settings, wrong: str) -> list[Finding]:
+    if wrong:
+        return [Finding("keys", False, wrong)]
+    if not settings.keys.get_secret_value():
+        return []
+    what = "what is said is sealed" if settings.storage.encrypt else "people's own API keys are sealed"
+    return [Finding("keys", True, what)]
+
+
+def _openness(settings: Settings, where: str) -> Finding:
+    if not where:
+        return Finding("database access", True, "no stranger without a password gets in")
+    remedy = "Set a password there (requirepass, or an ACL), or have it listen on 127.0.0.1 or a private network only."
+    if settings.storage.allow_open:
+        return Finding("database access", None, f"open to anybody {where}, as storage.allow_open says", remedy)
+    return Finding("database access", False, f"open to anybody {where}: Parley does not start like this", remedy)
 
 
 async def _telegram(http: httpx2.AsyncClient, settings: Settings) -> list[Finding]:

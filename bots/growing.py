@@ -10,14 +10,14 @@ import structlog
 
 from core.conversation.turn import Turn
 from core.errors import LeaseLost, StorageError
-from core.parts import Activity, Ending, Finished, Making, Media, Menu, Notice, Part, TextDelta
+from core.parts import Activity, Ending, Finished, InLine, Making, Media, Menu, Notice, Part, TextDelta
 from core.tasks import end
 from core.texts import Value, say
 
 log = structlog.get_logger()
 
 SHOWN_ENDINGS = {Ending.LENGTH, Ending.FILTERED, Ending.BROKEN, Ending.EMPTY, Ending.FAILED, Ending.STOPPED}
-SAYS_WHY = {"crashed", "damaged", "no_models", "busy", "busy_minutes"}
+SAYS_WHY = {"crashed", "damaged", "no_models", "busy", "busy_minutes", "own_key_failed"}
 """Notices that tell already why there is no answer."""
 
 
@@ -33,6 +33,8 @@ class GrowingAnswer:
     media: list[Media] = field(default_factory=list[Media])
     activity: Activity = Activity.TEXT
     """What is being made now."""
+    in_line: InLine | None = None
+    """Where it waits, as long as it does."""
     menu: Menu | None = None
     menus: bool = False
     """The platform shows menus; what stands in place of one is text elsewhere."""
@@ -85,7 +87,10 @@ class GrowingAnswer:
 
     async def _consume(self, parts: AsyncGenerator[Part]) -> None:
         async for part in parts:
-            if isinstance(part, TextDelta):
+            self.in_line = part if isinstance(part, InLine) else None
+            if isinstance(part, InLine):
+                self.changed.set()
+            elif isinstance(part, TextDelta):
                 self._pieces.append(part.text)
                 self.changed.set()
             elif isinstance(part, Notice):

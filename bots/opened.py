@@ -10,6 +10,7 @@ from core.settings import Settings
 from core.storage import schema
 from core.storage.client import Store
 from core.storage.embedded import live_url
+from core.storage.texts import Texts
 
 
 @asynccontextmanager
@@ -21,7 +22,7 @@ async def opened(settings: Settings) -> AsyncGenerator[Store]:
             "Parley does not run on this data folder, and its embedded store is open only while it does."
             " Start it with `parley up`, or set REDIS_URL to the server it uses."
         )
-    store = Store(settings.storage.address(url))
+    store = Store(settings.storage.address(url), Texts.of(settings))
     try:
         await schema.check(store)
         yield store

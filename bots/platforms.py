@@ -14,17 +14,18 @@ from bots import pacing
 from bots.adapter import Adapter, Outbound
 from bots.delivery import Elsewhere
 from bots.pacing import Pacer
-from core.access import Right
 from core.commands.suggesting import Suggestions
 from core.commands.table import working
 from core.conversation.above import Earlier
 from core.conversation.history import History
 from core.conversation.moving import Mover
-from core.message import CommandCall, Platform
+from core.message import Platform
 from core.models.catalog import Catalog
 from core.moderation.members import Members
+from core.people.access import Access, IsAdmin, May, StandingOf
 from core.people.community import Community
-from core.settings import Settings
+from core.people.hearing import Hearing
+from core.settings import Owners, Settings
 from core.storage.client import Store
 from core.storage.forms import Forms
 from core.storage.inline import InlineQuestions
@@ -44,10 +45,12 @@ class Connection:
     """The bot's account id, which conversations are named by. Tries until the platform tells it."""
     receiver: Callable[[], Receiver]
     """Builds the receiving side. Only a process that receives calls it: its imports are the heavy ones."""
-    is_admin: Callable[[CommandCall], Awaitable[bool]] | None = None
+    is_admin: IsAdmin | None = None
     """Whether a caller may choose for all in a group, where the platform tells; else everybody may."""
-    may: Callable[[CommandCall, Right], Awaitable[bool]] | None = None
+    may: May | None = None
     """Whether a caller has a right where they are; without it only the owners have any."""
+    standing: StandingOf | None = None
+    """What somebody is in a space, where the platform has spaces."""
     members: Members | None = None
     """The people of its spaces, where it has spaces."""
     earlier: Earlier | None = None
@@ -99,11 +102,13 @@ def telegram(shared: Shared) -> Connection | None:
     number = settings.token.get_secret_value().partition(":")[0].strip()
     seen = Seen(Sightings(shared.store, f"telegram:{number}"))
     standing = Standing(api, Memory(shared.store), Once(shared.store), number)
-    pacer, admins = _pacer(pacing.TELEGRAM, settings.token, shared), Admins(api, shared.settings.owners)
+    pacer, admins = _pacer(pacing.TELEGRAM, settings.token, shared), Admins(api, Owners(shared.settings))
+    access = _access(shared, admins.may, admins.standing, admins.is_admin)
     storage = shared.settings.storage
     history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
 
     def receiver() -> Receiver:
+        from bots.space_menu import SpaceMenu
         from bots.telegram_bot.adapter import TelegramAdapter
         from bots.telegram_bot.inline import InlineMode
         from bots.telegram_bot.menu import BotMenu
@@ -112,11 +117,33 @@ def telegram(shared: Shared) -> Connection | None:
         memory = Memory(shared.store)
         menu = BotMenu(api, memory, working(shared.catalog), shared.settings.owners)
         on = shared.settings.chat.buttons
-        pressing = Pressing(api, history, shared.catalog, admins, pacer, buttons=on)
+        space = SpaceMenu(shared.community, shared.catalog, access.may)
+        pressing = Pressing(
+            api,
+            history,
+            shared.catalog,
+            shared.community,
+            access.may_choose,
+            pacer,
+            buttons=on,
+            space=space,
+            may=access.may,
+        )
         limit = shared.settings.chat.max_image_bytes
         inline = InlineMode(api, shared.catalog, InlineQuestions(shared.store), shared.settings.chat)
         adapter = TelegramAdapter(
-            settings, api, seen, shared.leases, memory, pressing, menu, inline, standing, image_limit=limit
+            settings,
+            api,
+            seen,
+            shared.leases,
+            memory,
+            pressing,
+            menu,
+            inline,
+            standing,
+            shared.community.seen,
+            Hearing(shared.community.spaces, Platform.TELEGRAM, number),
+            image_limit=limit,
         )
         return Receiver(adapter)
 
@@ -141,6 +168,7 @@ def telegram(shared: Shared) -> Connection | None:
         receiver,
         admins.is_admin,
         admins.may,
+        admins.standing,
         Members(api, admins, pacer),
         elsewhere=standing.tell,
         inline=inline,
@@ -173,11 +201,22 @@ def discord(shared: Shared) -> Connection | None:
     def receiver() -> Receiver:
         from bots.discord_bot.adapter import DiscordAdapter
         from bots.discord_bot.interaction_intake import InteractionIntake
-        from bots.discord_bot.pressing import Pressing
+        from bots.discord_bot.pressing import Pressing, told_admin
         from bots.pressing import Presses
+        from bots.space_menu import SpaceMenu
 
-        presses = Presses(history, shared.catalog, buttons=shared.settings.chat.buttons, votes=True)
-        pressing = Pressing(rest, deferrals, presses, shared.settings.owners)
+        access = _access(shared, rights.may, rights.standing, told_admin)
+        space = SpaceMenu(shared.community, shared.catalog, access.may, forms=True)
+        presses = Presses(
+            history,
+            shared.catalog,
+            shared.community,
+            buttons=shared.settings.chat.buttons,
+            votes=True,
+            space=space,
+            may=access.may,
+        )
+        pressing = Pressing(rest, deferrals, presses, Owners(shared.settings), Forms(shared.store), access.may_choose)
         rows, forms, suggestions = working(shared.catalog), Forms(shared.store), Suggestions(shared.catalog)
         interactions = InteractionIntake(rest, deferrals, pressing, rows, forms, suggestions)
         return Receiver(
@@ -190,14 +229,17 @@ def discord(shared: Shared) -> Connection | None:
                 memory=Memory(shared.store),
                 recent=partial(shared.places.recent, Platform.DISCORD),
                 interactions=interactions,
+                spaces=shared.community.seen,
             )
         )
 
     pacer = _pacer(pacing.DISCORD, settings.token, shared, lambda: refusals.is_frugal)
-    rights, telling = Rights(rest, shared.settings.owners), Telling(rest, pacer)
+    rights, telling = Rights(rest, Owners(shared.settings)), Telling(rest, pacer)
     bot = partial(bot_id, rest, token)
     standing = Standing(rights, telling, Once(shared.store), bot)
-    outbound = DiscordOutbound(settings, rest, deferrals, no_threads=standing.no_threads)
+    outbound = DiscordOutbound(
+        settings, rest, deferrals, no_threads=standing.no_threads, no_webhooks=standing.no_webhooks
+    )
 
     async def close() -> None:
         await standing.close()
@@ -211,6 +253,7 @@ def discord(shared: Shared) -> Connection | None:
         receiver,
         rights.is_admin,
         rights.may,
+        rights.standing,
         Members(rights, telling),
         earlier=Above(rest),
         elsewhere=standing.tell,
@@ -238,7 +281,7 @@ def web(shared: Shared) -> Connection | None:
     def receiver() -> Receiver:
         from bots.web_chat.adapter import WebAdapter
 
-        adapter = WebAdapter(settings.web, web_store, models)
+        adapter = WebAdapter(settings.web, web_store, models, shared.community, shared.catalog)
         return Receiver(adapter, adapter.entry_url)
 
     async def bot() -> str:
@@ -248,6 +291,12 @@ def web(shared: Shared) -> Connection | None:
         return None
 
     return Connection(WebOutbound(web_store), Pacer(pacing.WEB), close, bot, receiver)
+
+
+def _access(shared: Shared, may: May, standing: StandingOf, is_admin: IsAdmin) -> Access:
+    """Who may do what, for presses that are decided where they come in."""
+    people, spaces, owners = shared.community.people, shared.community.spaces, Owners(shared.settings)
+    return Access(people, spaces, owners, Once(shared.store), may=may, standing=standing, is_admin=is_admin)
 
 
 def _pacer(

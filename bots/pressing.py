@@ -12,18 +12,29 @@ from dataclasses import dataclass, replace
 
 from bots.adapter import Button
 from bots.buttons import FORGET, MODELS, ROW, Buttons, laid_out
-from core.commands import choosing
+from bots.space_menu import SpaceMenu
+from core.access import Right
+from core.commands import choosing, memory
 from core.commands.choosing import Offer
+from core.commands.space_pages import SPACE
 from core.commands.table import BY_NAME
 from core.commands.voting import reaction_of
 from core.conversation.history import History, Known, State
+from core.conversation.preferences import Preferences
+from core.errors import RightsUnknownError
 from core.message import CommandCall, Deletion, Reaction
 from core.models.catalog import Catalog
+from core.people.choices import chosen, keep
+from core.people.community import Community
+from core.people.identity import account_of
+from core.people.spaces import space_id
 from core.texts import say
 
 PAGES = {MODELS: "regenerate", FORGET: "forget", ROW: "regenerate"}
 """The pages of an answer's keyboard. Each is for whoever may press what is on it."""
 IsAdmin = Callable[[CommandCall], Awaitable[bool]]
+May = Callable[[CommandCall, Right], Awaitable[bool]]
+"""Whether a caller has a right where they are. Raises RightsUnknownError."""
 UNDER_ANSWERS = {"regenerate", "continue", "speak", "stop", "forget", *PAGES}
 
 
@@ -57,6 +68,8 @@ class Outcome:
     """What is to be made durable."""
     show: Under | Instead | Gone | None = None
     """What is to be shown in the button's message. It may be lost: the next press shows what holds."""
+    form: CommandCall | None = None
+    """What lacks a value that is to be asked for in a form, where the platform has forms."""
     evident: bool = False
     """What comes of it is to be seen anyway: the word is for platforms where a press always gets one."""
 
@@ -68,14 +81,22 @@ class Presses:
         self,
         history: History,
         catalog: Catalog,
+        community: Community,
         *,
         buttons: bool,
         votes: bool = False,
+        space: SpaceMenu | None = None,
+        may: May | None = None,
     ) -> None:
-        """``buttons`` is the setting ``chat.buttons``, ``votes`` the platform's ``capabilities.votes``."""
+        """``buttons`` is the setting ``chat.buttons``, ``votes`` the platform's ``capabilities.votes``. Without
+        ``space`` a menu of a space's settings counts as one of another version. ``may`` tells who may choose a model;
+        without it everybody may."""
         self._history = history
         self._catalog = catalog
+        self._community = community
         self._votes = votes
+        self._space = space
+        self._may = may
         self._on = buttons
         self._buttons = Buttons(catalog, on=buttons)
 
@@ -86,8 +107,14 @@ class Presses:
         """
         if call.name in UNDER_ANSWERS:
             return await self._under_answer(call, is_admin)
+        if call.name == SPACE and self._space is not None:
+            turned = await self._space.decide(call)
+            show = Instead(*turned.page) if turned.page else None
+            return Outcome(turned.word, show=show, evident=turned.evident, form=turned.form)
         if call.name in (choosing.SET, choosing.CLOSE):
             return await self._choose(call, is_admin)
+        if call.name == memory.PAGE:
+            return await self._recall(call)
         if call.name == "feedback" and (reaction := reaction_of(call)):
             # Like a reaction that a platform tells of: nobody else is to read a word about it.
             return Outcome(say("feedback_thanks", call.author.language), reaction)
@@ -101,7 +128,7 @@ class Presses:
     async def _under_answer(self, call: CommandCall, is_admin: IsAdmin) -> Outcome:
         act = PAGES.get(call.name, call.name)
         known = await self._history.known(call.conversation, call.reply_to, act)
-        language = known.preferences.language or call.author.language
+        language = await self._language(call, known.preferences)
         if known.state is State.UNKNOWN:
             # The row goes, so that nobody else is led to press in vain.
             return Outcome(say("toast.unknown", language), show=Under(()))
@@ -119,13 +146,16 @@ class Presses:
         if call.name == "forget":
             deletion = Deletion(call.conversation, (call.reply_to,), call.update)
             return Outcome(say("forgotten", language), deletion, Under(()))
-        return self._posted(call, known, language)
+        return await self._posted(call, known, language)
 
-    def _posted(self, call: CommandCall, known: Known, language: str) -> Outcome:
+    async def _posted(self, call: CommandCall, known: Known, language: str) -> Outcome:
         if known.under_way or (known.state is State.OPEN and call.name != "speak"):
             return Outcome(say("toast.under_way", language))
         if wanted := call.options.get("model"):
-            model = choosing.find_model((model.name for model in self._catalog.models), wanted)
+            if not await self._may_choose_model(call):
+                return Outcome(say("lacking.choose-model", language))
+            offer = await self._offer(call)
+            model = choosing.find_model(offer.models, wanted)
             if model is None:
                 return Outcome(say("toast.no_model", language), show=Under(self._page(ROW, known, language)))
             call = replace(call, options={"model": model})
@@ -140,29 +170,69 @@ class Presses:
             known.answer.ending if known.answer else "", known.preferences, language, votes=self._votes
         )
 
+    async def _may_choose_model(self, call: CommandCall) -> bool:
+        try:
+            return call.private or self._may is None or await self._may(call, Right.CHOOSE_MODEL)
+        except RightsUnknownError:
+            return False
+
+    # ---- memory
+
+    async def _recall(self, call: CommandCall) -> Outcome:
+        """The presser's own facts, shown to them alone."""
+        language = await self._language(call, await self._history.preferences(call.conversation))
+        if not (call.private or call.alone or call.reply_token):
+            return Outcome(say("memory_privately", language))
+        word, text, menu = await memory.pressed(self._community.people, call, language)
+        return Outcome(word, show=Instead(text, laid_out(menu.rows)), evident=bool(word))
+
     # ---- settings
 
-    def _offer(self, call: CommandCall) -> Offer:
-        return Offer.of(self._catalog, buttons=self._on, channels=choosing.is_channel(call))
+    async def _offer(self, call: CommandCall) -> Offer:
+        space = await self._community.spaces.of(space_id(call.conversation, call.space))
+        person = await self._community.people.of(account_of(call.author, call.conversation.platform))
+        titles = await self._community.personas.titles(
+            person, space_id(call.conversation, call.space), space.language or person.language or call.author.language
+        )
+        return Offer.of(
+            self._catalog, buttons=self._on, channels=choosing.is_channel(call), space=space, personas=titles
+        )
+
+    async def _chosen(self, call: CommandCall) -> Preferences:
+        """What holds for all there; in a private chat that is what its one person chose."""
+        preferences = await self._history.preferences(call.conversation)
+        space = await self._community.spaces.of(space_id(call.conversation, call.space))
+        if not call.private:
+            return chosen(preferences, space)
+        account = account_of(call.author, call.conversation.platform)
+        return chosen(preferences, space, await self._community.people.of(account))
+
+    async def _language(self, call: CommandCall, preferences: Preferences) -> str:
+        """What is said to the presser is said in this one, as in their turns (``Turn.language``)."""
+        space = await self._community.spaces.of(space_id(call.conversation, call.space))
+        person = await self._community.people.of(account_of(call.author, call.conversation.platform))
+        return chosen(preferences, space, person).language or call.author.language
 
     async def _choose(self, call: CommandCall, is_admin: IsAdmin) -> Outcome:
-        preferences = await self._history.preferences(call.conversation)
-        language = preferences.language or call.author.language
+        preferences = await self._chosen(call)
+        language = await self._language(call, preferences)
         if not await is_admin(call):
             return Outcome(say("admins_only", language))
         if call.name == choosing.CLOSE:
             return Outcome(show=Gone())
-        offer, word, is_set = self._offer(call), "", False
+        offer, word, is_set = await self._offer(call), "", False
         page = None
         for name, value in call.options.items():
             if name == "text":
                 page = choosing.choices(value, offer, preferences, language)
             elif (kept := choosing.kept_value(name, value, offer, language)) is None:
                 word = say("toast.old", language)
+            elif name == "model" and not await self._may_choose_model(call):
+                word = say("lacking.choose-model", language)
             else:
-                await self._history.choose(call.conversation, name, kept)
-                preferences = await self._history.preferences(call.conversation)
-                language = preferences.language or call.author.language
+                await keep(self._history, self._community.people, call, name, kept)
+                preferences = await self._chosen(call)
+                language = await self._language(call, preferences)
                 word, is_set = say("settings_set", language), True
         text, menu = page or choosing.page(offer, preferences, language)
         return Outcome(word, show=Instead(text, laid_out(menu.rows)), evident=is_set)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Coroutine, Mapping, Sequence
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -16,9 +17,11 @@ from typing import Any
 
 import structlog
 
+from bots.budget_news import teller
 from bots.buttons import Buttons
 from bots.delivery import Delivery
 from bots.greeting import greet
+from bots.household import Household, Source
 from bots.platforms import PLATFORMS, Connection, Shared
 from bots.roles import EVERYTHING, Role
 from bots.terminal import tell
@@ -28,6 +31,7 @@ from core.commands.row import Moderation
 from core.conversation.history import History
 from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.conversation.moving import Mover
+from core.conversation.overheard import Overheard
 from core.conversation.readings import Readings
 from core.conversation.summary import JOB, summarise
 from core.engine import Engine
@@ -35,7 +39,7 @@ from core.errors import ParleyError, SettingsError, StorageError
 from core.inbox import Inbox
 from core.instance import Instance
 from core.jobs import Job, Jobs
-from core.message import Attachment, CommandCall, ConversationKey, Message, Platform, Quote
+from core.message import Attachment, ConversationKey, Message, Platform, Quote
 from core.models.announced import follow
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
@@ -46,11 +50,13 @@ from core.models.router import Router
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
 from core.painting import Painting
+from core.people.access import Asker, Standing
 from core.people.community import Community
+from core.people.hearing import Attention
 from core.pulse import beat
-from core.settings import Settings
+from core.settings import Owners, Settings
 from core.speaking import Speaking
-from core.storage import schema
+from core.storage import key_check, schema
 from core.storage.announcements import Announcements
 from core.storage.cases import Cases
 from core.storage.client import Store
@@ -59,7 +65,9 @@ from core.storage.failed import DeadLetters, cause_of
 from core.storage.feedback import Feedback
 from core.storage.leases import Leases
 from core.storage.reach import reach
+from core.storage.seats import SharedSeats
 from core.storage.shared import Places, SharedBreakers
+from core.storage.texts import Texts
 from core.tasks import end
 from core.worker import Worker
 
@@ -67,7 +75,6 @@ log = structlog.get_logger()
 
 GRACE_SECONDS = 10.0
 """How long answers in flight may go on after the signal to stop; what is left then is handed over."""
-FLUSH_SECONDS = 2.0
 SWITCHES = {
     Platform.TELEGRAM: "TELEGRAM_TOKEN is not set",
     Platform.DISCORD: "DISCORD_TOKEN is not set",
@@ -75,8 +82,14 @@ SWITCHES = {
 }
 
 
-async def run(settings: Settings, server: EmbeddedServer | None, role: Role = EVERYTHING) -> None:
-    """Runs a process in the foreground. ``server`` is the embedded one, spawned already.
+async def run(
+    settings: Settings,
+    server: EmbeddedServer | None,
+    role: Role = EVERYTHING,
+    read: Callable[[], Settings] | None = None,
+) -> None:
+    """Runs a process in the foreground. ``server`` is the embedded one, spawned already. ``read`` reads the settings
+    anew, on SIGHUP; at a terminal that means that it was closed, which ends the process.
 
     Raises SettingsError or another ParleyError with a sentence for the owner.
     """
@@ -84,6 +97,9 @@ async def run(settings: Settings, server: EmbeddedServer | None, role: Role = EV
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
+    source = Source(read, asyncio.Event()) if read is not None else None
+    is_served = source is not None and not sys.stdin.isatty()
+    loop.add_signal_handler(signal.SIGHUP, source.asked.set if source and is_served else stop.set)
     async with AsyncExitStack() as stack:
         if server is not None:
             stack.push_async_callback(server.stop)
@@ -93,7 +109,7 @@ async def run(settings: Settings, server: EmbeddedServer | None, role: Role = EV
             await reach(settings.storage, stop, tell)
             if stop.is_set():
                 return
-        await serve(settings, url, stack, stop, role=role)
+        await serve(settings, url, stack, stop, role=role, source=source)
 
 
 async def serve(
@@ -103,14 +119,16 @@ async def serve(
     stop: asyncio.Event,
     ready: asyncio.Event | None = None,
     role: Role = EVERYTHING,
+    source: Source | None = None,
 ) -> None:
     """Runs a process of that role over the Redis at ``url`` until ``stop``.
 
     Sets ``ready`` when every platform it receives from is connected, and every bot it answers for is known.
     """
-    store = Store(settings.storage.address(url))
+    store = Store(settings.storage.address(url), Texts.of(settings))
     stack.push_async_callback(store.close)
     await schema.check(store)
+    await key_check.tell(store)
     instance = Instance.claim(settings.data)
     stack.callback(instance.close)
     shared = _share(settings, store, instance.name)
@@ -129,7 +147,7 @@ async def serve(
     worker = None
     if role.works and making is not None:
         worker = _build_worker(settings, shared, mailbox, connections, making)
-    inbox = Inbox(mailbox, worker, places, shared.mover, Feedback(store, keep_days=settings.storage.keep_days))
+    inbox = _build_inbox(shared, mailbox, worker)
     receivers = {p: c.receiver() for p, c in connections.items() if p in role.receives}
     adapters = [tasks.start(r.adapter.run(inbox), f"adapter {platform}") for platform, r in receivers.items()]
     if worker is not None:
@@ -142,10 +160,8 @@ async def serve(
     for platform, connection in connections.items():
         if connection.watch is not None:
             tasks.start(connection.watch(), f"token {platform}")
-    tasks.start(_flush(places), "places")
-    tasks.start(shared.community.follow(), "community")
-    tasks.start(shared.mover.run(), "moves")
-    tasks.start(schema.run(store, shared.leases), "schema")
+    measured = None if making is None else making.router.measured
+    Household(shared, instance.name, role, connections, receivers, measured, source).start(tasks.start)
     starts_model = role.starts_model and wants_local(settings)
     local = _start_local(settings, catalog, stack) if starts_model else asyncio.create_task(_no_model())
     known = [
@@ -174,9 +190,25 @@ async def serve(
 def _share(settings: Settings, store: Store, owner: str) -> Shared:
     leases = Leases(store, owner)
     cases = Cases(store, keep_days=settings.moderation.keep_days)
-    mover = Mover(store, leases, cases, keep_days=settings.storage.keep_days)
     community = Community.of(settings, store)
+    moves = (community.spaces.records.move, community.personas.records.move, community.budgets.moved)
+    mover = Mover(store, leases, cases, *moves, keep_days=settings.storage.keep_days)
     return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover, community)
+
+
+def _build_inbox(shared: Shared, mailbox: Mailbox, worker: Worker | None) -> Inbox:
+    community, store = shared.community, shared.store
+    return Inbox(
+        mailbox,
+        worker,
+        shared.places,
+        shared.mover,
+        Feedback(store, keep_days=shared.settings.storage.keep_days),
+        community.seen,
+        community.sealing,
+        Attention(community.people, community.spaces, shared.settings).reading,
+        Overheard(store),
+    )
 
 
 def _connect(shared: Shared, role: Role, stack: AsyncExitStack) -> dict[Platform, Connection]:
@@ -207,7 +239,14 @@ def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitSta
     settings, storage = shared.settings, shared.settings.storage
     breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
     tasks.start(breaker.run(SharedBreakers(shared.store)), "breakers")
-    router = Router(shared.catalog, settings.routing, breaker, OpenAIApi)
+    seats = None
+    if settings.storage.redis_url:
+        # Other processes may ask the same local models.
+        seats = SharedSeats(shared.store)
+        stack.push_async_callback(seats.close)
+        tasks.start(seats.run(), "places at models")
+    router = Router(shared.catalog, settings.routing, breaker, OpenAIApi, shared.community.budgets, seats)
+    stack.push_async_callback(shared.community.budgets.close)
     stack.push_async_callback(router.aclose)
     history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
 
@@ -215,7 +254,8 @@ def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitSta
         await failed.keep_job(name, id, argument, [cause_of(cause)])
 
     table = [Job(JOB, "text", partial(summarise, history, router))]
-    jobs = Jobs(shared.store, table, settings.jobs.worked(role.queues), on_dead=bury)
+    paused = shared.community.houses.is_paused
+    jobs = Jobs(shared.store, table, settings.jobs.worked(role.queues), on_dead=bury, is_paused=paused)
     stack.push_async_callback(jobs.close)
     tasks.start(jobs.run(), "jobs")
     failed = DeadLetters(shared.store, keep_days=storage.keep_days, enqueue=jobs.enqueue)
@@ -228,19 +268,25 @@ def _build_worker(
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
 
-    async def is_admin(call: CommandCall) -> bool:
+    async def is_admin(call: Asker) -> bool:
         known = connections[call.conversation.platform].is_admin
         return known is None or await known(call)
 
-    async def may(call: CommandCall, right: Right) -> bool:
+    async def may(call: Asker, right: Right) -> bool:
         known = connections[call.conversation.platform].may
         return known is not None and await known(call, right)
+
+    async def standing(asker: Asker, fresh: bool) -> Standing:
+        known = connections[asker.conversation.platform].standing
+        return await known(asker, fresh) if known is not None else Standing()
 
     async def earlier(message: Message, id: str) -> Sequence[Quote]:
         known = connections[message.conversation.platform].earlier
         return await known(message, id) if known is not None else ()
 
     cases = Cases(shared.store, keep_days=settings.moderation.keep_days)
+    members = {platform: c.members for platform, c in connections.items() if c.members is not None}
+    shared.community.budgets.tell = teller(members, Owners(settings), settings.budgets.told_percent)
     readings = Readings(shared.store)
     attachments = Attachments(
         settings.chat,
@@ -263,12 +309,13 @@ def _build_worker(
         making.failed,
         Feedback(shared.store, keep_days=settings.storage.keep_days),
         shared.community,
-        owners=settings.owners,
+        owners=Owners(settings),
         is_admin=is_admin,
         may=may,
+        standing=standing,
         earlier=earlier,
         moderation={
-            platform: Moderation(cases, c.members, settings.moderation.reports_per_hour)
+            platform: Moderation(cases, c.members, settings.moderation)
             for platform, c in connections.items()
             if c.members is not None
         },
@@ -318,15 +365,6 @@ class _Tasks:
         if self.failure is None and not self._stop.is_set():
             self.failure = error or ParleyError(f"{task.get_name()} ended by itself.")
         self._stop.set()
-
-
-async def _flush(places: Places) -> None:
-    while True:
-        await asyncio.sleep(FLUSH_SECONDS)
-        try:
-            await places.flush()
-        except StorageError as error:
-            log.warning("places not kept", cause=str(error))
 
 
 def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) -> asyncio.Task[str]:

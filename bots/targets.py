@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bots.adapter import Target
+from bots.adapter import Speaker, Target
 from core.commands.table import BY_NAME
 from core.conversation.turn import Turn
 from core.message import CommandCall
@@ -22,6 +22,8 @@ def target_of(turn: Turn) -> Target:
             ephemeral=incoming.alone or (row is not None and row.private),
             asked=incoming.id,
             language=turn.language,
+            # What is no answer of a model's is said by the bot.
+            speaker=_speaker(turn) if row is not None and row.run is None else None,
         )
     return Target(
         turn.conversation,
@@ -31,4 +33,11 @@ def target_of(turn: Turn) -> Target:
         language=turn.language,
         opens=incoming.opens,
         title=incoming.text if incoming.opens else "",
+        speaker=_speaker(turn),
     )
+
+
+def _speaker(turn: Turn) -> Speaker | None:
+    """The persona, where it answers under its own name: by one that is the same for all who are there."""
+    persona = turn.persona
+    return Speaker(persona.called(turn.space.language), persona.avatar) if turn.own_voice else None

@@ -36,10 +36,27 @@ class Right(StrEnum):
     BAN = "ban"
     PURGE = "purge"
     """Delete messages of others."""
+    DRAW = "draw"
+    """Have pictures made."""
+    SPEAK = "speak"
+    """Have answers read aloud."""
+    UPLOAD = "upload"
+    """Have files read."""
+    CHOOSE_MODEL = "choose-model"
+    SEE_USAGE = "see-usage"
+    """See what all of a space spend."""
+
+
+OF_ALL = frozenset((Right.TALK, Right.DRAW, Right.SPEAK, Right.UPLOAD, Right.CHOOSE_MODEL))
+"""What everybody may until somebody takes it from them, and alone with the bot anyway."""
+ACTS = frozenset((Right.WARN, Right.MUTE, Right.BAN, Right.PURGE))
+"""What is done to others: it is asked anew at the moment of the act."""
 
 
 class Reading(StrEnum):
     ANSWER = "answer"
+    OVERHEAR = "overhear"
+    """It is not answered, and the answer to the next question there knows of it."""
     IGNORE = "ignore"
 
 
@@ -48,6 +65,8 @@ def decide_reading(incoming: Message | CommandCall) -> Reading:
     a message with nothing in it is no message."""
     if incoming.author.is_bot:
         return Reading.IGNORE
+    if isinstance(incoming, Message) and incoming.overheard:
+        return Reading.OVERHEAR if incoming.text else Reading.IGNORE
     if isinstance(incoming, CommandCall) or incoming.text or incoming.attachments or incoming.unsupported:
         return Reading.ANSWER
     # A mention alone, in a reply, asks about the message replied to.

@@ -19,6 +19,8 @@ from core.conversation.readings import Readings, reading_id
 from core.documents import DocumentError, form_of, read_document
 from core.errors import ModelError, OutboundError, OutboundFault
 from core.message import Attachment, AttachmentKind, ConversationKey, Message, Platform
+from core.models.own_wires import OwnKeyError
+from core.models.paying import NOBODY, OverBudget, Payer
 from core.models.pool import Busy
 from core.models.transcription import Transcriber
 from core.parts import Notice, Usage
@@ -89,9 +91,13 @@ class Attachments:
         self._hearing = asyncio.Semaphore(HEARD_AT_ONCE)
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
 
-    async def read(self, message: Message, *, tokens: int, space: str) -> Read:
+    async def fetch(self, conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
+        """A file as it is, of at most ``limit`` bytes. Raises OutboundError."""
+        return await self._fetch(conversation, attachment, limit)
+
+    async def read(self, message: Message, *, tokens: int, space: str, payer: Payer = NOBODY) -> Read:
         """Reads all of a message's attachments; ``tokens`` is the room that a prompt has for documents and the like,
-        ``space`` in whose name models are asked. Raises StorageError.
+        ``space`` in whose name models are asked, ``payer`` who pays for it. Raises StorageError.
         """
         if not message.attachments:
             return Read(message.text, {}, ())
@@ -100,8 +106,10 @@ class Attachments:
         readings: list[str] = []
         for index in [i for i, a in enumerate(message.attachments) if a.kind is not AttachmentKind.IMAGE][:MAX_FILES]:
             try:
-                files.append(await self._read_file(message, index, space))
+                file, said = await self._read_file(message, index, space, payer)
+                files.append(file)
                 readings.append(reading_id(message, index))
+                notices += said
             except _Problem as problem:
                 notices.append(problem.notice)
         notices += _said_of(message, files, self._settings.max_document_pages)
@@ -165,7 +173,10 @@ class Attachments:
 
     # ---- recordings and documents
 
-    async def _read_file(self, message: Message, index: int, space: str) -> Attached:
+    async def _read_file(
+        self, message: Message, index: int, space: str, payer: Payer
+    ) -> tuple[Attached, tuple[Notice, ...]]:
+        """A file, and what is to be said of the budget that reading it was paid from. Raises _Problem."""
         attachment = message.attachments[index]
         is_recording = attachment.kind in (AttachmentKind.AUDIO, AttachmentKind.VIDEO)
         limit = (
@@ -173,15 +184,16 @@ class Attachments:
         )
         id = reading_id(message, index)
         if known := await self._readings.get(message.conversation, id):
-            return known
+            return known, ()
+        said: tuple[Notice, ...] = ()
         async with self._hearing if is_recording else self._reading:
             data = await self._fetched(message, attachment, limit)
             if is_recording:
-                read, usage = await self._heard(attachment, data, space)
+                read, usage, said = await self._heard(attachment, data, space, payer)
             else:
                 read, usage = await self._document(attachment, data), Usage()
         await self._readings.put(message.conversation, id, read, usage)
-        return read
+        return read, said
 
     def _admit_recording(self, message: Message, attachment: Attachment) -> int:
         """The bytes that it may have. Raises _Problem."""
@@ -216,20 +228,22 @@ class Attachments:
                 raise _Problem("file_too_large", found=found, allowed=allowed) from None
             raise _Problem("file_gone") from None
 
-    async def _heard(self, attachment: Attachment, data: bytes, space: str) -> tuple[Attached, Usage]:
+    async def _heard(
+        self, attachment: Attachment, data: bytes, space: str, payer: Payer
+    ) -> tuple[Attached, Usage, tuple[Notice, ...]]:
         try:
             heard = await self._transcriber.hear(
-                data, name=attachment.name, mime=attachment.mime, seconds=attachment.seconds, space=space
+                data, name=attachment.name, mime=attachment.mime, seconds=attachment.seconds, space=space, payer=payer
             )
-        except Busy as busy:
-            notice = busy.notice()
+        except (Busy, OverBudget, OwnKeyError) as error:
+            notice = error.notice()
             raise _Problem(notice.key, **notice.values) from None
         except ModelError as error:
             log.warning("recording not transcribed", cause=str(error))
             raise _Problem("not_heard") from None
         if not heard.text:
             raise _Problem("nothing_heard")
-        return Attached(Kind.RECORDING, attachment.name or "recording", heard.text), heard.usage
+        return Attached(Kind.RECORDING, attachment.name or "recording", heard.text), heard.usage, heard.notices
 
     async def _document(self, attachment: Attachment, data: bytes) -> Attached:
         name = attachment.name or "document"

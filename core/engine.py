@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from core import faults
-from core.access import Right, decide_command, decide_refusal, is_owner, pseudonym
+from core.access import OF_ALL, Right, decide_command, decide_refusal, is_owner, pseudonym
 from core.attachments import Attachments
 from core.commands import asking
 from core.commands.row import Command, Moderation, Room
@@ -24,26 +25,32 @@ from core.conversation.above import Earlier, with_above
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
-from core.errors import RightsUnknownError
+from core.errors import RightsUnknownError, StorageError
 from core.message import CommandCall, ConversationKey, Message, Platform
 from core.models.catalog import Catalog, Model
 from core.models.chat import ChatRequest
+from core.models.paying import Payer
 from core.models.router import Router
 from core.painting import Painting
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
+from core.people import own_keys, why
+from core.people.access import Access, IsAdmin, May, StandingOf
+from core.people.choices import model_of
 from core.people.community import Community
+from core.people.gate import Blocked, Denial, Gate, Reason, is_shown
+from core.people.hearing import Hush, silence_for, told_of
 from core.people.identity import account_of
+from core.people.memory import recalled
 from core.people.spaces import space_id
 from core.settings import ChatSettings
 from core.speaking import NOTHING_TO_SPEAK, Speaking
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
+from core.storage.notes import Notes
+from core.storage.shared import Once
 
 log = structlog.get_logger()
 
-IsAdmin = Callable[[CommandCall], Awaitable[bool]]
-May = Callable[[CommandCall, Right], Awaitable[bool]]
-"""Whether a caller has a right where they are. Raises RightsUnknownError."""
 LOCAL_SECONDS = 60.0
 """How long a question waits for a built-in model that is being started."""
 MAX_TAKEOVERS = 3
@@ -79,6 +86,7 @@ class Engine:
         owners: Collection[str] = (),
         is_admin: IsAdmin | None = None,
         may: May | None = None,
+        standing: StandingOf | None = None,
         earlier: Earlier | None = None,
         menus: Collection[Platform] = frozenset(Platform),
         moderation: Mapping[Platform, Moderation] | None = None,
@@ -101,12 +109,76 @@ class Engine:
         self._failed = failed
         self._feedback = feedback
         self._community = community
-        self._owners = frozenset(owners)
-        self._is_admin = is_admin
-        self._may_there = may
+        self._owners = owners
+        once = Once(community.store)
+        self._access = Access(
+            community.people, community.spaces, owners, once, may=may, standing=standing, is_admin=is_admin
+        )
+        first = (Blocked(once, self._is_of_owner).check, self._access.check_talk, self._hushed)
+        self._gate = Gate((*first, *community.checks, self._limited), self._passes)
+        self._notes = Notes(community.store)
         self._earlier = earlier
         self._moderation = moderation or {}
         self._asking: set[asyncio.Task[None]] = set()
+
+    def _is_of_owner(self, turn: Turn) -> bool:
+        return is_owner(turn.incoming.author, turn.conversation.platform, self._owners)
+
+    def _passes(self, turn: Turn) -> bool:
+        """Whether the gate is open to it: to what people must always be able to do, and to the owners' commands."""
+        call = turn.incoming
+        row = BY_NAME.get(call.name) if isinstance(call, CommandCall) else None
+        return row is not None and (row.always or (row.for_owner and self._is_of_owner(turn)))
+
+    async def _hushed(self, turn: Turn) -> Denial | None:
+        """The check of commands that ask for an answer where messages get none. Administrators get theirs in quiet
+        hours, and what is for the asker's eyes disturbs nobody."""
+        call = turn.incoming
+        row = BY_NAME.get(call.name) if isinstance(call, CommandCall) else None
+        if row is None or not isinstance(call, CommandCall) or call.alone or not (row.run is None or row.needs):
+            return None
+        hush = silence_for(call, turn.space, time.time(), self._settings.time_zone)
+        if hush is None or (hush.why is Hush.QUIET and await self._is_admin(call)):
+            return None
+        zone = turn.space.time_zone or self._settings.time_zone
+        return Denial(told_of(hush, zone), Reason.SILENCE, silent=True)
+
+    async def _is_admin(self, call: CommandCall) -> bool:
+        try:
+            return call.by_admin or await self._access.may_choose(call)
+        except RightsUnknownError:
+            return False
+
+    async def _limited(self, turn: Turn) -> Denial | None:
+        """The check of how often people may ask. What asks no model is not counted, nor are those who run Parley."""
+        call = turn.incoming
+        row = BY_NAME.get(call.name) if isinstance(call, CommandCall) else None
+        asks = row is not None and (row.run is None or row.needs is not None)
+        if self._is_of_owner(turn) or not (asks or isinstance(call, Message)):
+            return None
+        return await self._community.limits.check(turn)
+
+    async def know(self, turn: Turn) -> None:
+        """Fills in who asks, what their community chose and who answers, once. Raises StorageError, but for a turn that
+        is given up: what cannot be read then is not what it fails for."""
+        if turn.persona.name:
+            return
+        try:
+            await self._know(turn)
+        except StorageError as error:
+            if turn.takeovers <= MAX_TAKEOVERS:
+                raise
+            log.error("who asks cannot be read", turn=turn.id, cause=str(error))
+
+    async def _know(self, turn: Turn) -> None:
+        incoming = turn.incoming
+        turn.person = await self._community.people.of(account_of(incoming.author, incoming.conversation.platform))
+        space = space_id(incoming.conversation, incoming.space)
+        turn.space = await self._community.spaces.of(space)
+        own = own_keys.opened(turn.person, self._community.sealing)
+        turn.payer = Payer(turn.person.id, space, incoming.author.name, own, turn.person.key_shares)
+        turn.persona, by_all = await self._community.personas.of(turn)
+        turn.own_voice = by_all and bool(turn.space.own_voice)
 
     async def respond(self, turn: Turn) -> AsyncGenerator[Part]:
         """The answer to a turn; the last part is always Finished. Raises LeaseLost, StorageError.
@@ -114,8 +186,7 @@ class Engine:
         It fills in ``turn.question`` and, where an answer is made anew in place of the former one, its pages.
         """
         incoming = turn.incoming
-        turn.person = await self._community.people.of(account_of(incoming.author, incoming.conversation.platform))
-        turn.space = await self._community.spaces.of(space_id(incoming.conversation, incoming.space))
+        await self.know(turn)
         if turn.reason:
             yield Finished(_interruption(turn.reason))
         elif turn.unreadable:
@@ -130,16 +201,23 @@ class Engine:
             yield TextDelta(turn.text)
             yield turn.finished
         elif turn.overflow:
-            yield Notice("overload" if turn.busy else "overflow", {"count": turn.overflow})
+            told = Notice("overload" if turn.busy else "overflow", {"count": turn.overflow})
+            await why.note(self._notes, turn, Reason.OVERLOAD, told)
+            yield told
             yield Finished(Ending.COMPLETE)
+        elif denial := await self._gate.ask(turn):
+            await why.note(self._notes, turn, denial.reason, denial.notice)
+            if is_shown(denial, turn):
+                yield denial.notice
+            yield Finished(Ending.COMPLETE if is_shown(denial, turn) else Ending.SILENT)
         else:
             parts = (
                 self._command(turn, incoming)
                 if isinstance(incoming, CommandCall)
                 else self._ask(turn, _Asked(Mode.ASK, incoming))
             )
-            async with aclosing(parts):
-                async for part in parts:
+            async with aclosing(why.noting(self._notes, turn, parts)) as noted:
+                async for part in noted:
                     yield part
 
     async def _command(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
@@ -176,14 +254,18 @@ class Engine:
                 self._failed,
                 self._feedback,
                 knows,
-                partial(self._may_choose, call),
-                partial(self._holds, call),
+                partial(self._access.may_choose, call),
+                partial(self._access.may, call),
                 partial(self._is_theirs, call),
                 self._speaking,
                 self._painting,
                 self._community,
                 self._settings.buttons if call.conversation.platform in self._menus else None,
                 self._moderation.get(call.conversation.platform),
+                partial(self._attachments.fetch, call.conversation),
+                self._router.try_key,
+                elsewhere=self._moderation,
+                access=self._access,
             )
             parts = row.run(room)
         async for part in parts:
@@ -191,29 +273,18 @@ class Engine:
 
     async def _refusal(self, row: Command, call: CommandCall) -> Notice | None:
         """The sentence for a caller who lacks the right that the row asks for. A right is held in a space."""
-        if row.right is None or await self._holds(call, row.right):
+        if row.right is None:
+            return None
+        if await (self._access.has if row.right in OF_ALL else self._access.may)(call, row.right):
             return None
         return Notice(f"lacking.{row.right}") if call.space else Notice("groups_only", {"name": row.name})
-
-    async def _holds(self, call: CommandCall, right: Right) -> bool:
-        if not call.space:
-            return False
-        if is_owner(call.author, call.conversation.platform, self._owners):
-            return True
-        return self._may_there is not None and await self._may_there(call, right)
-
-    async def _may_choose(self, call: CommandCall) -> bool:
-        """Whether the caller may choose for all there. The owners of this Parley may everywhere."""
-        if call.private or self._is_admin is None or is_owner(call.author, call.conversation.platform, self._owners):
-            return True
-        return await self._is_admin(call)
 
     async def _is_theirs(self, call: CommandCall, message_id: str) -> bool:
         """Whether the caller asked for that answer, the newest where none is named, or may choose for all."""
         if call.private:
             return True
         known = await self._history.known(call.conversation, message_id, call.name)
-        return not known.askers or call.author.id in known.askers or await self._may_choose(call)
+        return not known.askers or call.author.id in known.askers or await self._access.may_choose(call)
 
     async def _asked_by_command(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
         """/chat, /regenerate, /explain and others are questions."""
@@ -224,6 +295,10 @@ class Engine:
             return
         if row.for_asker and not await self._is_theirs(call, call.reply_to):
             yield Notice("not_theirs")
+            yield Finished(Ending.COMPLETE)
+            return
+        if call.options.get("model") and not await self._access.has(turn, Right.CHOOSE_MODEL):
+            yield Notice("lacking.choose-model")
             yield Finished(Ending.COMPLETE)
             return
         message = Message(
@@ -249,11 +324,17 @@ class Engine:
             yield refusal
             yield Finished(Ending.COMPLETE)
             return
+        if message.attachments and not await self._access.has(turn, Right.UPLOAD):
+            yield Notice("lacking.upload")
+            message = replace(message, attachments=())
+            if not (message.text or message.quote):
+                yield Finished(Ending.COMPLETE)
+                return
         model = await self._model(turn)
-        budget = self._budget(model)
+        budget = _budget(turn, model)
         # Half of the room is left for what is said about the files.
-        read = await self._attachments.read(message, tokens=budget // 2, space=turn.share)
-        for notice in read.notices:
+        read = await self._attachments.read(message, tokens=budget // 2, space=turn.share, payer=turn.payer)
+        for notice in (*self._closed(turn, model), *read.notices):
             yield notice
         if read.is_empty and message.attachments:
             yield Finished(Ending.COMPLETE)
@@ -280,7 +361,7 @@ class Engine:
             return
         turn.question = path.question
         if path.cut and not path.summary and model is not None and not model.small:
-            self._ask_for_summary(message.conversation, path.cut)
+            self._ask_for_summary(message.conversation, path.cut, turn.payer)
         has_own_place = isinstance(turn.incoming, CommandCall) and turn.incoming.awaited
         if path.previous and not has_own_place and (message.edited or asked.mode is Mode.AGAIN):
             # A dead worker may have created some pages anew.
@@ -301,7 +382,7 @@ class Engine:
         shown = await self._attachments.recall_images(message.conversation, path, images)
         messages, shortened = prompt.build(
             path,
-            persona=self._settings.persona,
+            persona=_instructions(turn, model),
             platform=message.conversation.platform,
             place=message.place,
             private=message.private,
@@ -309,6 +390,7 @@ class Engine:
             images=shown,
             budget=budget,
             bare=model is not None and model.small,
+            facts=_facts(turn, model) if _is_by(message, path.nodes[-1].said) else (),
         )
         if shortened:
             yield Notice("shortened")
@@ -318,10 +400,15 @@ class Engine:
             needs_vision=_has_picture(path.nodes[-1].said, shown),
             space=turn.share,
             sender=pseudonym(message.author, message.conversation.platform),
+            max_answer=turn.persona.max_tokens,
+            sampling=turn.persona.sampling,
+            payer=turn.payer,
+            models=frozenset(turn.space.models),
         )
         turn.asked = request
         texts: list[str] = []
         is_spoken = turn.preferences.spoken and self._speaking.is_set_up
+        is_spoken = is_spoken and await self._access.has(turn, Right.SPEAK)
         async with aclosing(self._router.answer(request)) as parts:
             async for part in parts:
                 if isinstance(part, TextDelta):
@@ -334,13 +421,18 @@ class Engine:
                             yield sound
                 yield part
 
+    def _closed(self, turn: Turn, model: Model | None) -> Sequence[Notice]:
+        """What is said of a model that was asked for, and is not for use there."""
+        wanted = self._catalog.find(_asked_model(turn))
+        return () if wanted in (None, model) else (Notice("model_closed", {"model": wanted.name}),)
+
     def estimate(self, turn: Turn, text: str) -> Usage:
         """What an answer took whose end the provider never reported, because it was interrupted."""
         return self._router.estimate(turn.asked, text) if turn.asked else Usage()
 
-    def _ask_for_summary(self, conversation: ConversationKey, cut: str) -> None:
+    def _ask_for_summary(self, conversation: ConversationKey, cut: str, payer: Payer) -> None:
         """In the background: the next answers have it."""
-        task = asyncio.create_task(summary.request(self._enqueue, conversation, cut))
+        task = asyncio.create_task(summary.request(self._enqueue, conversation, cut, payer))
         self._asking.add(task)
         task.add_done_callback(self._asked_for_summary)
 
@@ -350,20 +442,60 @@ class Engine:
             log.warning("no summary asked for", cause=repr(error))
 
     async def _model(self, turn: Turn) -> Model | None:
-        """The conversation's model; where there is none yet but one is being started, that one."""
+        """The model that holds for the turn; where there is none yet but one is being started, that one."""
         if not self._catalog.models and self._catalog.expects_local:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._catalog.settled(), LOCAL_SECONDS)
-        call = turn.incoming
-        asked_for = call.options.get("model", "") if isinstance(call, CommandCall) else ""
-        return self._catalog.choose(asked_for or turn.preferences.model)
+        asked, default = _asked_model(turn), self._catalog.default
+        # Who may not choose is not asked for what they chose elsewhere either.
+        chooses = not (asked or turn.person.model) or await self._access.has(turn, Right.CHOOSE_MODEL)
+        wanted = model_of(
+            [model.name for model in self._catalog.models],
+            default.name if default else "",
+            turn.preferences,
+            turn.space,
+            turn.person if chooses else None,
+            asked=asked if chooses else "",
+            preferred=turn.persona.model,
+        )
+        return self._catalog.choose(wanted)
 
-    def _budget(self, model: Model | None) -> int:
-        """Tokens for the conversation: the window less the answer and the persona."""
-        if model is None:
-            return 2048
-        answer = min(model.max_answer, model.window // 4)
-        return max(256, model.window - answer - count_tokens(self._settings.persona) - 200)
+
+def _asked_model(turn: Turn) -> str:
+    """The model that the call itself names."""
+    call = turn.incoming
+    return call.options.get("model", "") if isinstance(call, CommandCall) else ""
+
+
+def _budget(turn: Turn, model: Model | None) -> int:
+    """Tokens for the conversation: the window less the answer and the persona."""
+    if model is None:
+        return 2048
+    answer = min(model.max_answer, model.window // 4)
+    told = count_tokens(_instructions(turn, model)) + sum(map(count_tokens, _facts(turn, model)))
+    return max(256, model.window - answer - told - 200)
+
+
+def _facts(turn: Turn, model: Model | None) -> Sequence[str]:
+    """What the one who asks wants kept in mind."""
+    incoming, window = turn.incoming, model.window if model else 4096
+    # Where the bot is a guest, whoever is there reads along.
+    is_guest = bool(incoming.conversation.inline) or (isinstance(incoming, CommandCall) and incoming.most_pages > 0)
+    return recalled(turn.person, private=incoming.private and not is_guest, window=window)
+
+
+def _is_by(message: Message, said: Question | Answer) -> bool:
+    """Whether who asks wrote the question: others may have its answer made anew, but not from their own memory."""
+    return isinstance(said, Question) and said.asker == message.author.id
+
+
+def _instructions(turn: Turn, model: Model | None) -> str:
+    """What the persona is told: of a small window it takes a quarter at most. What it says where a conversation begins
+    is no message of the history."""
+    told, opening = turn.persona.instructions, turn.persona.opens(turn.language)
+    if opening and not (model is not None and model.small):
+        told += f"\n\nYou began the conversation with these words:\n{opening}"
+    return prompt.shorten(told, (model.window if model else 4096) // 4)[0]
 
 
 def _has_picture(said: Question | Answer, shown: Mapping[str, bytes]) -> bool:

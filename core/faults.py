@@ -24,12 +24,17 @@ Point = Literal[
     "finished",  # the turn closed, the worker not told
 ]
 POINTS: tuple[Point, ...] = get_args(Point)
+Elsewhere = Literal[
+    "announcing",  # about to tell a space something, which is noted
+    "announced",  # told, and not noted
+]
+"""Points that no turn comes by."""
 
 _name = os.environ.get("PARLEY_FAULT", "")
 _when = Path(os.environ.get("PARLEY_FAULT_WHEN", ""))
 
 
-def reached(point: Point) -> None:
+def reached(point: Point | Elsewhere) -> None:
     """Called at a step boundary; does nothing unless a test switched the point on."""
     if point == _name and _when.exists():
         os.kill(os.getpid(), signal.SIGKILL)

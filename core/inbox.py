@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import structlog
 
 from core import faults
 from core.access import Reading, decide_reading
+from core.commands.secret import guarded
 from core.commands.table import BY_NAME
 from core.conversation.mailbox import Mailbox, Posted
 from core.conversation.moving import Mover
+from core.conversation.overheard import Overheard
 from core.conversation.turn import Work
 from core.message import CommandCall, Deletion, Departure, Incoming, Message, Platform, Reaction, Relocation
 from core.storage.feedback import Feedback
+from core.storage.sealing import OPEN, Sealing
 from core.storage.shared import Places
+from core.storage.spaces_seen import SpacesSeen
 from core.worker import Worker
 
 log = structlog.get_logger()
+
+Hears = Callable[[Message], Awaitable[Reading]]
+"""What is done with a message in a space. Raises StorageError."""
 
 
 class Inbox:
@@ -28,13 +35,27 @@ class Inbox:
     """
 
     def __init__(
-        self, mailbox: Mailbox, worker: Worker | None, places: Places, mover: Mover, feedback: Feedback
+        self,
+        mailbox: Mailbox,
+        worker: Worker | None,
+        places: Places,
+        mover: Mover,
+        feedback: Feedback,
+        spaces: SpacesSeen | None = None,
+        sealing: Sealing = OPEN,
+        hears: Hears | None = None,
+        overheard: Overheard | None = None,
     ) -> None:
+        """Without ``hears`` all is answered that comes; without ``overheard`` nothing is kept of what is for others."""
         self._mailbox = mailbox
         self._worker = worker
         self._places = places
         self._mover = mover
         self._feedback = feedback
+        self._spaces = spaces
+        self._sealing = sealing
+        self._hears = hears
+        self._overheard = overheard
 
     async def accept(self, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
         """Makes the values durable in their order. Raises StorageError: then none may be acknowledged.
@@ -44,20 +65,41 @@ class Inbox:
         too_many: list[Incoming] = []
         faults.reached("received")
         posts: list[Message | CommandCall] = []
+        gossip: list[Message] = []
         for value in incoming:
             if isinstance(value, Reaction):
                 await self._count(value)
             elif isinstance(value, Deletion | Departure | Relocation):
                 # In their order: what came before is told first.
+                await self._overhear(gossip)
                 too_many += await self._post(posts)
-                posts = []
+                posts, gossip = [], []
                 await self._tell(value)
-            elif decide_reading(value) is Reading.ANSWER:
+            elif (reading := await self._reading(value)) is Reading.ANSWER:
                 posts.append(value)
+            elif reading is Reading.OVERHEAR and isinstance(value, Message):
+                gossip.append(value)
+        # Before the questions: what was said first is known to their answers.
+        await self._overhear(gossip)
         too_many += await self._post(posts)
         if incoming:
             faults.reached("posted")
         return too_many
+
+    async def _overhear(self, gossip: Sequence[Message]) -> None:
+        if gossip and self._overheard is not None:
+            await self._overheard.keep(gossip)
+
+    async def _reading(self, value: Message | CommandCall) -> Reading:
+        """Raises StorageError."""
+        reading = decide_reading(value)
+        if reading is Reading.IGNORE or self._hears is None or not (isinstance(value, Message) and value.space):
+            return reading
+        return await self._hears(value)
+
+    def _guarded(self, value: Message | CommandCall) -> Message | CommandCall:
+        """With what nobody may read sealed."""
+        return guarded(BY_NAME.get(value.name), value, self._sealing) if isinstance(value, CommandCall) else value
 
     async def _tell(self, value: Deletion | Departure | Relocation) -> None:
         if isinstance(value, Deletion):
@@ -66,8 +108,13 @@ class Inbox:
             space, gone = value.space, value.gone
             dropped = await self._mailbox.leave(value.conversation, chat=True, space=space, gone=gone)
             log.info("the bot can write no more", conversation=str(value.conversation), dropped=dropped)
+            if self._spaces is not None and (space or not gone):
+                where = value.conversation
+                await self._spaces.left(where.platform, where.bot, space or where.chat)
         else:
             await self._mover.begin(value.conversation, value.to)
+            if self._spaces is not None:
+                await self._spaces.left(value.conversation.platform, value.conversation.bot, value.conversation.chat)
 
     async def _count(self, reaction: Reaction) -> None:
         if await self._feedback.vote(reaction):
@@ -75,8 +122,9 @@ class Inbox:
 
     async def _post(self, posts: Sequence[Message | CommandCall]) -> list[Incoming]:
         too_many: list[Incoming] = []
+        kept = [self._guarded(value) for value in posts]
         urgent = [value.id for value in posts if isinstance(value, CommandCall) and _is_urgent(value)]
-        for value, posted in zip(posts, await self._mailbox.post(posts, urgent), strict=True):
+        for value, posted in zip(posts, await self._mailbox.post(kept, urgent), strict=True):
             if isinstance(value, Message) and value.conversation.platform is Platform.DISCORD:
                 # Only Discord forgets what was sent while the bot was away.
                 await self._places.saw(value.conversation, value.id, value.space)

@@ -33,9 +33,13 @@ log = structlog.get_logger()
 Run = Callable[[str], Coroutine[Any, Any, None]]
 OnDead = Callable[[str, str, str, BaseException], Awaitable[None]]
 """Told of a job that failed for good: name, id, argument and the last cause."""
+IsPaused = Callable[[], Awaitable[bool]]
+"""Never fails."""
 TRIES = 5
 RETRY_SECONDS = 1.0
 """Before the second try; four times as long before each further one."""
+PAUSED_SECONDS = 15.0
+"""While nothing is to be done, a job is put back for so long."""
 UNKNOWN_SECONDS = 30.0
 """A job that this program does not know, but a newer one may, is put back for so long."""
 CLOSE_SECONDS = 3.0
@@ -76,14 +80,17 @@ class Jobs:
         on_dead: OnDead | None = None,
         *,
         idle_seconds: float = IDLE_SECONDS,
+        is_paused: IsPaused | None = None,
     ) -> None:
         """``queues`` are those whose jobs this process does, with how many of each at once; jobs of all others it
-        only enqueues."""
+        only enqueues. While ``is_paused`` says so, none is begun."""
         self._store = store
         self._table = {job.name: job for job in table}
         able = {job.queue for job in table if job.run is not None}
         self._queues = {
-            name: _Queue(store, name, self._table, queues.get(name, 0) if name in able else 0, on_dead, idle_seconds)
+            name: _Queue(
+                store, name, self._table, queues.get(name, 0) if name in able else 0, on_dead, idle_seconds, is_paused
+            )
             for name in {job.queue for job in table}
         }
 
@@ -146,6 +153,7 @@ class _Queue:
         concurrency: int,
         on_dead: OnDead | None,
         idle_seconds: float,
+        is_paused: IsPaused | None,
     ) -> None:
         self.name = name
         self.concurrency = concurrency
@@ -154,6 +162,7 @@ class _Queue:
         self._table = table
         self._on_dead = on_dead
         self._idle_seconds = idle_seconds
+        self._is_paused = is_paused
         self._worker: Worker[None] | None = None
         self._working: asyncio.Task[None] | None = None
         self._scope: CancelScope | None = None
@@ -275,6 +284,8 @@ class _Queue:
             context = worker.registry[FUNCTION].context
             if self._is_closing:
                 raise await self._put_back(context.task_id, RETRY_SECONDS)
+            if self._is_paused is not None and await self._is_paused():
+                raise await self._put_back(context.task_id, PAUSED_SECONDS)
             known = self._table.get(name)
             if known is None or known.run is None:
                 log.warning("a job that is not known here was put back", job=name, queue=self.name)

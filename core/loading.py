@@ -27,6 +27,7 @@ ENVIRONMENT: Mapping[str, tuple[str, str]] = {
     "PARLEY_DATA": ("", "data"),
     "PARLEY_LOG": ("", "log"),
     "PARLEY_OWNERS": ("", "owners"),
+    "PARLEY_KEYS": ("", "keys"),
     "PARLEY_WEB_PORT": ("web", "port"),
     "PARLEY_LOCAL_MODEL": ("local", "model"),
 }
@@ -142,6 +143,8 @@ def _check(settings: Settings) -> None:
                 raise SettingsError(
                     f"models.{model.name}.fallbacks is wrong: found {fallback!r}. Allowed: {', '.join(sorted(names))}."
                 )
+    if settings.storage.encrypt and not settings.keys.get_secret_value():
+        raise SettingsError("PARLEY_KEYS is not set: storage.encrypt needs a key. `parley keys new` makes one.")
     if settings.telegram.local_server and not Path(settings.telegram.local_files).is_absolute():
         raise SettingsError(
             f"telegram.local_files is wrong: found {settings.telegram.local_files!r}. With telegram.local_server it "

@@ -158,6 +158,12 @@ class Message:
     """False for a piece of an album of which another piece may turn to the bot."""
     opens: str = ""
     """Id of the channel that it stands in, where its conversation is a thread that is opened on it with the answer."""
+    within: tuple[str, ...] = ()
+    """Ids of what its channel stands in: a thread's channel, a channel's category."""
+    overheard: bool = False
+    """It is not for the bot, which only reads along: nothing is answered."""
+    by_admin: bool = False
+    """The platform has told already that its author may choose for all there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,8 @@ class CommandCall:
     """The platform has told already that the caller may choose for all there."""
     awaited: bool = False
     """A message stands there already that its answer is to fill in: no former answer's messages take its place."""
+    within: tuple[str, ...] = ()
+    """Ids of what its channel stands in: a thread's channel, a channel's category."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +337,8 @@ def _incoming(values: dict[str, Any]) -> Lasting:
         values["ids"] = tuple(values["ids"])
     if "also" in values:
         values["also"] = tuple(values["also"])
+    if "within" in values:
+        values["within"] = tuple(values["within"])
     if values.get("quote"):
         values["quote"] = Quote(**values["quote"])
     if "attachments" in values:

@@ -10,6 +10,8 @@ import structlog
 from core.conversation.turn import Turn
 from core.errors import ModelError, ModelFault
 from core.models.images import Painter
+from core.models.own_wires import OwnKeyError
+from core.models.paying import OverBudget
 from core.models.pool import Busy
 from core.models.wire import ImageRequest
 from core.parts import Activity, Ending, Finished, Making, Notice, Part
@@ -37,9 +39,17 @@ class Painting:
         """The pictures, or a notice why there are none; the last part is Finished, with what drawing them took."""
         yield Making(Activity.PHOTO)
         try:
-            painted = await self._painter.paint(request, space=turn.share)
+            painted = await self._painter.paint(request, space=turn.share, payer=turn.payer)
         except Busy as busy:
             yield busy.notice()
+            yield DONE
+            return
+        except OverBudget as over:
+            yield over.notice()
+            yield DONE
+            return
+        except OwnKeyError as error:
+            yield error.notice()
             yield DONE
             return
         except ModelError as error:
@@ -50,4 +60,6 @@ class Painting:
         yield Notice("drawn", {"prompt": one_line(request.prompt, LONGEST_SHOWN), "model": painted.usage.model})
         for picture in painted.pictures:
             yield replace(picture, description=request.prompt)
+        for notice in painted.notices:
+            yield notice
         yield Finished(Ending.COMPLETE, painted.usage)

@@ -84,6 +84,16 @@ class Making:
 
 
 @dataclass(frozen=True, slots=True)
+class InLine:
+    """The question waits for a free place at a model; it holds until another part comes."""
+
+    place: int
+    """1: it is next."""
+    seconds: int
+    """How long it is expected to wait; 0 where nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One line of Parley's own, shown under the answer or alone: a key of ``core/texts.py`` and its values.
 
@@ -123,4 +133,4 @@ class Finished:
     """For operators: what failed on the way."""
 
 
-Part = TextDelta | Media | Making | Menu | Notice | Finished
+Part = TextDelta | Media | Making | InLine | Menu | Notice | Finished

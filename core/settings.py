@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -22,6 +22,8 @@ from pydantic import (
 from core.errors import SettingsError
 from core.shard_range import ShardRange
 from core.storage.address import Address, Tls
+from core.storage.sealing import parse_keys
+from core.storage.windows import windows_of
 
 
 def _is_http(value: str) -> str:
@@ -50,9 +52,20 @@ def _is_zone(value: str) -> str:
     return value
 
 
+def _is_limit(value: str) -> str:
+    windows_of(value)
+    return value
+
+
+def _are_keys(value: SecretStr) -> SecretStr:
+    parse_keys(value.get_secret_value())
+    return value
+
+
 HttpUrl = Annotated[str, AfterValidator(_is_http)]
 WebsocketUrl = Annotated[str, AfterValidator(_is_websocket)]
 RedisUrl = Annotated[str, AfterValidator(_is_redis)]
+Limit = Annotated[str, AfterValidator(_is_limit)]
 TimeZone = Annotated[str, AfterValidator(_is_zone)]
 
 
@@ -186,10 +199,17 @@ class StorageSettings(Section):
     """User at the Sentinels. The user in REDIS_URL is the one of the servers that they watch."""
     sentinel_password: SecretStr = SecretStr("")
     """Password at the Sentinels."""
+    encrypt: bool = False
+    """Seal what people say before it goes to Redis. Needs PARLEY_KEYS in every process; what was written before stays as
+    it is until it ends by itself."""
+    allow_open: bool = False
+    """Start although the server at redis_url asks for no password and can be reached from anywhere."""
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days after its last message that a conversation is forgotten."""
     max_messages: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
     """Messages kept in one conversation; the oldest go first."""
+    audit_days: Annotated[int, Field(ge=1, le=3650)] = 400
+    """Days after its last change that a space's log of changes is kept."""
 
     def address(self, url: str) -> Address:
         """Where to connect: ``url`` is ``redis_url`` or the embedded server's."""
@@ -345,7 +365,8 @@ class LocalSettings(Section):
 
 class ChatSettings(Section):
     persona: str = "You are Parley, a friendly and helpful assistant. Answer in the language of the question."
-    """Who the bot is: the beginning of every prompt."""
+    """Who the bot is where nobody chose another persona: what it is told at the beginning of every prompt, or the name of
+    one that comes with Parley, such as tutor."""
     time_zone: TimeZone = "UTC"
     """Time zone of the times told to the model."""
     model: str = ""
@@ -361,6 +382,11 @@ class ChatSettings(Section):
     max_waiting_all: Annotated[int, Field(ge=16, le=10_000_000)] = 20_000
     """Messages that may wait in all, roughly, and no more than were answered within a minute (but always a twentieth of
     this). At four times as many, notices included, further ones are dropped with a line in the log."""
+    person_limit: Limit = ""
+    """How often a person may ask, everywhere together, like 20/minute or 5/10seconds; 200/day. Empty: as they like. A
+    space's administrators can set a limit besides. Commands that ask no model, and owners, are not counted."""
+    space_limit: Limit = ""
+    """How often all people of one community may ask together. Empty: as they like."""
     max_pages: Annotated[int, Field(ge=1, le=50)] = 8
     """Messages one answer may take; a longer answer comes as a file."""
     max_image_bytes: Annotated[int, Field(ge=10_000)] = 10_000_000
@@ -391,6 +417,31 @@ class ModerationSettings(Section):
     """Reports that one person may make in a space within an hour."""
 
 
+BudgetName = Literal["day_money", "month_money", "day_images", "month_images", "day_seconds", "month_seconds"]
+Spending = Mapping[BudgetName, Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]]
+
+
+class BudgetSettings(Section):
+    """Budgets are in day_money and month_money (units of ``chat.currency``), day_images and month_images (pictures
+    drawn), day_seconds and month_seconds (of sound, heard and spoken). What is not named has no limit."""
+
+    person: Spending = {}
+    """What one person may use, everywhere together: day_money and month_money in units of chat.currency, day_images and
+    month_images drawn, day_seconds and month_seconds of sound heard and spoken. What is not named has no limit.
+    Owners can set another one for somebody by /admin budget."""
+    space: Spending = {}
+    """What one community may use together, named likewise. Its administrators can set less, and a part for each
+    person there, by /admin set."""
+    all: Spending = {}
+    """What all may use together, named likewise."""
+    time_zone: TimeZone = "UTC"
+    """Where days and months begin, for everybody: a day's sum over several communities needs one day."""
+    low_percent: Annotated[int, Field(ge=0, le=100)] = 20
+    """When less of a budget of money is left, a cheaper model answers, and says so. 0: only when there is nothing."""
+    told_percent: Annotated[int, Field(ge=1, le=100)] = 80
+    """When so much of a budget is used, those whom it concerns are told, once in the day or month."""
+
+
 class Settings(Section):
     """The whole of it."""
 
@@ -401,6 +452,9 @@ class Settings(Section):
     owners: Accounts = ()
     """Who may use /admin, as platform:account id, like telegram:123 or discord:456; in the environment with commas
     between them. On the web it is who came in by the one-time link."""
+    keys: Annotated[SecretStr, AfterValidator(_are_keys)] = SecretStr("")
+    """Keys that seal people's own API keys and, with ``storage.encrypt``, what is said: id:secret, commas between. The
+    first seals, all open. `parley keys new` makes one. Only in the environment or .env, and kept apart from backups."""
     telegram: TelegramSettings = TelegramSettings()
     discord: DiscordSettings = DiscordSettings()
     web: WebSettings = WebSettings()
@@ -410,5 +464,22 @@ class Settings(Section):
     routing: RoutingSettings = RoutingSettings()
     local: LocalSettings = LocalSettings()
     moderation: ModerationSettings = ModerationSettings()
+    budgets: BudgetSettings = BudgetSettings()
     providers: tuple[ProviderSettings, ...] = ()
     models: tuple[ModelSettings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owners(Collection[str]):
+    """The accounts of the setting ``owners`` as they are now: they may be read anew while Parley runs."""
+
+    settings: Settings
+
+    def __contains__(self, account: object) -> bool:
+        return account in self.settings.owners
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.settings.owners)
+
+    def __len__(self) -> int:
+        return len(self.settings.owners)

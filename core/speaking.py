@@ -11,6 +11,8 @@ from core.conversation.readings import Readings
 from core.conversation.turn import Turn
 from core.errors import ModelError
 from core.message import ConversationKey
+from core.models.own_wires import OwnKeyError
+from core.models.paying import OverBudget
 from core.models.pool import Busy
 from core.models.speech import Speaker
 from core.parts import Activity, Making, Notice, Part
@@ -46,9 +48,15 @@ class Speaking:
         """The sound of a text, or a notice why there is none. Raises StorageError."""
         yield Making(Activity.VOICE)
         try:
-            spoken = await self._speaker.speak(markdown, space=turn.share)
+            spoken = await self._speaker.speak(markdown, space=turn.share, payer=turn.payer)
         except Busy as busy:
             yield busy.notice()
+            return
+        except OverBudget as over:
+            yield over.notice()
+            return
+        except OwnKeyError as error:
+            yield error.notice()
             return
         except ModelError as error:
             log.warning("answer not spoken", turn=turn.id, cause=str(error))
@@ -61,3 +69,5 @@ class Speaking:
         yield spoken.media
         if spoken.is_cut:
             yield Notice("spoken_part")
+        for notice in spoken.notices:
+            yield notice

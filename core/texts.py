@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -16,6 +17,9 @@ FOLDER = Path(__file__).parent / "locales"
 ENGLISH = "en"
 LONGEST_CODE = 35
 """Characters of a language code that are looked at: what RFC 5646 asks to have room for."""
+_UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+"""Turns the direction of what follows, or is not seen: in a name that stands for somebody else's. Joiners, which emoji
+and some scripts are written with, stay."""
 _MARKS = re.compile(r"([\\`*_~|\[\]<>])")
 
 
@@ -60,7 +64,14 @@ class Label:
     word: str
 
 
-Value = str | int | Amount | Money | Label
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time, said in its own zone, which is named: the reader's is not known."""
+
+    at: datetime
+
+
+Value = str | int | Amount | Money | Label | Moment
 """What a sentence is filled with; all but a str is written as the language writes it."""
 
 
@@ -123,7 +134,7 @@ def say(key: str, language: str = "", /, **values: Value) -> str:
 
 def one_line(text: str, chars: int) -> str:
     """What people wrote, to be shown within a sentence of ours: one line, not long, its Markdown harmless."""
-    line = " ".join(text.split())
+    line = " ".join(_UNSEEN.sub("", text).split())
     line = line if len(line) <= chars else f"{line[: chars - 1].rstrip()}…"
     return _MARKS.sub(r"\\\1", line)
 
@@ -147,6 +158,11 @@ def _written(value: Value, code: str) -> str:
         from babel.numbers import format_currency
 
         return format_currency(value.amount, value.currency, locale=code, decimal_quantization=False)
+    if isinstance(value, Moment):
+        from babel.dates import format_date, format_time
+
+        day, time = format_date(value.at, "medium", locale=code), format_time(value.at.timetz(), "short", locale=code)
+        return f"{day}, {time} ({value.at.tzinfo})"
     from babel.units import format_unit
 
     # The short form: long ones are missing in places (minutes in Chinese, Babel 2.18).

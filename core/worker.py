@@ -238,6 +238,8 @@ class Worker:
 
     async def _answer(self, turn: Turn) -> Turn | None:
         try:
+            # In whose name and language it is shown has to be known before there is an answer.
+            await self._engine.know(turn)
             async with aclosing(self._engine.respond(turn)) as parts:
                 delivered = await self._deliver(turn, parts)
         except (LeaseLost, StorageError):

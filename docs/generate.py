@@ -16,10 +16,27 @@ DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS.parent))
 
 from core import settings as s  # noqa: E402
-from core.commands.table import COMMANDS  # noqa: E402
+from core.access import OF_ALL, Right  # noqa: E402
+from core.commands.row import Command, Where  # noqa: E402
+from core.commands.table import COMMANDS, PARENTS  # noqa: E402
 from core.loading import ENVIRONMENT  # noqa: E402
+from core.people.access import DEFAULTS, Role  # noqa: E402
+from core.texts import say  # noqa: E402
 
 MENUS = {"message": "message", "user": "person"}
+BEGIN, END = "<!-- made by docs/generate.py -->", "<!-- up to here -->"
+"""Around what is made on a page that is written by hand."""
+WHERE = {Where.ANYWHERE: "anywhere", Where.PRIVATE: "private chats", Where.GROUPS: "groups and servers"}
+PLATFORMS = {
+    Right.TALK: ("Send Messages", "none"),
+    Right.CONFIGURE: ("Manage Server", "change group info"),
+    Right.SEE_USAGE: ("Manage Server", "change group info"),
+    Right.WARN: ("Timeout Members", "restrict members"),
+    Right.MUTE: ("Timeout Members", "restrict members"),
+    Right.BAN: ("Ban Members", "restrict members"),
+    Right.PURGE: ("Manage Messages", "delete messages"),
+}
+"""What a platform calls it where a right is taken from its own ones."""
 
 
 def configuration() -> str:
@@ -93,14 +110,16 @@ def commands() -> str:
         "|---|---|---|---|---|",
     ]
     for row in COMMANDS:
-        if not row.listed:
+        if not row.listed or row.name in PARENTS:
             continue
         options = "<br>".join(
             f"`{option.name}`: {row.explain(option)}{'' if option.required else ' (optional)'}"
             for option in row.options
         )
         seen = "you alone, where the platform can" if row.private else "everyone in the chat"
-        if row.right:
+        if row.right in OF_ALL:
+            seen += f"; not for those whom the right to {row.right} was taken from"
+        elif row.right:
             seen += f"; needs the right to {row.right} there"
         elif row.for_admins:
             seen += "; in groups administrators choose"
@@ -115,9 +134,41 @@ def commands() -> str:
     return "\n".join(lines) + "\n"
 
 
+def rights() -> str:
+    """The tables of the section on roles and rights."""
+    lines = ["| right | what it lets people do | held by default by | Discord's permission | Telegram's right |"]
+    lines.append("|---|---|---|---|---|")
+    for right in Right:
+        roles = ", ".join(role for role in reversed(Role) if right in DEFAULTS[role])
+        on_discord, on_telegram = PLATFORMS.get(right, ("none", "none"))
+        lines.append(f"| `{right}` | {say(f'right.{right}')} | {roles} | {on_discord} | {on_telegram} |")
+    lines += ["", "| command | right or role | where |", "|---|---|---|"]
+    for row in COMMANDS:
+        if row.listed and row.name not in PARENTS and (row.for_owner or row.right or row.for_admins or row.always):
+            lines.append(f"| `/{row.name}` | {_needed(row)} | {WHERE[row.where]} |")
+    return "\n".join(lines)
+
+
+def _needed(row: Command) -> str:
+    if row.for_owner:
+        return "owners"
+    if row.right:
+        return f"`{row.right}`"
+    return "everybody, always" if row.always else "in groups administrators"
+
+
+def administration() -> str:
+    """The page as it is, with its tables made anew."""
+    page = (DOCS / "administration.md").read_text("utf-8")
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n\n{rights()}\n\n{END}{after}" if rest else page
+
+
 def main() -> int:
     stale: list[str] = []
-    for name, text in (("configuration.md", configuration()), ("commands.md", commands())):
+    pages = {"configuration.md": configuration(), "commands.md": commands(), "administration.md": administration()}
+    for name, text in pages.items():
         path = DOCS / name
         if not path.exists() or path.read_text("utf-8") != text:
             stale.append(name)

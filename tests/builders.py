@@ -8,6 +8,7 @@ from typing import Any
 
 from core.conversation.moving import Mover
 from core.message import Author, CommandCall, ConversationKey, Message, Platform
+from core.people.spaces import Spaces
 from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.leases import Leases
@@ -36,4 +37,5 @@ def call(name: str, chat: str = "100", **values: Any) -> CommandCall:
 
 
 def mover(store: Store, process: str = "one") -> Mover:
-    return Mover(store, Leases(store, process), Cases(store, keep_days=1), keep_days=1)
+    moves = (Spaces(store).records.move,)
+    return Mover(store, Leases(store, process), Cases(store, keep_days=1), *moves, keep_days=1)

@@ -20,12 +20,15 @@ from bots.discord_bot.starts import Starts, allowance
 from core.commands.row import Command
 from core.errors import OutboundError, SettingsError, StorageError
 from core.message import Platform
+from core.people.hearing import Hearing
+from core.people.spaces import Spaces
 from core.settings import DiscordSettings
 from core.storage.alive import Alive
 from core.storage.channels import Channels
 from core.storage.client import Store
 from core.storage.fleet import Fleet
 from core.storage.leases import Leases
+from core.storage.spaces_seen import SpacesSeen
 from core.tasks import end, to_the_end
 
 SILENCE = 60.0
@@ -36,7 +39,7 @@ REGISTER_PAUSES = (2.0, 10.0, 60.0, 300.0)
 LAST_WORDS, FINISH_SECONDS = 5.0, 15.0
 """Seconds at the end for storing the commands that were taken in, and for answering all interactions."""
 CHOICES_PAUSE = 0.5
-"""Seconds between two tries to read what people chose for channels."""
+"""Seconds between two tries to read what people chose."""
 
 log = structlog.get_logger()
 
@@ -57,6 +60,7 @@ class DiscordAdapter:
         memory: Memory,
         recent: catch_up.Recent,
         interactions: InteractionIntake,
+        spaces: SpacesSeen,
         silence: float = SILENCE,
     ) -> None:
         self._settings = settings
@@ -67,6 +71,7 @@ class DiscordAdapter:
         self._memory = memory
         self._recent = recent
         self._interactions = interactions
+        self._spaces = spaces
         self._silence = silence
         self._ready = asyncio.Event()
         self._registering: asyncio.Task[None] | None = None
@@ -84,7 +89,10 @@ class DiscordAdapter:
         granted = await allowance(self._rest)
         bot = await bot_id(self._rest, token)
         fleet = Fleet(self._store, f"discord:{bot}", self._leases.owner, seconds=self._leases.seconds)
-        channels = await self._channels_of(bot)
+        channels, hearing = Channels(self._store, self.platform, bot), Hearing(Spaces(self._store), self.platform, bot)
+        # What people chose, also while this process was away, is read before any message is taken.
+        await _read(channels)
+        await _read(hearing)
         equipment = Equipment(
             settings=self._settings,
             bot=bot,
@@ -95,31 +103,22 @@ class DiscordAdapter:
             reads=asyncio.Lock(),
             alive=Alive(self._store, f"discord:{bot}"),
             channels=channels,
+            hearing=hearing,
             interactions=self._interactions,
+            spaces=self._spaces,
             silence=self._silence,
             began=self._start_registration,
         )
         shards = Shards(fleet, self._leases, equipment, self._ready)
-        following = asyncio.create_task(channels.follow())
+        following = [asyncio.create_task(chosen.follow()) for chosen in (channels, hearing)]
         self._interactions.start(inbox)
         try:
             await shards.run(inbox)
         finally:
             try:
-                await end([following, *([self._registering] if self._registering else ())])
+                await end([*following, *([self._registering] if self._registering else ())])
             finally:
                 await to_the_end(self._interactions.finish(inbox, LAST_WORDS), FINISH_SECONDS)
-
-    async def _channels_of(self, bot: str) -> Channels:
-        """What people chose for channels, also while this process was away: it is read before any message is taken."""
-        channels = Channels(self._store, self.platform, bot)
-        while True:
-            try:
-                await channels.refresh()
-                return channels
-            except StorageError as error:
-                log.warning("choices for channels are waited for", error=str(error))
-                await asyncio.sleep(CHOICES_PAUSE)
 
     # ------------------------------------------------------------------ commands
     def _start_registration(self, application: str) -> None:
@@ -139,3 +138,13 @@ class DiscordAdapter:
             finally:
                 await held.release()
             await asyncio.sleep(pause)
+
+
+async def _read(chosen: Channels | Hearing) -> None:
+    while True:
+        try:
+            await chosen.refresh()
+            return
+        except StorageError as error:
+            log.warning("what people chose is waited for", error=str(error))
+            await asyncio.sleep(CHOICES_PAUSE)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from bots.discord_bot import permissions
-from bots.discord_bot.commands import FOR_GUILDS, FOR_PEOPLE, MENUS, MESSAGE_MENU, SLASH, TYPES
+from bots.discord_bot.commands import FOR_GUILDS, FOR_PEOPLE, MENUS, MESSAGE_MENU, SLASH, SUBCOMMAND, TYPES
 from bots.discord_bot.contents import described, files_of, pictures_of, snapshots
 from bots.discord_bot.interactions import EPHEMERAL, ReplyToken
 from bots.discord_bot.snowflake import moment
@@ -47,6 +47,10 @@ class Around(Names, Protocol):
     cdn: str
 
     def place(self, guild: str, channel: str) -> str: ...
+
+    def above(self, guild: str, channel: str) -> tuple[str, ...]:
+        """Ids of what a channel stands in: a thread's channel, a channel's category."""
+        ...
 
     def is_in(self, guild: str) -> bool:
         """Whether the bot is a member of the guild."""
@@ -120,6 +124,7 @@ def base(payload: Payload, bot: str, around: Around, *, is_aside: bool, owner: s
         by_admin=_is_admin(payload) and reached,
         most_pages=0 if reached else MAX_PAGES,
         awaited=fills_original,
+        within=around.above(guild, channel) if guild and reached else (),
     )
 
 
@@ -141,9 +146,17 @@ def is_reached(payload: Payload, around: Around) -> bool:
     return around.is_in(guild) and not is_by_person_alone
 
 
+def chosen(data: Payload) -> tuple[str, Sequence[Payload]]:
+    """The name of what was called, with that of its subcommand, and the options given to it."""
+    name, options = str(data["name"]), data.get("options") or ()
+    if options and options[0]["type"] == SUBCOMMAND:
+        return f"{name} {options[0]['name']}", options[0].get("options") or ()
+    return name, options
+
+
 def row_of(data: Payload, rows: Sequence[Command]) -> Command | None:
     """The row that was registered under this name."""
-    kind, name = data.get("type", SLASH), data["name"]
+    kind, (name, _) = data.get("type", SLASH), chosen(data)
     if kind == SLASH:
         return next((row for row in rows if row.name == name), None)
     return next((row for row in rows if row.menu and MENUS[row.menu] == kind and row.called_in_menu() == name), None)
@@ -156,7 +169,7 @@ def uploads(resolved: Payload, ids: Iterator[str] | Sequence[str]) -> tuple[Atta
 
 
 def _given(data: Payload) -> tuple[dict[str, str], tuple[Attachment, ...]]:
-    given: Sequence[Payload] = data.get("options") or ()
+    _, given = chosen(data)
     options = {o["name"]: _text(o["value"]) for o in given if "value" in o and o["type"] != FILE}
     return options, uploads(data.get("resolved") or {}, [o["value"] for o in given if o["type"] == FILE])
 

@@ -14,12 +14,14 @@ import structlog
 from bots.discord_bot import permissions
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.rights import EVERYWHERE
-from core.access import Right
+from core.access import OF_ALL, Right
 from core.commands.row import Command, Kind, Option
 from core.texts import ENGLISH, closest
 
 SLASH, USER_MENU, MESSAGE_MENU = 1, 2, 3
 """Types of commands."""
+SUBCOMMAND = 1
+"""Type of an option that is a subcommand."""
 MENUS = {"user": USER_MENU, "message": MESSAGE_MENU}
 TYPES = {
     Kind.TEXT: 3,
@@ -28,6 +30,7 @@ TYPES = {
     Kind.SWITCH: 5,
     Kind.USER: 6,
     Kind.CHANNEL: 7,
+    Kind.ROLE: 8,
     Kind.NUMBER: 10,
     Kind.FILE: 11,
 }
@@ -38,6 +41,11 @@ FOR_GUILDS, FOR_PEOPLE = 0, 1
 """Ways of installing the app."""
 NEEDED = {**EVERYWHERE, Right.PURGE: permissions.MANAGE_MESSAGES}
 """Who sees a command listed before an administrator chooses otherwise. Who may use it is decided when it runs."""
+BY_NUMBER = (
+    *(None, permissions.MANAGE_MESSAGES, permissions.MODERATE_MEMBERS, permissions.BAN_MEMBERS),
+    *(permissions.MANAGE_GUILD, 0),
+)
+"""What may be needed, by how many people have it: from everybody to administrators alone, which Discord calls 0."""
 MAX_DESCRIPTION = 100
 MAX_CHOICES = 25
 MAX_CHOICE = 100
@@ -62,9 +70,14 @@ class Memory(Protocol):
 
 
 def to_payload(rows: Sequence[Command]) -> list[dict[str, Any]]:
-    """The body of a bulk registration: every listed row as a slash command, those with a menu in that, too."""
+    """The body of a bulk registration: every listed row as a slash command, those with a menu in that, too. What has
+    subcommands is one command with all of them."""
     listed = [row for row in rows if row.listed]
-    return [*map(_slash, listed), *(_in_menu(row) for row in listed if row.menu)]
+    below: dict[str, list[Command]] = {}
+    for row in listed:
+        below.setdefault(row.parent, []).append(row)
+    top = [_slash(row, below.get(row.name, ())) for row in below.get("", ())]
+    return [*top, *(_in_menu(row) for row in listed if row.menu)]
 
 
 def localised(say: Callable[[str], str]) -> dict[str, str]:
@@ -85,38 +98,48 @@ async def sync(rest: Rest, application: str, rows: Sequence[Command], memory: Me
     return True
 
 
-def _slash(row: Command) -> dict[str, Any]:
-    return {
-        "type": SLASH,
-        **_name(row.called),
-        **_description(row.summary),
-        # Discord wants required options first.
-        "options": sorted(_options(row), key=lambda option: not option["required"]),
-        **_reach(row),
-    }
+def _slash(row: Command, below: Sequence[Command]) -> dict[str, Any]:
+    options = [{"type": SUBCOMMAND, **_called(one)} for one in below]
+    return {"type": SLASH, **_called(row), **({"options": options} if below else {}), **_reach(below or [row])}
+
+
+def _called(row: Command) -> dict[str, Any]:
+    # Discord wants required options first.
+    options = sorted(_options(row), key=lambda option: not option["required"])
+    return {**_name(row.called_below), **_description(row.summary), "options": options}
 
 
 def _in_menu(row: Command) -> dict[str, Any]:
-    return {"type": MENUS[row.menu], **_name(row.called_in_menu), **_reach(row)}
+    return {"type": MENUS[row.menu], **_name(row.called_in_menu), **_reach([row])}
 
 
-def _reach(row: Command) -> dict[str, Any]:
-    """Where it can be called, and by whom."""
+def _reach(rows: Sequence[Command]) -> dict[str, Any]:
+    """Where it can be called, and by whom. Subcommands are shown to whoever may use one of them, which is all that
+    Discord can do."""
+    each = [_reach_of(row) for row in rows]
+    asked = {needed for _, _, needed in each}
+    return {
+        "contexts": sorted({context for contexts, _, _ in each for context in contexts}),
+        "integration_types": sorted({way for _, ways, _ in each for way in ways}),
+        "default_member_permissions": next(needed for needed in BY_NUMBER if needed in asked),
+    }
+
+
+def _reach_of(row: Command) -> tuple[list[int], list[int], int | None]:
+    """Contexts, ways of installing, and permissions."""
     needed = NEEDED.get(row.right) if row.right else permissions.MANAGE_GUILD if row.for_admins else None
     contexts, ways = [IN_GUILDS, IN_DIRECT_MESSAGES, IN_PRIVATE_CHANNELS], [FOR_GUILDS, FOR_PEOPLE]
     if row.for_owner:
         needed, contexts, ways = 0, [IN_GUILDS, IN_DIRECT_MESSAGES], [FOR_GUILDS]
-    elif row.group == "moderate" or row.right:
+    elif row.group == "moderate" or (row.right and row.right not in OF_ALL):
         contexts, ways = [IN_GUILDS], [FOR_GUILDS]
-    return {
-        "contexts": contexts,
-        "integration_types": ways,
-        "default_member_permissions": needed,
-    }
+    return contexts, ways, needed
 
 
 def _options(row: Command) -> Iterator[dict[str, Any]]:
     for option in row.options:
+        if option.kind is Kind.SECRET:
+            continue  # asked for in a form alone: what is typed into a command line is seen by who looks on
         made = {
             "type": TYPES[option.kind],
             **_name(partial(row.named, option)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from bots.adapter import RESENT, Page, Slot, Target
@@ -32,8 +32,10 @@ def replies(target: Target, slot: Slot) -> bool:
 class Finding:
     """Reads channels' histories. Raises OutboundError."""
 
-    def __init__(self, rest: Rest) -> None:
+    def __init__(self, rest: Rest, by_webhook: Callable[[dict[str, Any]], Awaitable[bool]]) -> None:
+        """``by_webhook`` tells whether a message was sent by one of ours."""
         self._rest = rest
+        self._by_webhook = by_webhook
 
     async def find(self, target: Target, page: Page, slot: Slot, known: Sequence[str]) -> str | None:
         """The id of the slot's message, if it is there; ``known`` ones are others."""
@@ -49,7 +51,11 @@ class Finding:
                 return message["id"]
             reference: dict[str, Any] = message.get("message_reference") or {}
             replies_to: str = reference.get("message_id", "")
-            if replies(target, slot):
+            if replies(target, slot) and message["author"]["id"] != target.conversation.bot:
+                # By a webhook, which cannot reply: after the question nothing else comes from it but the answer, and
+                # what is known of that is not looked for.
+                found = True
+            elif replies(target, slot):
                 found = replies_to == target.question
             else:
                 found = not replies_to and 0 < newest_known < int(message["id"])
@@ -69,7 +75,11 @@ class Finding:
             if len(messages) < MAX_HISTORY:
                 break
             after = found[-1]["id"]
-        return [message for message in found if message["author"]["id"] == target.conversation.bot]
+        return [
+            message
+            for message in found
+            if message["author"]["id"] == target.conversation.bot or await self._by_webhook(message)
+        ]
 
 
 def has_files(message: dict[str, Any], uploads: Sequence[Upload]) -> bool:

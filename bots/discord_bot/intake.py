@@ -51,7 +51,11 @@ class Intake:
 
     def put(self, incoming: Incoming) -> None:
         """Takes an event in. Never blocks."""
-        if len(self._waiting) + sum(map(len, self._held.values())) >= self._most:
+        waiting = len(self._waiting) + sum(map(len, self._held.values()))
+        if waiting >= self._most // 2 and isinstance(incoming, Message) and incoming.overheard:
+            # What is for others makes room for questions, and is not looked up again.
+            return
+        if waiting >= self._most:
             self._lost += 1
             return
         received = Received(incoming, time.monotonic())

@@ -107,7 +107,7 @@ class InteractionIntake:
         asked = calls.to_asked(payload, bot, around, self._rows)
         if asked is None:
             language = payload.get("locale", "")
-            self._do(self._say(payload, say("unknown_command", language, found=payload["data"]["name"][:40])))
+            self._do(self._say(payload, say("unknown_command", language, found=calls.chosen(payload["data"])[0][:40])))
         elif modals.is_wanted(asked.row, asked.call):
             reference = modals.Reference(asked.row.name, asked.call.id, asked.call.alone or asked.row.private)
             self._do(self._first(payload, modals.MODAL, modals.form(asked.row, asked.call, reference)))
@@ -175,11 +175,11 @@ class InteractionIntake:
     # ------------------------------------------------------------------ first answers
     def _suggest(self, payload: Payload) -> None:
         data, language = payload["data"], payload.get("locale", "")
-        options: Sequence[Payload] = data.get("options") or ()
+        name, options = calls.chosen(data)
         typed = {option["name"]: str(option.get("value", "")) for option in options}
         focused = next((option["name"] for option in options if option.get("focused")), "")
         in_guild = bool(payload.get("guild_id"))
-        found = self._suggestions.suggest(data["name"], focused, typed, language, channels=in_guild)
+        found = self._suggestions.suggest(name, focused, typed, language, channels=in_guild)
         # A value that is cut would be another one.
         choices = [{"name": s.label[:MAX_CHOICE], "value": s.value} for s in found if len(s.value) <= MAX_CHOICE]
         self._do(self._first(payload, CHOICES, {"choices": choices}))

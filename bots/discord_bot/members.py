@@ -8,6 +8,7 @@ from bots.discord_bot.telling import Telling
 from core.errors import RightsUnknownError
 from core.message import CommandCall
 from core.moderation.members import Member, Rank, Words
+from core.people.naming import in_latin, looks
 
 MAX_NAME = 100
 
@@ -40,6 +41,16 @@ class Members:
             return Member(_name(gone, {}), rank, is_here=False) if gone else None
         user: Raw = target["user"]
         return Member(_name(user, target), await self._rank(call, guild, target, user))
+
+    async def are_called(self, call: CommandCall, name: str) -> bool:
+        wanted = looks(name)
+        for query in dict.fromkeys((name, in_latin(name))):
+            for member in await self._rights.called(call.space, query):
+                user: Raw = member["user"]
+                names = (member.get("nick"), user.get("global_name"), user["username"])
+                if any(looks(str(one)) == wanted for one in names if one):
+                    return True
+        return False
 
     async def channel(self, call: CommandCall, wanted: str) -> str | None:
         """A mention of a channel is understood, too. One of another guild is none."""
@@ -99,6 +110,8 @@ class Members:
         return str(guild.get("preferred_locale") or "") if guild else ""
 
     async def _known_guild(self, call: CommandCall) -> Raw | None:
+        if not call.space:
+            return None
         try:
             return await self._rights.guild(call.space)
         except RightsUnknownError:

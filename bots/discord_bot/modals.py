@@ -16,8 +16,10 @@ MODAL = 9
 """First answer to an interaction: a form."""
 LABEL, INPUT, UPLOAD = 18, 4, 19
 """Types of components."""
-PARAGRAPH = 2
-"""Style of an input with many lines."""
+LINE, PARAGRAPH = 1, 2
+"""Styles of an input with one line and with many."""
+ASKED = (Kind.LONG, Kind.SECRET)
+"""Kinds of options that are asked for in a form."""
 MAX_TITLE = MAX_LABEL = 45
 MAX_EXPLANATION = 100
 MAX_INPUT = 4000
@@ -40,8 +42,8 @@ class Reference:
     def parse(cls, text: str) -> Reference | None:
         """The inverse of ``str``; None for anything else."""
         match text.split(" "):
-            case [mark, row, id, seen] if mark == MARK:
-                return cls(row, id, seen == "alone")
+            case [mark, *row, id, ("alone" | "open") as seen] if mark == MARK and row:
+                return cls(" ".join(row), id, seen == "alone")
             case _:
                 return None
 
@@ -60,7 +62,7 @@ def is_wanted(row: Command, call: CommandCall) -> bool:
     from_menu = call.quote is not None
     missing = row.options[1:] if from_menu or call.attachments else row.options
     return any(
-        option.kind is Kind.LONG and (option.required or from_menu) and not row.value(call, option.name)
+        option.kind in ASKED and (option.required or from_menu) and not row.value(call, option.name)
         for option in missing
     )
 
@@ -90,8 +92,9 @@ def filled(data: Payload) -> Filled:
 
 def _fields(row: Command, call: CommandCall, language: str) -> Iterator[dict[str, Any]]:
     for option in row.options:
-        if option.kind is Kind.LONG and not row.value(call, option.name):
-            field = {"type": INPUT, "custom_id": option.name, "style": PARAGRAPH, "max_length": MAX_INPUT}
+        if option.kind in ASKED and not row.value(call, option.name):
+            style = LINE if option.kind is Kind.SECRET else PARAGRAPH
+            field = {"type": INPUT, "custom_id": option.name, "style": style, "max_length": MAX_INPUT}
             yield _label(row, option, language, field | {"required": option.required})
         elif option.kind is Kind.FILE and not call.attachments:
             field = {"type": UPLOAD, "custom_id": option.name, "min_values": 0, "max_values": MAX_FILES}

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Any
 
-from bots.adapter import Capabilities, Page, Slot, Target
+from bots.adapter import Capabilities, Page, Slot, Speaker, Target
 from bots.discord_bot import layout
 from bots.discord_bot.finding import CLOCK_SLACK, Finding, has_files, has_text, nonce_of, replies
 from bots.discord_bot.format import to_page
@@ -22,6 +23,7 @@ from bots.discord_bot.media import Files, Voices
 from bots.discord_bot.rest import CallFailed, Rest, Upload
 from bots.discord_bot.snowflake import at, moment
 from bots.discord_bot.threads import Threads
+from bots.discord_bot.webhooks import Webhooks
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, ConversationKey, Platform
 from core.parts import Activity, Media
@@ -38,6 +40,8 @@ UNKNOWN_MESSAGE, UNKNOWN_WEBHOOK, INVALID_TOKEN = 10008, 10015, 50027
 TOKEN_SPENT = (UNKNOWN_WEBHOOK, INVALID_TOKEN)
 """Discord's codes for a token that is over 15 minutes old, or whose interaction was never answered."""
 MISSING_RIGHT = 50013
+NOT_THE_AUTHOR = 50005
+"""Discord's code for an edit of a message that the bot itself did not write."""
 NO_REPLY_RIGHT = 160002
 """Discord's code where the bot may write but not read the history."""
 HAS_COMPONENTS = "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2"
@@ -50,6 +54,13 @@ LAST_SECONDS = 20.0
 """Before the time of a token is over: edits tell that there will be no more."""
 MAX_DOUBTFUL = 200
 MAX_REMEMBERED = 200
+
+
+class Sender(Enum):
+    """What a message was sent by."""
+
+    BOT = auto()
+    WEBHOOK = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +106,20 @@ class DiscordOutbound:
         deferrals: Deferrals,
         *,
         no_threads: Callable[[str], None] | None = None,
+        no_webhooks: Callable[[str], None] | None = None,
     ) -> None:
-        """``no_threads`` is told of channels in which the bot has no right to open threads."""
+        """``no_threads`` is told of channels in which the bot has no right to open threads, ``no_webhooks`` of those in
+        which it has none to manage webhooks."""
         self._rest = rest
         self._deferrals = deferrals
         self._doubtful: deque[str] = deque(maxlen=MAX_DOUBTFUL)
         """Nonces of sends whose outcome is unknown."""
         self._finished: deque[str] = deque(maxlen=MAX_REMEMBERED)
         """Messages that were found to take no content any more."""
-        self._finding = Finding(rest)
+        self._webhooks = Webhooks(rest, no_webhooks)
+        self._senders: OrderedDict[str, Sender] = OrderedDict()
+        """Of messages that were sent or changed here."""
+        self._finding = Finding(rest, self._webhooks.is_ours)
         self.capabilities = replace(
             self.capabilities, final_form=settings.components, footers=settings.components and settings.footer
         )
@@ -179,7 +195,35 @@ class DiscordOutbound:
                     raise
             else:
                 return
-        await self._rest.call("PATCH", f"{_channel(target)}/messages/{message_id}", body, uploads=uploads)
+        await self._change(target, message_id, body, uploads)
+
+    async def _change(self, target: Target, message_id: str, body: dict[str, Any], uploads: tuple[Upload, ...]) -> None:
+        """A message is changed by what sent it: the bot, or a persona by its webhook. Another process may have."""
+        chat = target.conversation.chat
+        sender = self._senders.get(message_id, Sender.WEBHOOK if target.speaker else Sender.BOT)
+        if sender is Sender.WEBHOOK:
+            try:
+                if await self._webhooks.edit(chat, message_id, body, uploads):
+                    self._remember(message_id, Sender.WEBHOOK)
+                    return
+            except CallFailed as error:
+                if error.code != UNKNOWN_MESSAGE or message_id in self._senders:
+                    raise
+        try:
+            await self._rest.call("PATCH", f"{_channel(target)}/messages/{message_id}", body, uploads=uploads)
+        except CallFailed as error:
+            if error.code != NOT_THE_AUTHOR:
+                raise
+            self._remember(message_id, Sender.WEBHOOK)
+            if sender is Sender.WEBHOOK or not await self._webhooks.edit(chat, message_id, body, uploads):
+                raise OutboundError(OutboundFault.GONE, "the webhook that sent it is gone") from None
+        else:
+            self._remember(message_id, Sender.BOT)
+
+    def _remember(self, message_id: str, sender: Sender) -> None:
+        self._senders[message_id] = sender
+        if len(self._senders) > MAX_REMEMBERED:
+            self._senders.popitem(last=False)
 
     async def draft(self, target: Target, slot: Slot, page: Page, *, stoppable: bool = True) -> None:
         """Discord has no previews."""
@@ -194,6 +238,10 @@ class DiscordOutbound:
         target = await self._threads.ensure(target)
         try:
             token = self._usable(target)
+            if self._senders.get(message_id) is Sender.WEBHOOK and await self._webhooks.delete(
+                target.conversation.chat, message_id
+            ):
+                return
             by = _webhook(token) if token and _is_only_way(target, token) else _channel(target)
             await self._rest.call("DELETE", f"{by}/messages/{message_id}")
         except OutboundError as error:
@@ -222,6 +270,8 @@ class DiscordOutbound:
             except CallFailed as error:
                 if _is_only_way(target, token) or error.code not in TOKEN_SPENT:
                     raise
+        if target.speaker and not target.private and (made := await self._speak(target, target.speaker, slot, content)):
+            return made
         body = {**content.body(), "nonce": nonce_of(slot), "enforce_nonce": True}
         path, uploads = f"{_channel(target)}/messages", content.uploads
         if replies(target, slot):
@@ -234,6 +284,31 @@ class DiscordOutbound:
                     raise
         return (await self._rest.call("POST", path, body, uploads=uploads))["id"]
 
+    async def _speak(self, target: Target, speaker: Speaker, slot: Slot, content: _Content) -> str | None:
+        """Under another name; None where that cannot be."""
+        if found := await self._sent_before(target, slot, content):
+            self._remember(found, Sender.WEBHOOK)
+            return found
+        try:
+            made = await self._webhooks.send(target.conversation.chat, speaker, content.body(), content.uploads)
+        except OutboundError as error:
+            if error.fault is OutboundFault.TRANSIENT:
+                self._doubtful.append(nonce_of(slot))
+            raise
+        if made is not None:
+            self._remember(made, Sender.WEBHOOK)
+        return made
+
+    async def _sent_before(self, target: Target, slot: Slot, content: _Content) -> str | None:
+        """For calls that know no nonce: whether the last try came through, where that is in doubt, is to be seen in the
+        channel."""
+        if nonce_of(slot) not in self._doubtful:
+            return None
+        for message in await self._finding.own(target, slot):
+            if has_text(message, content.page) or has_files(message, content.uploads):
+                return message["id"]
+        return None
+
     async def _answer(self, target: Target, token: ReplyToken, slot: Slot, content: _Content) -> str:
         """By the interaction's token. Its first answer may still be under way, here or in another process."""
         await self._deferrals.wait(token.token)
@@ -244,11 +319,8 @@ class DiscordOutbound:
             method, path, body = "POST", _webhook(token), content.body()
             if target.ephemeral:
                 body["flags"] = body.get("flags", 0) | EPHEMERAL
-            elif nonce in self._doubtful and not token.only:
-                # These calls know no nonce: whether the last try came through is to be seen in the channel.
-                for message in await self._finding.own(target, slot):
-                    if has_text(message, content.page) or has_files(message, content.uploads):
-                        return message["id"]
+            elif not token.only and (found := await self._sent_before(target, slot, content)):
+                return found
         give_up, pause = time.monotonic() + DEFERRAL_SECONDS, DEFERRAL_PAUSE
         while True:
             try:

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from bots.buttons import command_of
-from bots.discord_bot import waiting
+from bots.discord_bot import modals, waiting
 from bots.discord_bot.interactions import (
     CALLBACK_SECONDS,
     DEFERRED_UPDATE,
@@ -33,6 +33,8 @@ from core.access import is_owner
 from core.commands.table import BY_NAME
 from core.errors import OutboundError, OutboundFault, StorageError
 from core.message import CommandCall, ConversationKey, Incoming, Platform
+from core.people.access import Asker, IsAdmin
+from core.storage.forms import Forms
 from core.tasks import end
 from core.texts import say
 
@@ -57,12 +59,23 @@ log = structlog.get_logger()
 class Pressing:
     """The presses of one process, each answered by a task of its own."""
 
-    def __init__(self, rest: Rest, deferrals: Deferrals, presses: Presses, owners: Collection[str] = ()) -> None:
-        """``owners`` are those of the settings: they may act everywhere."""
+    def __init__(
+        self,
+        rest: Rest,
+        deferrals: Deferrals,
+        presses: Presses,
+        owners: Collection[str] = (),
+        forms: Forms | None = None,
+        is_admin: IsAdmin | None = None,
+    ) -> None:
+        """``owners`` are those of the settings: they may act everywhere. Without ``forms`` none is shown, without
+        ``is_admin`` Discord's own word on who may choose for all is the only one."""
         self._rest = rest
         self._deferrals = deferrals
         self._presses = presses
-        self._owners = frozenset(owners)
+        self._owners = owners
+        self._forms = forms
+        self._admin_by_rules = is_admin
         self._tasks: set[asyncio.Task[None]] = set()
         self._under_way: set[tuple[ConversationKey, str, str]] = set()
         """What is being posted. A finger that trembles presses twice."""
@@ -103,7 +116,24 @@ class Pressing:
             outcome = later
         finally:
             await end([working])
+        if outcome.form is not None:
+            if await self._ask(answer, outcome.form):
+                return
+            outcome = later
         await answer.give(outcome, later)
+
+    async def _ask(self, answer: _Answer, call: CommandCall) -> bool:
+        """Shows a form for what the call lacks. False where it is too late for that: it has to be the first answer."""
+        if self._forms is None or answer.is_acknowledged:
+            return False
+        row = BY_NAME[call.name]
+        try:
+            await self._forms.keep(call)
+        except StorageError as error:
+            log.warning("a form was not kept", command=call.name, error=str(error))
+            return False
+        await answer.ask(modals.form(row, call, modals.Reference(row.name, call.id, alone=True)))
+        return True
 
     async def _outcome(self, call: CommandCall, put: Put) -> Outcome:
         """What comes of it, once that is in Redis. Raises StorageError."""
@@ -130,7 +160,8 @@ class Pressing:
             self._under_way.discard(key)
 
     async def _is_admin(self, call: CommandCall) -> bool:
-        """Discord tells with every press what its presser may do in that channel: no call is needed to ask it."""
+        if self._admin_by_rules is not None:
+            return await self._admin_by_rules(call)
         return call.private or call.by_admin or is_owner(call.author, Platform.DISCORD, self._owners)
 
 
@@ -149,6 +180,13 @@ class _Answer:
         self.deferrals.start(id, token, DEFERRED_UPDATE)
         await self.deferrals.wait(token)
         self.is_acknowledged = True
+
+    async def ask(self, form: Mapping[str, Any]) -> None:
+        """Opens a form. Whoever pressed again has made it needless meanwhile: what fails here is lost."""
+        try:
+            await self._first(modals.MODAL, form)
+        except (OutboundError, TimeoutError) as error:
+            log.info("a form was not shown", interaction=self.payload["id"], cause=str(error))
 
     async def give(self, outcome: Outcome, otherwise: Outcome) -> None:
         """Shows what comes of it and says what does not show by itself; ``otherwise`` where that cannot be shown. What
@@ -219,3 +257,8 @@ def _named(payload: Payload, call: CommandCall) -> CommandCall:
         token = str(ReplyToken(False, payload["application_id"], payload["id"], payload["token"]))
     alone = call.alone or bool(payload["message"].get("flags", 0) & EPHEMERAL)
     return replace(call, name=name, options=options, reply_token=token, alone=alone)
+
+
+async def told_admin(asker: Asker) -> bool:
+    """Discord tells with every press what its presser may do in that channel: no call is needed to ask it."""
+    return asker.by_admin

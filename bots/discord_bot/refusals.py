@@ -184,6 +184,8 @@ def need_of(method: str, parts: Sequence[str]) -> Need:
             return Need.ALL
         case ["channels", _, "messages", *_] if method != "GET":
             return Need.MUCH
+        case ["channels", _, "webhooks"]:
+            return Need.MUCH
         case ["gateway", *_] | ["users", "@me"]:
             return Need.MUCH
         case _:

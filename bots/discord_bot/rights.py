@@ -13,14 +13,17 @@ from typing import Any
 from bots.discord_bot import permissions
 from bots.discord_bot.rest import CallFailed, Rest
 from core import clock
-from core.access import Right, is_owner
+from core.access import ACTS, OF_ALL, Right, is_owner
 from core.errors import OutboundError, OutboundFault, RightsUnknownError
-from core.message import CommandCall, Platform
+from core.message import Platform
+from core.people.access import Asker, Standing
 
 Raw = Mapping[str, Any]
 
 FRESH_SECONDS = 30.0
 """What Discord said is believed for so long, unless it is about an act."""
+MOST_CALLED = 100
+"""Members that one search tells."""
 MOST_KNOWN = 2000
 """Guilds, channels and members remembered."""
 EVERYWHERE = {
@@ -28,6 +31,7 @@ EVERYWHERE = {
     Right.WARN: permissions.MODERATE_MEMBERS,
     Right.MUTE: permissions.MODERATE_MEMBERS,
     Right.BAN: permissions.BAN_MEMBERS,
+    Right.SEE_USAGE: permissions.MANAGE_GUILD,
 }
 """Discord's permission for each right that is one in all of a guild."""
 IN_CHANNEL = {
@@ -42,18 +46,18 @@ class Rights:
 
     def __init__(self, rest: Rest, owners: Collection[str] = ()) -> None:
         self._rest = rest
-        self._owners = frozenset(owners)
+        self._owners = owners
         self._known: OrderedDict[str, tuple[float, Raw]] = OrderedDict()
         """By path: when it was asked, and what it is."""
 
-    async def is_admin(self, call: CommandCall) -> bool:
+    async def is_admin(self, call: Asker) -> bool:
         """Whether the caller may choose for all there: everybody may in a direct message.
 
         Raises RightsUnknownError when Discord does not tell.
         """
         return await self.may(call, Right.CONFIGURE)
 
-    async def may(self, call: CommandCall, right: Right) -> bool:
+    async def may(self, call: Asker, right: Right) -> bool:
         """Whether the caller has a right there. What is done to others is asked anew, not remembered.
 
         Raises RightsUnknownError when Discord does not tell.
@@ -62,12 +66,24 @@ class Rights:
             return True
         if call.private or not call.space:
             # In a chat of several people without a guild nobody is above the others.
-            return right is Right.TALK or (call.private and right is Right.CONFIGURE)
-        fresh = right not in (Right.TALK, Right.CONFIGURE)
+            return right in OF_ALL or (call.private and right is Right.CONFIGURE)
+        if right in OF_ALL and right is not Right.TALK:
+            return True
+        fresh = right in ACTS
         if right in EVERYWHERE:
             return bool(await self._in_guild(call.space, call.author.id, fresh=fresh) & EVERYWHERE[right])
         held = await self.permissions(call.space, call.conversation.chat, call.author.id, fresh=fresh)
         return bool(held & IN_CHANNEL[right])
+
+    async def standing(self, asker: Asker, fresh: bool = False) -> Standing:
+        """What somebody is in the guild. Raises RightsUnknownError when Discord does not tell."""
+        guild, user = asker.space, asker.author.id
+        found, member = await self.guild(guild, fresh=fresh), await self.member(guild, user, fresh=fresh)
+        if found is None or member is None:
+            return Standing()
+        held = permissions.in_guild(found, member, user, self._rest.now())
+        rights = frozenset(right for right, needed in EVERYWHERE.items() if held & needed)
+        return Standing(str(found.get("owner_id")) == user, rights, frozenset(map(str, member["roles"])))
 
     async def permissions(self, guild: str, channel: str, user: str, *, fresh: bool = False) -> int:
         """A member's permissions in a channel, all of them for the owner and for administrators, none for who is not
@@ -101,6 +117,14 @@ class Rights:
     async def member(self, guild: str, user: str, *, fresh: bool = False) -> Raw | None:
         """None for who is no member. Raises RightsUnknownError."""
         return await self._ask(f"/guilds/{guild}/members/{user}", fresh)
+
+    async def called(self, guild: str, name: str) -> list[Raw]:
+        """Members whose names begin so; none where Discord does not tell."""
+        query = {"query": name, "limit": str(MOST_CALLED)}
+        try:
+            return await self._rest.call("GET", f"/guilds/{guild}/members/search", query=query)
+        except OutboundError:
+            return []
 
     async def writable(self, guild: str, user: str) -> list[str]:
         """Channels that a member may write in, the one for the system's messages first. Raises RightsUnknownError."""

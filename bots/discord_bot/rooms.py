@@ -9,6 +9,8 @@ from discord.abc import GuildChannel
 
 from bots.discord_bot.contents import titled
 from core.conversation.preferences import ALWAYS
+from core.people.hearing import Hearing
+from core.people.spaces import SpaceSettings
 from core.settings import DiscordSettings
 from core.storage.channels import Channels
 
@@ -19,9 +21,10 @@ MAX_TOPIC = 200
 class Rooms:
     """The surroundings that translation asks for. What is unknown is an empty text or False."""
 
-    def __init__(self, client: discord.Client, channels: Channels, settings: DiscordSettings) -> None:
+    def __init__(self, client: discord.Client, channels: Channels, hearing: Hearing, settings: DiscordSettings) -> None:
         self._client = client
         self._channels = channels
+        self._hearing = hearing
         self._always = frozenset(settings.always_channels)
         self._threads = settings.threads
         self.cdn = settings.cdn
@@ -57,19 +60,43 @@ class Rooms:
         found, user = self._role(guild, role), self._client.user
         return bool(found and user and found.tags and found.tags.bot_id == user.id)
 
+    def is_own_application(self, application: str) -> bool:
+        return bool(application) and application == str(self._client.application_id)
+
     def listens(self, guild: str, channel: str) -> bool:
-        """What was chosen for the channel itself holds, else its own threads count, else what holds for those above."""
+        """What was chosen for the channel itself holds, else its own threads count, else what holds for those above,
+        else what was chosen for the guild."""
         if chosen := self._channels.answers(channel):
             return chosen == ALWAYS
-        found = self._channel(guild, channel)
+        found, by_guild = self._channel(guild, channel), self.chosen(guild).answers
         if found is None:
-            return channel in self._always
+            return by_guild == ALWAYS if by_guild else channel in self._always
         parent = str(found.parent_id) if isinstance(found, discord.Thread) else ""
         if parent and self._is_own(found):
             return True
         if parent and (chosen := self._channels.answers(parent)):
             return chosen == ALWAYS
+        if by_guild:
+            return by_guild == ALWAYS
         return not self._always.isdisjoint((channel, parent, str(found.category_id or "")))
+
+    def chosen(self, guild: str) -> SpaceSettings:
+        return self._hearing.of(guild)
+
+    def above(self, guild: str, channel: str) -> tuple[str, ...]:
+        found = self._channel(guild, channel)
+        if found is None:
+            return ()
+        parent = found.parent_id if isinstance(found, discord.Thread) else None
+        return tuple(str(id) for id in (parent, found.category_id) if id)
+
+    def configures(self, guild: str, user: str, roles: Sequence[str]) -> bool:
+        found = self._client.get_guild(int(guild))
+        if found is None:
+            return False
+        held = [found.default_role, *filter(None, (found.get_role(int(role)) for role in roles))]
+        may = any(role.permissions.administrator or role.permissions.manage_guild for role in held)
+        return may or str(found.owner_id) == user
 
     def opens_thread(self, guild: str, channel: str, message: str) -> bool:
         """Also for a message on which a thread was opened, whatever holds by now. Only where the bot may do so."""

@@ -29,11 +29,13 @@ from bots.discord_bot.rest import Rest
 from bots.discord_bot.rooms import Rooms
 from bots.discord_bot.starts import Starts
 from core.errors import ParleyError, SettingsError, StorageError
-from core.message import Incoming
+from core.message import Incoming, Platform
+from core.people.hearing import Hearing
 from core.settings import DiscordSettings
 from core.storage.alive import Alive
 from core.storage.channels import Channels
 from core.storage.leases import Held, Leases
+from core.storage.spaces_seen import SpacesSeen
 from core.tasks import end
 
 MAX_WAITING = 10_000
@@ -99,8 +101,10 @@ class Equipment:
     """Spaces the reads of all their catch-ups."""
     alive: Alive
     channels: Channels
+    hearing: Hearing
     """What people chose for channels."""
     interactions: InteractionIntake
+    spaces: SpacesSeen
     silence: float
     """Seconds without a sign of life from Discord after which a connection is made anew."""
     began: Callable[[str], None]
@@ -235,7 +239,7 @@ class Shard:
 
     def _new_client(self) -> discord.Client:
         client = _Client(self.id, self.count, self._with.silence)
-        self._rooms = Rooms(client, self._with.channels, self._with.settings)
+        self._rooms = Rooms(client, self._with.channels, self._with.hearing, self._with.settings)
         hooks = {
             "MESSAGE_CREATE": self._on_message,
             "MESSAGE_UPDATE": self._on_edit,
@@ -276,6 +280,15 @@ class Shard:
 
     def _on_guild(self, payload: dict[str, Any]) -> None:
         self._catch_up.arrived(payload)
+        if not payload.get("unavailable"):
+            self._with.spaces.saw(
+                Platform.DISCORD,
+                self._with.bot,
+                str(payload["id"]),
+                str(payload.get("name") or ""),
+                members=int(payload.get("member_count") or 0),
+                channel=str(payload.get("system_channel_id") or ""),
+            )
         self._take(joining.greeting(payload, self._with.bot, self._with.rest.now()))
 
     def _on_departure(self, event: str, payload: dict[str, Any]) -> None:

@@ -49,7 +49,14 @@ class Standing:
 
     def no_threads(self, channel: str) -> None:
         """No thread could be opened there. That costs no answer, so it is told beside it."""
-        task = asyncio.create_task(self._tell_of_threads(channel))
+        self._begin("no_threads", channel, "permission.create_public_threads")
+
+    def no_webhooks(self, channel: str) -> None:
+        """No persona can speak there under its own name: the bot may manage no webhooks. Told beside it, too."""
+        self._begin("no_webhooks", channel, "permission.manage_webhooks")
+
+    def _begin(self, what: str, channel: str, permission: str) -> None:
+        task = asyncio.create_task(self._tell_of(what, channel, permission))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -94,21 +101,21 @@ class Standing:
         )
         await self._spread(guild, bot, words, f"no_right:{chat}:{turn.id}")
 
-    async def _tell_of_threads(self, channel: str) -> None:
+    async def _tell_of(self, what: str, channel: str, permission: str) -> None:
+        """``what`` names the sentence: ``WHAT_here``."""
         try:
             bot = await self._bot()
-            if not await self._once.may(f"discord:{bot}:no_threads:{channel}", DAY):
+            if not await self._once.may(f"discord:{bot}:{what}:{channel}", DAY):
                 return
             place = await self._rights.channel(channel)
             guild = await self._rights.guild(str(place["guild_id"])) if place else None
             if guild is None:
                 return
             language = str(guild.get("preferred_locale") or "")
-            right = say("permission.create_public_threads", language)
-            words = say("no_threads_here", language, channel=f"<#{channel}>", permission=right)
-            await self._spread(guild, bot, words, f"no_threads:{channel}")
+            words = say(f"{what}_here", language, channel=f"<#{channel}>", permission=say(permission, language))
+            await self._spread(guild, bot, words, f"{what}:{channel}")
         except (RightsUnknownError, StorageError) as error:
-            log.warning("discord: nobody is told that no thread can be opened", channel=channel, cause=str(error))
+            log.warning("discord: nobody is told of a missing right", what=what, channel=channel, cause=str(error))
 
     async def _spread(self, guild: Raw, bot: str, words: str, key: str) -> None:
         """To the owner; where they take no direct messages, in the first channel that takes it."""

@@ -26,6 +26,7 @@ from core.message import (
     Quote,
     clean_text,
 )
+from core.people.spaces import USUAL, SpaceSettings
 
 Payload = Mapping[str, Any]
 
@@ -63,8 +64,24 @@ class Surroundings(Protocol):
         """Whether it is the role that Discord made for the bot."""
         ...
 
+    def is_own_application(self, application: str) -> bool:
+        """Whether it is the application that the bot belongs to."""
+        ...
+
     def listens(self, guild: str, channel: str) -> bool:
         """Whether all that people write there is for the bot."""
+        ...
+
+    def chosen(self, guild: str) -> SpaceSettings:
+        """What the guild chose for itself."""
+        ...
+
+    def above(self, guild: str, channel: str) -> tuple[str, ...]:
+        """Ids of what a channel stands in: a thread's channel, a channel's category."""
+        ...
+
+    def configures(self, guild: str, user: str, roles: Sequence[str]) -> bool:
+        """Whether a member with these roles may choose for all in the guild."""
         ...
 
     def opens_thread(self, guild: str, channel: str, message: str) -> bool:
@@ -129,15 +146,21 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
         return None
     guild = payload.get("guild_id") or ""
     replied: Payload = payload.get("referenced_message") or {}
-    if guild and not _is_for_us(payload, replied, bot, guild, around):
+    chosen = around.chosen(guild) if guild else USUAL
+    overheard = bool(guild) and not _is_for_us(payload, replied, bot, guild, around)
+    if overheard and not chosen.passive:
         return None
     heading = around.post(guild, channel) if guild else ""
     text = _text(payload, bot, guild, around, embeds=False)
     if heading and payload["id"] == channel:
         text = f"{heading}\n\n{text}"
-    attachments = _attachments(payload, around)
+    attachments = () if overheard else _attachments(payload, around)
     quote = _quote(replied, bot, guild, around)
-    if quote:
+    if overheard:
+        # What others talk about is read for its words alone.
+        if not text:
+            return None
+    elif quote:
         attachments += _quoted_attachments(replied, bot, around, private=not guild)
     elif heading and payload["id"] != channel:
         # What the post is about stands in its first message, which has the post's id.
@@ -145,7 +168,9 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
     unsupported = "" if text or attachments or payload.get("content") else "message"
     if not (text or attachments or unsupported or quote):
         return None
-    opens = bool(guild) and around.opens_thread(guild, channel, payload["id"])
+    opens = bool(guild) and not overheard and around.opens_thread(guild, channel, payload["id"])
+    # Asked only where it makes a difference.
+    roles: Sequence[str] = part(payload, "member").get("roles") or () if chosen.quiet else ()
     return Message(
         conversation=_key(bot, payload["id"] if opens else channel),
         id=payload["id"],
@@ -162,6 +187,9 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
         space=guild,
         place=around.place(guild, channel) if guild else "",
         opens=channel if opens else "",
+        within=around.above(guild, channel) if guild else (),
+        overheard=overheard,
+        by_admin=bool(chosen.quiet) and around.configures(guild, author["id"], roles),
     )
 
 
@@ -169,7 +197,7 @@ def _is_for_us(payload: Payload, replied: Payload, bot: str, guild: str, around:
     answered: str = part(replied, "author").get("id", "")
     if (
         any(user["id"] == bot for user in payload.get("mentions", ()))
-        or answered == bot
+        or _is_ours(replied, bot, around)
         or any(around.is_own_role(guild, role) for role in payload.get("mention_roles", ()))
     ):
         return True
@@ -180,6 +208,13 @@ def _is_for_us(payload: Payload, replied: Payload, bot: str, guild: str, around:
     return not (turns_to_other or begins_with_mention(payload.get("content") or ""))
 
 
+def _is_ours(message: Payload, bot: str, around: Surroundings) -> bool:
+    """Whether the bot wrote it, or a persona of its by our webhook."""
+    if part(message, "author").get("id") == bot:
+        return True
+    return bool(message.get("webhook_id")) and around.is_own_application(str(message.get("application_id") or ""))
+
+
 def _reply_to(payload: Payload) -> str:
     reference = part(payload, "message_reference")
     return "" if reference.get("type") == FORWARD else reference.get("message_id") or ""
@@ -187,7 +222,7 @@ def _reply_to(payload: Payload) -> str:
 
 def _text(payload: Payload, bot: str, guild: str, around: Surroundings, *, embeds: bool) -> str:
     """All that a message says, with what was forwarded in it."""
-    is_ours = part(payload, "author").get("id") == bot
+    is_ours = _is_ours(payload, bot, around)
     said = [_words(payload, bot, guild, around), described(payload, embeds=embeds, buttons=not is_ours)]
     reference = part(payload, "message_reference")
     # Channels of other guilds are nobody's business here.
@@ -208,7 +243,7 @@ def _quote(replied: Payload, bot: str, guild: str, around: Surroundings) -> Quot
         return None
     text = _text(replied, bot, guild, around, embeds=True)
     # What the bot itself replied to is in the history.
-    above = "" if replied["author"]["id"] == bot else _reply_to(replied)
+    above = "" if _is_ours(replied, bot, around) else _reply_to(replied)
     return Quote(replied["id"], _name(replied["author"], None), clean_text(text[:MAX_QUOTE]), reply_to=above)
 
 
@@ -225,7 +260,7 @@ def _quoted_attachments(replied: Payload, bot: str, around: Surroundings, *, pri
     What people sent to the bot in private is in its history. Of its own messages only the pictures are: its voice and
     its files say what the history has as text.
     """
-    is_ours = replied["author"]["id"] == bot
+    is_ours = _is_ours(replied, bot, around)
     if private and not is_ours:
         return ()
     # A picture in a gallery is an attachment, too.

@@ -24,15 +24,19 @@ from bots.telegram_bot.insisting import insist
 from bots.telegram_bot.menu import BotMenu
 from bots.telegram_bot.polling import Accept, Poller
 from bots.telegram_bot.pressing import Pressing
-from bots.telegram_bot.raw import Me, Raw
+from bots.telegram_bot.raw import Me, Raw, chat_name, part
 from bots.telegram_bot.seen import Seen
 from bots.telegram_bot.standing import Standing
 from bots.telegram_bot.translate import message_ids, to_incoming
+from core.commands.secret import has_secret
+from core.commands.table import BY_NAME
 from core.errors import StorageError
-from core.message import Incoming, Platform
+from core.message import CommandCall, Incoming, Platform
+from core.people.hearing import Hearing
 from core.settings import TelegramSettings
 from core.storage.leases import RETRY_SECONDS, Leases
 from core.storage.shared import Memory
+from core.storage.spaces_seen import SpacesSeen
 from core.tasks import end, to_the_end
 
 log = structlog.get_logger()
@@ -57,6 +61,8 @@ class TelegramAdapter:
         menu: BotMenu,
         inline: InlineMode,
         standing: Standing,
+        spaces: SpacesSeen,
+        hearing: Hearing,
         *,
         image_limit: int = 10_000_000,
     ) -> None:
@@ -69,6 +75,8 @@ class TelegramAdapter:
         self._menu = menu
         self._inline = inline
         self._standing = standing
+        self._spaces = spaces
+        self._hearing = hearing
         self._image_limit = image_limit
         self._connected = asyncio.Event()
         self._showing: set[asyncio.Task[None]] = set()
@@ -80,6 +88,9 @@ class TelegramAdapter:
         async def accept(updates: Sequence[Raw]) -> None:
             await self._accept(inbox, me, updates)
 
+        # Before any message is taken.
+        await self._read_choices()
+        following = asyncio.create_task(self._hearing.follow())
         try:
             if self._settings.webhook_url:
                 await self._serve(me, accept)
@@ -95,7 +106,18 @@ class TelegramAdapter:
                 )
                 await poller.run()
         finally:
+            await end([following])
             await to_the_end(self._finish_showing(), FAREWELL_SECONDS + 1)
+
+    async def _read_choices(self) -> None:
+        """What groups chose, also while this process was away."""
+        while True:
+            try:
+                await self._hearing.refresh()
+                return
+            except StorageError as error:
+                log.warning("what groups chose is waited for", cause=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def ready(self) -> None:
         """Returns once updates come in here, or would if the process that polls now ended."""
@@ -141,13 +163,23 @@ class TelegramAdapter:
         decided = await self._pressing.decide(await self._inline.begun(self._translated(updates, me)))
         if decided.incoming:
             await inbox.accept(decided.incoming)
+            for value in decided.incoming:
+                if isinstance(value, CommandCall) and has_secret(BY_NAME.get(value.name)):
+                    self._show(self._removed(value))
         for update in updates:
             await self._standing.note(update)
+            self._note_space(update, me)
             if "callback_query" in update:
                 query = str(update["callback_query"]["id"])
                 self._show(self._answered(query, decided.toasts.get(query, "")))
         for show in decided.shows:
             self._show(show())
+
+    def _note_space(self, update: Raw, me: Me) -> None:
+        """The group that a message came from."""
+        chat = part(part(update, "message"), "chat")
+        if chat.get("type") in ("group", "supergroup") and not part(update, "message").get("migrate_to_chat_id"):
+            self._spaces.saw(self.platform, me.id, str(chat["id"]), chat_name(chat))
 
     def _translated(self, updates: Sequence[Raw], me: Me) -> list[Incoming]:
         """The batch; where that fails, each update alone, so that one odd update costs no other."""
@@ -155,7 +187,7 @@ class TelegramAdapter:
             for chat, message_id in message_ids(update):
                 self._seen.came(chat, message_id)
         try:
-            return to_incoming(updates, me, self._image_limit)
+            return to_incoming(updates, me, self._image_limit, self._hearing.of)
         except Exception:  # a form of update that nobody has seen yet must not stop the bot
             if len(updates) == 1:
                 log.exception("telegram: an update could not be read", update=updates[0].get("update_id"))
@@ -175,6 +207,14 @@ class TelegramAdapter:
             await self._api.call("answercallbackquery", fields)
         except TelegramError as error:
             log.debug("telegram: a pressed button was not answered", cause=str(error))
+
+    async def _removed(self, call: CommandCall) -> None:
+        """The message with a secret in it. In groups that takes a right which the bot may lack."""
+        try:
+            message = {"chat_id": int(call.conversation.chat), "message_id": int(call.id)}
+            await self._api.call("deletemessage", message)
+        except (TelegramError, ValueError) as error:
+            log.warning("telegram: a message with a secret could not be deleted", cause=str(error))
 
     async def _finish_showing(self) -> None:
         if self._showing:

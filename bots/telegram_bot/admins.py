@@ -12,9 +12,10 @@ from telegram.error import TelegramError
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.raw import Raw
 from core import clock
-from core.access import Right, is_owner
+from core.access import ACTS, OF_ALL, Right, is_owner
 from core.errors import RightsUnknownError
-from core.message import CommandCall, Platform
+from core.message import Platform
+from core.people.access import Asker, Standing
 
 log = structlog.get_logger()
 
@@ -29,6 +30,7 @@ NEEDED = {
     Right.MUTE: "can_restrict_members",
     Right.BAN: "can_restrict_members",
     Right.PURGE: "can_delete_messages",
+    Right.SEE_USAGE: "can_change_info",
 }
 """Telegram's right of an administrator for each right; everybody may talk."""
 Known = Mapping[str, Raw]
@@ -41,11 +43,11 @@ class Admins:
     def __init__(self, api: Api, owners: Collection[str] = ()) -> None:
         """``owners`` are those of the settings: they may act everywhere."""
         self._api = api
-        self._owners = frozenset(owners)
+        self._owners = owners
         self._known: OrderedDict[str, tuple[float, Known]] = OrderedDict()
         """By group: when it was asked, and who they are."""
 
-    async def is_admin(self, call: CommandCall) -> bool:
+    async def is_admin(self, call: Asker) -> bool:
         """Whether the caller may act for all there: everybody may in a private chat of theirs."""
         chat = call.conversation.chat
         # Anonymous administrators write as the group itself.
@@ -57,18 +59,25 @@ class Admins:
             log.warning("telegram: the administrators are not known", chat=chat, cause=str(error))
             return False
 
-    async def may(self, call: CommandCall, right: Right) -> bool:
+    async def may(self, call: Asker, right: Right) -> bool:
         """Whether the caller has a right there. What is done to others is asked anew, not remembered.
 
         Of an anonymous administrator nobody knows who it is. Raises RightsUnknownError when Telegram does not tell.
         """
-        if right is Right.TALK or is_owner(call.author, Platform.TELEGRAM, self._owners):
+        if right in OF_ALL or is_owner(call.author, Platform.TELEGRAM, self._owners):
             return True
         if call.private:
             return right is Right.CONFIGURE
-        known = await self.of(call.conversation.chat, fresh=right is not Right.CONFIGURE)
+        known = await self.of(call.conversation.chat, fresh=right in ACTS)
         held = known.get(call.author.id, {})
         return held.get("status") == "creator" or held.get(NEEDED[right]) is True
+
+    async def standing(self, asker: Asker, fresh: bool = False) -> Standing:
+        """What somebody is in the group. Raises RightsUnknownError when Telegram does not tell."""
+        held = (await self.of(asker.conversation.chat, fresh=fresh)).get(asker.author.id, {})
+        if held.get("status") == "creator":
+            return Standing(True, frozenset(NEEDED))
+        return Standing(False, frozenset(right for right, needed in NEEDED.items() if held.get(needed) is True))
 
     async def of(self, chat: str, *, fresh: bool = False) -> Known:
         """A group's administrators. Raises RightsUnknownError."""

@@ -42,6 +42,10 @@ class Members:
     async def space_name(self, call: CommandCall) -> str:
         return call.place
 
+    async def are_called(self, call: CommandCall, name: str) -> bool:
+        """Telegram lists nobody, and shows no answer under another name than the bot's."""
+        return False
+
     async def find(self, call: CommandCall, account: str) -> Member | None:
         if not account.isdecimal():
             return None  # who writes as a group or a channel

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from telegram.error import RetryAfter, TelegramError
 
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.faults import seconds_of
+from core.access import OF_ALL
 from core.commands.row import Command, Where
 from core.message import Platform
 from core.storage.shared import Memory
@@ -129,10 +130,12 @@ class BotMenu:
 
 def _pieces(rows: Sequence[Command], owners: Sequence[str]) -> Iterator[Piece]:
     listed = [row for row in rows if row.listed and row.where is not Where.GROUPS]
-    everyone = [row for row in listed if not row.for_owner]
+    everyone = [row for row in listed if not row.for_owner and (row.right is None or row.right in OF_ALL)]
     in_groups = [row for row in rows if row.listed and row.where is not Where.PRIVATE and not row.for_owner]
-    scopes = {PRIVATE: everyone, ADMINS: in_groups, GROUPS: [row for row in in_groups if not row.for_admins]}
-    scopes |= dict.fromkeys(owners, listed)
+    places = {PRIVATE: everyone, ADMINS: in_groups, GROUPS: [row for row in in_groups if not row.for_admins]}
+    places |= dict.fromkeys(owners, listed)
+    parents = {row.parent for row in rows}
+    scopes = {scope: _top(shown, parents) for scope, shown in places.items()}
     for code in _codes():
         for scope, shown in scopes.items():
             commands = [{"command": row.name, "description": row.summary(code)[:MAX_SUMMARY]} for row in shown]
@@ -142,6 +145,12 @@ def _pieces(rows: Sequence[Command], owners: Sequence[str]) -> Iterator[Piece]:
             method = f"setmy{field.replace('_', '')}"
             yield Piece(f"{field} {code}", method, {field: say(key, code), "language_code": code})
     yield Piece("button", "setchatmenubutton", {"menu_button": {"type": "commands"}})
+
+
+def _top(shown: Sequence[Command], parents: Collection[str]) -> list[Command]:
+    """Telegram lists first words alone: of those with subcommands, the ones that have some which are shown there."""
+    below = {row.parent for row in shown}
+    return [row for row in shown if not row.parent and (row.name in below or row.name not in parents)]
 
 
 def _scope(name: str) -> Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,8 +13,8 @@ from telegram.error import RetryAfter, TelegramError
 
 from bots.adapter import Button
 from bots.pacing import Kind, Pacer
-from bots.pressing import Gone, Instead, Outcome, Presses, Under
-from bots.telegram_bot.admins import Admins
+from bots.pressing import Gone, Instead, May, Outcome, Presses, Under
+from bots.space_menu import SpaceMenu
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.faults import is_not_modified, seconds_of
 from bots.telegram_bot.format import to_page
@@ -21,8 +22,13 @@ from bots.telegram_bot.keyboard import PRESS, reply_markup
 from bots.telegram_bot.places import message_fields
 from core.commands.table import BY_NAME
 from core.conversation.history import History
-from core.message import CommandCall, ConversationKey, Incoming
+from core.errors import RightsUnknownError
+from core.message import CommandCall, ConversationKey, Incoming, Message
 from core.models.catalog import Catalog
+from core.people.access import IsAdmin
+from core.people.community import Community
+from core.people.hearing import Hush, silence_for
+from core.people.spaces import space_id
 
 log = structlog.get_logger()
 
@@ -53,16 +59,21 @@ class Pressing:
         api: Api,
         history: History,
         catalog: Catalog,
-        admins: Admins,
+        community: Community,
+        is_admin: IsAdmin,
         pacer: Pacer,
         *,
         buttons: bool,
+        space: SpaceMenu | None = None,
+        may: May | None = None,
     ) -> None:
-        """``buttons`` is the setting ``chat.buttons``."""
+        """``is_admin`` tells who may choose for all in a group, ``may`` who may choose a model, ``buttons`` is the
+        setting ``chat.buttons``."""
         self._api = api
-        self._admins = admins
+        self._is_admin = is_admin
         self._pacer = pacer
-        self._presses = Presses(history, catalog, buttons=buttons)
+        self._community = community
+        self._presses = Presses(history, catalog, community, buttons=buttons, space=space, may=may)
 
     async def decide(self, incoming: Sequence[Incoming]) -> Decided:
         """Takes the presses out of what came in, and puts in what comes of them. Raises StorageError."""
@@ -71,7 +82,7 @@ class Pressing:
         presses = {call.id: call for call in calls if call.id.startswith(PRESS)}
         if not presses:
             return Decided(list(incoming))
-        deciding = (self._presses.decide(call, self._admins.is_admin) for call in presses.values())
+        deciding = (self._presses.decide(call, self._is_admin) for call in presses.values())
         outcomes = await asyncio.gather(*deciding)
         by_id = dict(zip(presses, outcomes, strict=True))
         decided, posted = Decided(), set[tuple[ConversationKey, str, str]]()
@@ -94,11 +105,29 @@ class Pressing:
         return decided
 
     async def _known(self, value: Incoming) -> Incoming:
-        """A command that acts as soon as it is kept, with what its caller may do: nobody asks it later."""
+        """A command that acts as soon as it is kept, and a message in quiet hours, with what its author may do: nobody
+        asks it later."""
+        if isinstance(value, Message):
+            is_told = not value.by_admin and await self._is_quiet(value) and await self._may_choose(value)
+            return replace(value, by_admin=True) if is_told else value
         row = BY_NAME.get(value.name) if isinstance(value, CommandCall) and not value.private else None
         if row is None or not row.urgent or not isinstance(value, CommandCall):
             return value
-        return replace(value, by_admin=await self._admins.is_admin(value))
+        return replace(value, by_admin=await self._is_admin(value))
+
+    async def _is_quiet(self, message: Message) -> bool:
+        if message.overheard or not message.space:
+            return False
+        space = await self._community.spaces.of(space_id(message.conversation, message.space))
+        hush = silence_for(message, space, time.time(), self._community.settings.chat.time_zone)
+        return hush is not None and hush.why is Hush.QUIET
+
+    async def _may_choose(self, message: Message) -> bool:
+        try:
+            return await self._is_admin(message)
+        except RightsUnknownError as error:
+            log.warning("telegram: nobody tells whether somebody is an administrator", cause=str(error))
+            return False
 
     # ---- showing
 

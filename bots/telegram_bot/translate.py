@@ -15,8 +15,19 @@ from bots.telegram_bot.quotes import files_of, is_ours, quote_in, reply_in
 from bots.telegram_bot.raw import Me, Raw, author_of, chat_name, one_line, part, person
 from bots.telegram_bot.words import Command, Words, command_in, words_of
 from core.commands.row import SILENTLY
+from core.commands.table import BY_NAME, meant
+from core.conversation.preferences import ALWAYS
 from core.feedback import verdict_of
 from core.message import Author, CommandCall, Incoming, Message, Reaction, clean_text
+from core.people.spaces import USUAL, SpaceSettings
+
+Chosen = Callable[[str], SpaceSettings]
+"""What a group, by its id, chose for itself."""
+
+
+def nobody_chose(group: str) -> SpaceSettings:
+    """A :data:`Chosen`."""
+    return USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +39,19 @@ class Arrival:
     me: Me
     image_limit: int
     """In bytes; chooses among a photo's sizes."""
+    chosen: Chosen
 
 
-def to_incoming(updates: Sequence[Raw], me: Me, image_limit: int) -> list[Incoming]:
+def to_incoming(updates: Sequence[Raw], me: Me, image_limit: int, chosen: Chosen = nobody_chose) -> list[Incoming]:
     """A batch of updates in their order. The pieces of an album stay apart: the rest may come with another batch, or to
     another process. The mailbox joins them."""
-    values = (to_value(update, me, image_limit) for update in updates)
+    values = (to_value(update, me, image_limit, chosen) for update in updates)
     return [value for value in values if value is not None]
 
 
-def to_value(update: Raw, me: Me, image_limit: int) -> Incoming | None:
+def to_value(update: Raw, me: Me, image_limit: int, chosen: Chosen = nobody_chose) -> Incoming | None:
     """One update; None for what is not for the bot. ``image_limit`` in bytes chooses among a photo's sizes."""
-    arrival = Arrival(str(update["update_id"]), me, image_limit)
+    arrival = Arrival(str(update["update_id"]), me, image_limit, chosen)
     for kind, read in READERS.items():
         if raw := update.get(kind):
             return read(raw, arrival)
@@ -73,6 +85,11 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
         return None
     turn_to_us = _turns_to_us(place, words, command, is_reply=reply is not None and is_ours(reply, me))
     album = one_line(str(raw.get("media_group_id") or ""))
+    if place.space and not (turn_to_us or place.channel):
+        space = arrival.chosen(place.space)
+        turn_to_us = space.answers == ALWAYS and not _turns_to_other(raw, reply, author, me)
+        if space.passive and not (turn_to_us or album):
+            return _overheard(raw, arrival, place, words, reply, edited=edited)
     if not (turn_to_us or album):
         return None
     quote = quote_in(raw, reply)
@@ -86,7 +103,7 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
         is_ignored = edited or (command is None and place.channel)
         if is_ignored:
             return None
-        call = _call(raw, arrival, author, place, command or Command("start", "", ""))
+        call = _call(raw, arrival, author, place, _whole(raw, me, command) if command else Command("start", "", ""))
         if quote and reply:
             quote = replace(quote, author_id=author_of(reply).id)
         return replace(call, quote=quote, attachments=attachments)
@@ -113,7 +130,50 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
         place=place.words,
         album=album,
         addressed=turn_to_us,
+        by_admin=author.id == place.conversation.chat,
     )
+
+
+def _overheard(
+    raw: Raw, arrival: Arrival, place: Place, words: Words, reply: Raw | None, *, edited: bool
+) -> Message | None:
+    """What others talk about, where the group chose that it is read along: for its words alone."""
+    text = clean_text("\n".join(filter(None, (forwarded(raw), described(raw), words.text))))
+    if not text:
+        return None
+    return Message(
+        conversation=place.conversation,
+        id=str(raw["message_id"]),
+        update=arrival.update,
+        author=author_of(raw),
+        text=text,
+        sent_at=float(raw.get("date") or 0),
+        private=False,
+        reply_to=str(reply["message_id"]) if reply else "",
+        quote=quote_in(raw, reply),
+        edited=edited,
+        space=place.space,
+        place=place.words,
+        overheard=True,
+    )
+
+
+def _turns_to_other(raw: Raw, reply: Raw | None, author: Author, me: Me) -> bool:
+    """Where all that people say is answered, they talk with each other, too."""
+    if reply is not None and not is_ours(reply, me) and author_of(reply).id != author.id:
+        return True
+    entities: Sequence[Raw] = raw.get("entities") or raw.get("caption_entities") or ()
+    return any(one.get("type") in ("mention", "text_mention") and int(one["offset"]) == 0 for one in entities)
+
+
+def _whole(raw: Raw, me: Me, command: Command) -> Command:
+    """With its subcommand. Where its options are spread over what was typed, people who have no username are named by
+    their ids."""
+    name, text = meant(command.name, command.text)
+    row = BY_NAME.get(name)
+    if row is not None and row.spread and (again := command_in(words_of(raw, me, ids=True))):
+        name, text = meant(again.name, again.text)
+    return replace(command, name=name, text=text)
 
 
 def _turns_to_us(place: Place, words: Words, command: Command | None, *, is_reply: bool) -> bool:

@@ -34,13 +34,13 @@ class Command:
     text: str
 
 
-def words_of(raw: Raw, me: Me) -> Words:
-    """A message's text or caption."""
+def words_of(raw: Raw, me: Me, *, ids: bool = False) -> Words:
+    """A message's text or caption. ``ids``: who is mentioned without a username stands there by their account id."""
     if rich := raw.get("rich_message"):
         reading = Reading(me)
         return Words(reading.text(rich), reading.mentions_us, "")
     entities = raw.get("entities") or raw.get("caption_entities") or ()
-    words = _words(raw.get("text") or raw.get("caption") or "", entities, me)
+    words = _words(raw.get("text") or raw.get("caption") or "", entities, me, ids=ids)
     preview = str(part(raw, "link_preview_options").get("url") or "")
     if not preview or preview in words.text or len(preview) > MAX_ADDRESS:
         return words
@@ -56,7 +56,7 @@ def command_in(words: Words) -> Command | None:
     return Command(name.lower(), addressee.lower(), rest)
 
 
-def _words(text: str, entities: Sequence[Raw], me: Me) -> Words:
+def _words(text: str, entities: Sequence[Raw], me: Me, *, ids: bool) -> Words:
     mention = f"@{me.username}".lower()
     # What stands between mentions of the bot.
     pieces: list[str] = [""]
@@ -78,6 +78,9 @@ def _words(text: str, entities: Sequence[Raw], me: Me) -> Words:
             mentions_us = True
             pieces[-1] += utf16.cut(text, at, start)
             pieces.append("")
+            at = end
+        elif ids and kind == "text_mention":
+            pieces[-1] += utf16.cut(text, at, start) + str(part(entity, "user").get("id"))
             at = end
     pieces[-1] += utf16.cut(text, at, utf16.length(text)) if at else text
     return Words(_without_gaps(pieces), mentions_us, command)

@@ -20,6 +20,8 @@ from bots.web_chat.render import Renderer
 from bots.web_chat.site import Site
 from core.errors import SettingsError
 from core.message import Platform
+from core.models.catalog import Catalog
+from core.people.community import Community
 from core.settings import WebSettings
 from core.tasks import end, to_the_end
 
@@ -59,6 +61,8 @@ class WebAdapter:
         settings: WebSettings,
         store: RedisWebStore,
         models: Callable[[], Sequence[str]],
+        community: Community,
+        catalog: Catalog,
         *,
         listener: socket.socket | None = None,
     ) -> None:
@@ -66,6 +70,8 @@ class WebAdapter:
         self._settings = settings
         self._store = store
         self._models = models
+        self._community = community
+        self._catalog = catalog
         self._listener = listener
         self.port: int = listener.getsockname()[1] if listener else settings.port
         self._ready = asyncio.Event()
@@ -135,6 +141,8 @@ class WebAdapter:
             "__Host-parley" if is_https else f"parley-{self.port}",
             is_https,
             self.address,
+            self._community,
+            self._catalog,
         )
 
     def _origins(self) -> list[str]:

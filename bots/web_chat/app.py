@@ -15,8 +15,10 @@ from starlette.types import ASGIApp, Scope
 
 from bots.web_chat import labels, uploads
 from bots.web_chat.chat import Chat
+from bots.web_chat.console import Console
 from bots.web_chat.entry import Entry
 from bots.web_chat.guard import Guard
+from bots.web_chat.house import House
 from bots.web_chat.render import STATIC
 from bots.web_chat.site import Site
 from bots.web_chat.uploads import Uploads
@@ -58,6 +60,8 @@ def build(site: Site, origins: Collection[str]) -> ASGIApp:
     app = Starlette(
         routes=[
             *Chat(site).routes(),
+            *Console(site).routes(),
+            *House(site).routes(),
             *Entry(site).routes(),
             *Uploads(site).routes(),
             Mount("/static", _Static(directory=STATIC)),

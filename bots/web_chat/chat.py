@@ -16,6 +16,8 @@ from bots.web_chat import ids, translate
 from bots.web_chat.render import SCREENFUL
 from bots.web_chat.site import MAX_STREAMS, Site, language_of, message_id_of, text_of
 from bots.web_chat.store import Conversation, Role, State, StoredMessage, User
+from core.commands.secret import shown
+from core.commands.table import BY_NAME
 from core.message import CommandCall, Incoming, clean_text
 
 MAX_PICTURES = 4
@@ -118,11 +120,13 @@ class Chat:
         kind = translate.kind_of(translate.typed_command(text)[0])
         claim = f"{name or ids.new_name()} {ids.new_message_id(kind, await self.site.store.now())}"
         claimed, _, message_id = (await self.site.store.claim(user.id, ticket, claim)).partition(" ")
-        title = translate.title_of(text, files[0].name if files else "…")
+        as_shown = shown(BY_NAME.get(translate.typed_command(text)[0]), text)
+        title = translate.title_of(as_shown, files[0].name if files else "…")
         model = "" if name else self._model(form)
         conversation = await self._opened(user, name, claimed, title, model)
         stored = StoredMessage(message_id, Role.QUESTION, text, State.SENDING, tuple(files))
         incoming = self._as_incoming(request, user, conversation, stored)
+        stored = replace(stored, text=as_shown)
         first = self._model_call(request, user, conversation, message_id) if model else ()
         await self._send(user, conversation.id, stored, [*first, incoming])
         await self._note_model(user, conversation, incoming)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -45,9 +44,7 @@ class Entry:
         return response
 
     async def invite(self, request: Request) -> Response:
-        user = await self.site.user(request)
-        if not user.is_owner:
-            raise HTTPException(403, "owner_only")
+        await self.site.owner(request)
         code = cookies.new_code()
         await self.site.store.put_code(cookies.digest(code), "", cookies.CODE_SECONDS)
         link = f"{self.site.address}/enter?code={code}"

@@ -58,6 +58,7 @@ class RedisWebStore:
     def __init__(self, store: Store, *, keep_days: int, max_messages: int) -> None:
         self._store = store
         self._redis = store.redis
+        self._texts = store.texts
         self._keep_seconds = keep_days * 86400
         self._max_messages = max_messages
         self._ahead = 0.0
@@ -120,15 +121,21 @@ class RedisWebStore:
         if not used:
             return []
         rows = cast(list[str | None], await self._do("HMGET", titles, *(name for name, _ in used)))
-        return [_conversation(name, float(score), row) for (name, score), row in zip(used, rows, strict=True) if row]
+        of = keys.titles(user)
+        return [
+            _conversation(name, float(score), self._texts.read_json(row, of))
+            for (name, score), row in zip(used, rows, strict=True)
+            if row
+        ]
 
     async def conversation(self, user: str, conversation: str) -> Conversation | None:
         row = await self._text("HGET", keys.titles(user), conversation)
-        return _conversation(conversation, time.time(), row) if row else None
+        return _conversation(conversation, time.time(), self._texts.read_json(row, keys.titles(user))) if row else None
 
     async def save_conversation(self, user: str, conversation: Conversation) -> None:
         key, titles = keys.conversations(user), keys.titles(user)
         row = json.dumps({"title": conversation.title, "model": conversation.model}, ensure_ascii=False)
+        row = self._texts.seal_json(row, titles)
 
         async def work() -> list[str]:
             pipe = self._redis.pipeline(transaction=True)
@@ -158,7 +165,8 @@ class RedisWebStore:
     # ---- messages
 
     async def save(self, user: str, conversation: str, message: StoredMessage) -> bool:
-        return await self._change(user, conversation, message.id, message.to_json())
+        text = self._texts.seal_json(message.to_json(), keys.messages(user, conversation))
+        return await self._change(user, conversation, message.id, text)
 
     async def remove(self, user: str, conversation: str, message: str) -> None:
         await self._change(user, conversation, message, "")
@@ -184,26 +192,36 @@ class RedisWebStore:
         return bool(await self._run("web_save", names, arguments))
 
     async def message(self, user: str, conversation: str, message: str) -> StoredMessage | None:
-        found = await self._text("HGET", keys.messages(user, conversation), message)
-        return _message(found) if found else None
+        key = keys.messages(user, conversation)
+        found = await self._text("HGET", key, message)
+        return self._message(found, key) if found else None
 
     async def page(self, user: str, conversation: str, before: str, count: int) -> Changes:
         names = (keys.messages(user, conversation), keys.order(user, conversation))
-        return _changes(await self._run("web_page", names, (f"({before}" if before else "+", count)))
+        return self._changes(await self._run("web_page", names, (f"({before}" if before else "+", count)), names[0])
 
     async def changes(self, user: str, conversation: str, after: int) -> Changes:
         names = (keys.messages(user, conversation), keys.revisions(user, conversation))
-        return _changes(await self._run("web_changes", names, (after, MAX_CHANGES)))
+        return self._changes(await self._run("web_changes", names, (after, MAX_CHANGES)), names[0])
+
+    def _message(self, text: str, of: str) -> StoredMessage:
+        """From ``revision JSON``."""
+        return StoredMessage.from_json(self._texts.read_json(text.partition(" ")[2], of))
+
+    def _changes(self, reply: Sequence[Any], of: str) -> Changes:
+        pairs = zip(reply[1::2], reply[2::2], strict=True)
+        items = [Change(name, self._message(text, of) if text else None) for name, text in pairs]
+        return Changes(int(reply[0]), items)
 
     # ---- files
 
     async def put_blob(self, user: str, file: File, data: bytes) -> None:
         key, listed = keys.blob(user, file.blob), keys.blobs(user)
-        text = base64.b64encode(data).decode()
+        text, name = (self._texts.seal(value, key) for value in (base64.b64encode(data).decode(), file.name))
 
         async def work() -> list[str]:
             pipe = self._redis.pipeline(transaction=True)
-            pipe.execute_command("HSET", key, "name", file.name, "mime", file.mime, "size", file.size, "data", text)
+            pipe.execute_command("HSET", key, "name", name, "mime", file.mime, "size", file.size, "data", text)
             pipe.execute_command("EXPIRE", key, keys.BLOB_SECONDS)
             pipe.execute_command("LREM", listed, 0, file.blob)
             pipe.execute_command("LPUSH", listed, file.blob)
@@ -216,19 +234,24 @@ class RedisWebStore:
             await self._do("DEL", *(keys.blob(user, blob) for blob in old))
 
     async def blob(self, user: str, blob: str) -> tuple[File, bytes] | None:
-        row = cast(list[str | None], await self._do("HMGET", keys.blob(user, blob), "name", "mime", "size", "data"))
+        key = keys.blob(user, blob)
+        row = cast(list[str | None], await self._do("HMGET", key, "name", "mime", "size", "data"))
         name, mime, size, data = row
         if mime is None or data is None:
             return None
-        return File(blob, name or "", mime, int(size or 0)), base64.b64decode(data)
+        opened = self._texts.read(data, key, unreadable="")
+        if data and not opened:
+            return None
+        return File(blob, self._texts.read(name or "", key), mime, int(size or 0)), base64.b64decode(opened)
 
     async def files(self, user: str, blobs: Sequence[str]) -> list[File]:
         found: list[File] = []
         for blob in blobs:
-            row = cast(list[str | None], await self._do("HMGET", keys.blob(user, blob), "name", "mime", "size"))
+            key = keys.blob(user, blob)
+            row = cast(list[str | None], await self._do("HMGET", key, "name", "mime", "size"))
             name, mime, size = row
             if mime is not None:
-                found.append(File(blob, name or "", mime, int(size or 0)))
+                found.append(File(blob, self._texts.read(name or "", key), mime, int(size or 0)))
         return found
 
     async def claim(self, user: str, ticket: str, value: str) -> str:
@@ -306,14 +329,3 @@ class RedisWebStore:
 def _conversation(name: str, used_at: float, row: str) -> Conversation:
     values: dict[str, str] = json.loads(row)
     return Conversation(name, values["title"], used_at, values["model"])
-
-
-def _message(text: str) -> StoredMessage:
-    """From ``revision JSON``."""
-    return StoredMessage.from_json(text.partition(" ")[2])
-
-
-def _changes(reply: Sequence[Any]) -> Changes:
-    pairs = zip(reply[1::2], reply[2::2], strict=True)
-    items = [Change(name, _message(text) if text else None) for name, text in pairs]
-    return Changes(int(reply[0]), items)

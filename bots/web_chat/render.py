@@ -126,6 +126,10 @@ class Renderer:
         ]
         return "".join(parts)
 
+    def markdown(self, text: str, language: str) -> Markup:
+        """What Parley itself says, as HTML."""
+        return Markup(render(text, say("web.copy", language)))  # noqa: S704  safe by format.py
+
     def _views(self, conversation: str, messages: Iterable[StoredMessage], language: str) -> list[dict[str, Any]]:
         return [
             {

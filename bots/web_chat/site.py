@@ -16,6 +16,8 @@ from bots.web_chat import ids, labels
 from bots.web_chat.cookies import COOKIE_SECONDS, Signer
 from bots.web_chat.render import Renderer
 from bots.web_chat.store import Conversation, User, WebStore
+from core.models.catalog import Catalog
+from core.people.community import Community
 from core.texts import say
 
 TOKEN_HEADER = "X-Parley-Token"  # noqa: S105  a header's name
@@ -39,19 +41,29 @@ class Site:
     is_https: bool
     address: str
     """Under which people open it, without a slash at the end."""
+    community: Community
+    catalog: Catalog
     streams: Counter[str] = field(default_factory=Counter[str])
     """Open event streams by user."""
 
-    async def user(self, request: Request) -> User:
-        """Who asks; 401 for nobody we know, 403 for a change that our own page did not send."""
+    async def user(self, request: Request, token: str = "") -> User:
+        """Who asks; 401 for nobody we know, 403 for a change that our own page did not send. ``token`` is what a form
+        has where there is no script to send the header."""
         name = self.signer.user(request.cookies.get(self.cookie, ""))
         user = await self.store.user(name) if name else None
         if user is None:
             raise HTTPException(401)
         if request.method not in ("GET", "HEAD") and not self.signer.is_token(
-            user.id, request.headers.get(TOKEN_HEADER, "")
+            user.id, token or request.headers.get(TOKEN_HEADER, "")
         ):
             raise HTTPException(403, "reload")
+        return user
+
+    async def owner(self, request: Request, token: str = "") -> User:
+        """The same for what is the owner's; 403 for anybody else."""
+        user = await self.user(request, token)
+        if not user.is_owner:
+            raise HTTPException(403, "owner_only")
         return user
 
     async def conversation(self, request: Request, user: User) -> Conversation:
@@ -75,7 +87,8 @@ class Site:
 
     def error(self, request: Request, status: int, key: str, **values: str) -> Response:
         """A refusal: one sentence for htmx and scripts, a page for a person."""
-        if not request.headers.get("hx-request") and request.method in ("GET", "HEAD"):
+        is_form = "text/html" in request.headers.get("accept", "")
+        if not request.headers.get("hx-request") and (is_form or request.method in ("GET", "HEAD")):
             return self.error_page(request, status, key)
         sentence = say(f"web.{key}", language_of(request), **values)
         return PlainTextResponse(sentence, status)

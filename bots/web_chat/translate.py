@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bots.web_chat import ids
 from bots.web_chat.store import File, User
-from core.commands.table import BY_NAME
+from core.commands.table import BY_NAME, meant
 from core.message import (
     Attachment,
     AttachmentKind,
@@ -115,7 +115,7 @@ def typed_command(text: str) -> tuple[str, str]:
     found = _TYPED.fullmatch(text.strip())
     if found is None or found[1] not in BY_NAME:
         return "", ""
-    return found[1], (found[2] or "").strip()
+    return meant(found[1], (found[2] or "").strip())
 
 
 def kind_of(command: str) -> str:

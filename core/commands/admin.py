@@ -6,37 +6,62 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
+from core.commands.chat import typed_name, usable
 from core.commands.row import Command, Room
 from core.feedback import listed
 from core.message import CommandCall
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.storage.failed import DeadLetters, Letter, Retried
-from core.texts import say
+from core.texts import one_line, say
 
 DONE = Finished(Ending.COMPLETE)
 LISTED = 20
 """Letters shown at once: about what one message of any platform holds."""
 ALL = "all"
+MAX_FOUND = 40
 
 
 async def admin(room: Room) -> AsyncIterator[Part]:
-    """``failed`` lists the dead letters, ``retry ID|all`` asks again, ``drop ID|all`` removes; ``feedback`` tells what
-    people think of each model's answers."""
-    match room.words.lower().split():
-        case ["failed"]:
-            yield await _listed(room)
-        case ["retry", which]:
-            for notice in await retry(room.failed, which, room.rows):
-                yield notice
-        case ["drop", which]:
-            yield await drop(room.failed, which)
-        case ["feedback"]:
-            scores = await room.feedback.scores()
-            lines = listed(scores, room.language)
-            told = "\n".join((say("feedback_head", room.language), "", *(f"- {line}" for line in lines)))
-            yield TextDelta(told) if lines else Notice("feedback_none")
-        case _:
-            yield Notice("admin_how")
+    """By itself it tells which of its subcommands the caller may use here."""
+    if words := room.words:
+        yield Notice("admin_unknown", {"found": one_line(words, MAX_FOUND)})
+    rows = [row for row in await usable(room) if row.parent == room.row.name]
+    lines = [f"- `/{typed_name(room, row)}` {row.summary(room.language)}" for row in rows]
+    if lines:
+        yield TextDelta("\n".join((say("admin_head", room.language), "", *lines)))
+    else:
+        yield Notice("admin_nothing")
+    yield DONE
+
+
+async def failed(room: Room) -> AsyncIterator[Part]:
+    """The dead letters."""
+    yield await _listed(room)
+    yield DONE
+
+
+async def retry_failed(room: Room) -> AsyncIterator[Part]:
+    """Asks again what is named, or all."""
+    if which := room.value("id").lower():
+        for notice in await retry(room.failed, which, room.rows):
+            yield notice
+    else:
+        yield Notice("admin_how")
+    yield DONE
+
+
+async def drop_failed(room: Room) -> AsyncIterator[Part]:
+    """Removes what is named, or all."""
+    which = room.value("id").lower()
+    yield await drop(room.failed, which) if which else Notice("admin_how")
+    yield DONE
+
+
+async def feedback(room: Room) -> AsyncIterator[Part]:
+    """What people think of each model's answers."""
+    lines = listed(await room.feedback.scores(), room.language)
+    told = "\n".join((say("feedback_head", room.language), "", *(f"- {line}" for line in lines)))
+    yield TextDelta(told) if lines else Notice("feedback_none")
     yield DONE
 
 

@@ -14,7 +14,10 @@ from core.conversation.preferences import ALWAYS, MENTIONS, OFF, ON, Preferences
 from core.message import CommandCall, Platform
 from core.models.catalog import Catalog
 from core.parts import Choice, Menu
-from core.texts import closest, languages, say
+from core.people.choices import allowed_models
+from core.people.naming import looks
+from core.people.spaces import USUAL, SpaceSettings
+from core.texts import closest, languages, one_line, say
 
 SET, CLOSE = ".set", ".close"
 LONGEST_COMMAND = 64
@@ -22,6 +25,7 @@ LONGEST_COMMAND = 64
 MOST_LISTED = 40
 """Models in one menu; more can be chosen by /model."""
 COLUMNS = 2
+LONGEST_SHOWN = 60
 AUTOMATIC = ("auto", "default")
 
 
@@ -38,15 +42,33 @@ class Offer:
     """Answers can be read aloud."""
     channels: bool = False
     """It is a channel in which the bot may answer always, or in threads."""
+    personas: tuple[tuple[str, str], ...] = ()
+    """Names of those there are, each with what it is shown as; the first is the one where nobody chose."""
 
     @classmethod
-    def of(cls, catalog: Catalog, *, buttons: bool | None, channels: bool = False) -> Offer:
-        names = tuple(model.name for model in catalog.models)
-        return cls(names, catalog.default.name if catalog.default else "", buttons, catalog.has("speech"), channels)
+    def of(
+        cls,
+        catalog: Catalog,
+        *,
+        buttons: bool | None,
+        channels: bool = False,
+        space: SpaceSettings = USUAL,
+        personas: tuple[tuple[str, str], ...] = (),
+    ) -> Offer:
+        """In a space that allows some models these alone."""
+        names = allowed_models([model.name for model in catalog.models], space)
+        default = catalog.default.name if catalog.default else ""
+        model = default if default in names else next(iter(names), "")
+        return cls(names, model, buttons, catalog.has("speech"), channels, personas)
 
     def model_of(self, preferences: Preferences) -> str:
         """The model that answers: a choice may outlive its model."""
         return preferences.model if preferences.model in self.models else self.model
+
+    def persona_of(self, preferences: Preferences) -> tuple[str, str]:
+        """Who answers, as :attr:`personas` has it: a choice may outlive its persona."""
+        name = find_persona(self.personas, preferences.persona)
+        return next((one for one in self.personas if one[0] == name), self.personas[0])
 
     def buttons_of(self, preferences: Preferences) -> bool:
         return bool(self.buttons if preferences.buttons is None else preferences.buttons)
@@ -60,6 +82,8 @@ def kept_value(name: str, value: str, offer: Offer, language: str) -> str | None
             return "" if wanted.lower() in AUTOMATIC else find_model(offer.models, wanted)
         case "language":
             return "" if wanted.lower() in AUTOMATIC else closest(wanted) or None
+        case "persona" if offer.personas:
+            return "" if wanted.lower() in AUTOMATIC else find_persona(offer.personas, wanted)
         case "buttons" if offer.buttons is not None:
             return _kept_switch(wanted, language)
         case "spoken" if offer.speaks:
@@ -89,6 +113,8 @@ def page(offer: Offer, preferences: Preferences, language: str) -> tuple[str, Me
     """The settings as they are, and what leads on from there."""
     model, buttons = offer.model_of(preferences), offer.buttons_of(preferences)
     shown = [("model", model)] if model else []
+    if offer.personas:
+        shown.append(("persona", one_line(offer.persona_of(preferences)[1], LONGEST_SHOWN)))
     shown.append(("language", _language(preferences.language, language)))
     if offer.buttons is not None:
         shown.append(("buttons", _switch(buttons, language)))
@@ -99,7 +125,8 @@ def page(offer: Offer, preferences: Preferences, language: str) -> tuple[str, Me
         shown += [("answers", _chosen(always, language)), ("threads", _chosen(preferences.threads, language))]
     lines = [f"- {_label(name, language)}: **{value}**" for name, value in shown]
     how = say("settings_how", language, names=", ".join(f"`{name}`" for name, _ in shown))
-    ways = [Choice(f"{_label(name, language)} ›", f"{SET} {name}") for name in ("model", "language")]
+    lists = (*(("model",) if offer.models else ()), "language", *(("persona",) if offer.personas else ()))
+    ways = tuple(Choice(f"{_label(name, language)} ›", f"{SET} {name}") for name in lists)
     switches = list[Choice]()
     if offer.buttons is not None:
         switches.append(Choice(_label("buttons", language, mark=buttons), f"{SET} buttons={OFF if buttons else ON}"))
@@ -108,7 +135,7 @@ def page(offer: Offer, preferences: Preferences, language: str) -> tuple[str, Me
         switches.append(Choice(_label("spoken", language, mark=spoken), f"{SET} spoken={OFF if spoken else ON}"))
     close = Choice(say("button.close", language), CLOSE)
     in_channels = _in_channels(preferences, language) if offer.channels else ()
-    rows = tuple(filter(None, (tuple(ways if offer.models else ways[1:]), tuple(switches), in_channels, (close,))))
+    rows = tuple(filter(None, (ways, tuple(switches), in_channels, (close,))))
     return "\n".join((say("settings_head", language), "", *lines)), Menu(rows, how)
 
 
@@ -121,7 +148,7 @@ def _in_channels(preferences: Preferences, language: str) -> tuple[Choice, ...]:
 
 
 def choices(name: str, offer: Offer, preferences: Preferences, language: str) -> tuple[str, Menu] | None:
-    """The page of one setting with many values: ``model`` or ``language``; None for any other."""
+    """The page of one setting with many values: ``model``, ``language`` or ``persona``; None for any other."""
     if name == "model":
         current = offer.model_of(preferences)
         listed = list_models(offer.models, current, f"{SET} model=", language)
@@ -137,7 +164,25 @@ def choices(name: str, offer: Offer, preferences: Preferences, language: str) ->
             for code in codes
         ]
         return say("settings_language", language), Menu((*_rows(cells), (_back(language),)))
+    if name == "persona" and offer.personas:
+        listed = list_personas(offer, offer.persona_of(preferences)[0], f"{SET} persona=", language)
+        return say("settings_persona", language), Menu((*listed, (_back(language),)))
     return None
+
+
+def list_personas(offer: Offer, current: str, command: str, language: str) -> tuple[tuple[Choice, ...], ...]:
+    """A button for each; ``command`` stands before its name."""
+    among, room = say("list.personas", language), LONGEST_COMMAND - len(command)
+    shown = offer.personas[:MOST_LISTED]
+    cells = [Choice(_marked(title, name == current), command + reference(name, room), among) for name, title in shown]
+    return _rows(cells)
+
+
+def find_persona(personas: Iterable[tuple[str, str]], wanted: str) -> str | None:
+    """The name of the persona that a person or a button means."""
+    seen = looks(wanted)
+    among = (name for name, title in personas if wanted == _digest(name) or seen in (looks(name), looks(title)))
+    return next(among, None) if seen else None
 
 
 def list_models(
@@ -147,7 +192,7 @@ def list_models(
     among = say("list.models" if len(models) <= MOST_LISTED else "list.more_models", language)
     return _rows(
         [
-            Choice(_marked(name, name == current), command + _reference(name, LONGEST_COMMAND - len(command)), among)
+            Choice(_marked(name, name == current), command + reference(name, LONGEST_COMMAND - len(command)), among)
             for name in models[:MOST_LISTED]
         ]
     )
@@ -165,7 +210,7 @@ def name_of(code: str) -> str:
     return Locale.parse(code).get_display_name(code) or code
 
 
-def _reference(name: str, room: int) -> str:
+def reference(name: str, room: int) -> str:
     """What a button calls a model by: a name that is too long is named by a digest."""
     return name if len(name.encode()) <= room else _digest(name)
 

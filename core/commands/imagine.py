@@ -17,7 +17,7 @@ async def imagine(room: Room) -> AsyncIterator[Part]:
     """What the prompt says; without one, what the message says that it replies to or was chosen for."""
     call = room.call
     prompt = room.value("prompt") or (call.quote.text.strip() if call.quote else "")
-    shape, count = room.value("size"), room.value("count")
+    shape, count = room.value("size") or room.turn.space.image_size, room.value("count")
     if not room.painting.is_set_up:
         yield Notice("no_images")
     elif not prompt:

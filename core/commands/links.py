@@ -9,7 +9,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 
-from core.commands import chat, settings
+from core.commands import chat, privacy, settings
 from core.commands.choosing import Offer
 from core.commands.row import Room
 from core.conversation.history import Mode
@@ -71,6 +71,10 @@ def _model(room: Room, value: str) -> AsyncIterator[Part]:
     return settings.model(_said(room, next((name for name in names if code_of(name) == value), value)))
 
 
+def _privacy(room: Room, value: str) -> AsyncIterator[Part]:
+    return privacy.privacy(_said(room, ""))
+
+
 async def _inline(room: Room, value: str) -> AsyncIterator[Part]:
     """Goes on in private with what was asked in one message elsewhere: question and answer become a part of this
     conversation, if it is their asker who comes."""
@@ -101,6 +105,7 @@ def _said(room: Room, text: str) -> Room:
 LINKS: tuple[Link, ...] = (
     Link("help", _help),
     Link("settings", _settings),
+    Link("privacy", _privacy),
     Link("model", _model, takes_value=True),
     Link("inline", _inline, takes_value=True),
 )

@@ -35,7 +35,7 @@ async def warn(room: Room) -> AsyncIterator[Part]:
         member = await room.moderation.members.find(room.call, account)
         if member is None:
             yield Notice("account_unknown")
-        elif refusal := _refusal(room, account, member):
+        elif refusal := await _refusal(room, account, member):
             yield refusal
         else:
             case = _case(room, CaseKind.WARN, account, member.name, reason)
@@ -105,7 +105,7 @@ def _account(room: Room) -> str:
     return room.value("user") or (room.call.quote.author_id if room.call.quote else "")
 
 
-def _refusal(room: Room, account: str, member: Member) -> Notice | None:
+async def _refusal(room: Room, account: str, member: Member) -> Notice | None:
     """The sentence for somebody whom the caller may not act on."""
     if account == room.call.author.id:
         return Notice("not_yourself")
@@ -115,6 +115,8 @@ def _refusal(room: Room, account: str, member: Member) -> Notice | None:
         case Rank.OWNER:
             return Notice("not_the_owner")
         case Rank.ABOVE:
+            if room.access is not None and await room.access.is_made_moderator(room.call, account):
+                return None
             return Notice("not_above_you", {"name": _quoted(member.name)})
         case Rank.BELOW:
             return None
@@ -157,7 +159,7 @@ async def _warned(room: Room, moderation: Moderation, case: Case, *, is_here: bo
 
 async def _reported(room: Room, moderation: Moderation, case: Case) -> Notice:
     call, space = room.call, space_of(room.call)
-    number = await moderation.cases.make(space, case, call.id, most=moderation.reports_per_hour)
+    number = await moderation.cases.make(space, case, call.id, most=moderation.settings.reports_per_hour)
     if not number:
         return Notice("report_too_many")
 

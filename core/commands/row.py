@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
 from core.access import Right
+from core.commands.option import Kind, Option
+from core.commands.typed import spread
 from core.conversation.history import History
 from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
-from core.message import CommandCall
+from core.message import Attachment, CommandCall, Platform
 from core.models.catalog import Catalog
 from core.moderation.members import Members
 from core.painting import Painting
 from core.parts import Part
+from core.people.access import Access
 from core.people.community import Community
-from core.settings import ModelKind
+from core.settings import ModelKind, ModerationSettings
 from core.speaking import Speaking
 from core.storage.cases import Cases
 from core.storage.failed import DeadLetters
@@ -33,47 +36,16 @@ class Where(StrEnum):
     GROUPS = "groups"
 
 
+Fetch = Callable[[Attachment, int], Awaitable[bytes]]
+"""Gets a file from the platform, of at most so many bytes."""
+TryKey = Callable[[str, str], Awaitable[None]]
+"""Asks a provider, by its name, about a key."""
 SILENTLY = "silently"
 """An option of calls that the platform itself has shown the effect of: they are carried out without a word."""
 
 
 TYPED = "text"
 """Name under which a platform without named options gives what was typed after a command."""
-
-
-class Kind(StrEnum):
-    """What an option takes. Whatever it is, a call carries it as text."""
-
-    TEXT = "text"
-    """A line."""
-    LONG = "long"
-    """Text of many lines: asked for in a form where a platform has forms and it was not given."""
-    INTEGER = "integer"
-    NUMBER = "number"
-    SWITCH = "switch"
-    """``true`` or ``false``."""
-    FILE = "file"
-    """It comes as an attachment of the call."""
-    USER = "user"
-    """An account's id."""
-    CHANNEL = "channel"
-    """A channel's id."""
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """A typed value that a command takes."""
-
-    name: str
-    required: bool = False
-    kind: Kind = Kind.TEXT
-    choices: tuple[str, ...] = ()
-    """All values there are, where they are few and fixed."""
-    suggests: bool = False
-    """Values are suggested while it is typed (``core/commands/suggesting.py``)."""
-    least: float | None = None
-    """Of a number."""
-    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +55,10 @@ class Command:
     Its words stand in the catalogs (``core/texts.py``): what it does under ``command.NAME`` and
     ``option.NAME.OPTION``, what people call it under ``name.NAME``, ``name.NAME.OPTION``, ``choice.NAME.OPTION.VALUE``
     and, in the menu of a message or a person, ``menu.NAME``.
+
+    A name of two words, like ``admin role``, is a subcommand of the row ``admin``: its keys are ``command.admin role``,
+    ``option.admin role.user`` and so on, and ``name.admin role`` is its second word alone. On Discord a row that has
+    subcommands cannot be called by itself: whoever wants its function there as well gives it a subcommand, too.
     """
 
     name: str
@@ -112,6 +88,26 @@ class Command:
     """Only of use where there is a model of this kind: listed there alone."""
     for_asker: bool = False
     """About an answer: in groups it is for who asked, and for the administrators."""
+    always: bool = False
+    """It is answered whatever holds: to those who are shut out, during maintenance, over all limits."""
+    spread: bool = False
+    """What is typed where there are no named options is spread over them in their order, one word (or ``"several"``)
+    each; ``name=value`` names one, and the last takes the rest (``core/commands/typed.py``). Who wrote the message
+    replied to stands for a required person. No option may be called ``text``."""
+
+    def __post_init__(self) -> None:
+        if self.spread and any(option.name == TYPED for option in self.options):
+            raise ValueError(f"{self.name}: what is typed would be taken for the option {TYPED!r}")
+
+    @property
+    def parent(self) -> str:
+        """Name of the row that it is a subcommand of; empty where it is none."""
+        return self.name.rpartition(" ")[0]
+
+    @property
+    def word(self) -> str:
+        """The last word of its name."""
+        return self.name.rpartition(" ")[2]
 
     def can_work(self, catalog: Catalog) -> bool:
         """Whether there is a model for it, where it needs one."""
@@ -126,7 +122,12 @@ class Command:
         return say(f"option.{self.name}.{option.name}", language)
 
     def called(self, language: str = "") -> str:
-        """Its name as people of that language type it."""
+        """Its whole name as people of that language type it."""
+        above = f"{say(f'name.{self.parent}', language)} " if self.parent else ""
+        return above + self.called_below(language)
+
+    def called_below(self, language: str = "") -> str:
+        """The last word of that."""
         return say(f"name.{self.name}", language)
 
     def called_in_menu(self, language: str = "") -> str:
@@ -139,14 +140,25 @@ class Command:
 
     def labelled(self, option: Option, choice: str, language: str = "") -> str:
         """One of an option's choices in words."""
-        return say(f"choice.{self.name}.{option.name}.{choice}", language)
+        return say(f"{option.labels or f'choice.{self.name}.{option.name}'}.{choice}", language)
 
     def value(self, call: CommandCall, name: str) -> str:
-        """What a call gives an option, empty for nothing. Typed text is that of the first option for text."""
+        """What a call gives an option, empty for nothing. Typed text is that of the first option for text, unless it is
+        spread over all of them."""
         if name in call.options:
             return call.options[name].strip()
+        if self.spread:
+            return self._spread(call).get(name, "").strip()
         taking = next((option.name for option in self.options if option.kind in (Kind.TEXT, Kind.LONG)), "")
         return call.options.get(TYPED, "").strip() if name == taking else ""
+
+    def _spread(self, call: CommandCall) -> dict[str, str]:
+        about = call.quote.author_id if call.quote else ""
+        person = next((option for option in self.options if option.kind is Kind.USER and option.required), None)
+        if person is None or not about or person.name in call.options:
+            return spread(call.options.get(TYPED, ""), self.options)
+        others = [option for option in self.options if option is not person]
+        return {person.name: about, **spread(call.options.get(TYPED, ""), others)}
 
     def words(self, call: CommandCall) -> str:
         """All that was said with a call in one line, as it would be typed."""
@@ -161,8 +173,7 @@ class Moderation:
     cases: Cases
     members: Members
     """The people of the platform's spaces."""
-    reports_per_hour: int = 5
-    """The setting ``moderation.reports_per_hour``."""
+    settings: ModerationSettings = ModerationSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +205,15 @@ class Room:
     """The setting ``chat.buttons``; None where the platform has no such buttons."""
     moderation: Moderation | None = None
     """None where the platform has no spaces."""
+    fetch: Fetch | None = None
+    """Gets a file that came with the call. Raises OutboundError."""
+    try_key: TryKey | None = None
+    """Asks a provider whether it takes a key. Raises OwnKeyError where it does not, ModelError."""
+    elsewhere: Mapping[Platform, Moderation] = field(default_factory=dict[Platform, Moderation])
+    """What moderators' commands work with on each platform that has spaces."""
+
+    access: Access | None = None
+    """Decides on rights and roles. None: nobody does."""
 
     @property
     def language(self) -> str:

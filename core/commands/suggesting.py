@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from core.commands import choosing
 from core.commands.choosing import Offer
+from core.commands.personas import FIELDS as PERSONA_FIELDS
 from core.models.catalog import Catalog
+from core.people.fields import BY_NAME as FIELDS_BY_NAME
+from core.people.fields import FIELDS, Kind, Terms, preset, show, zones
+from core.people.personas import shipped
 from core.texts import ENGLISH, closest, languages, say
 
 MOST = 25
@@ -46,8 +50,18 @@ class Suggestions:
                 found = [Suggestion(say(f"setting.{name}", language), name) for name in _settings(offer)]
             case "settings", "value":
                 found = _values(options.get("name", "").strip().lower(), offer, language)
+            case ("persona" | "persona choose" | "persona show" | "persona export"), "name":
+                found = [Suggestion(one.called(language), one.name) for one in shipped().values()]
+            case "persona edit", "field":
+                found = [Suggestion(name, name) for name in PERSONA_FIELDS]
+            case "admin set", "field":
+                found = [Suggestion(field.called(language), field.name) for field in FIELDS]
+            case "admin set", "value":
+                found = _space_values(options.get("field", "").strip().lower(), self._catalog, language)
             case "translate", "language":
                 found = _languages(language)
+            case ("key set" | "key remove"), "provider":
+                found = [Suggestion(provider.name, provider.name) for provider in self._catalog.providers]
             case _:
                 found = []
         typed = options.get(option, "").strip().lower()
@@ -81,6 +95,27 @@ def _values(name: str, offer: Offer, language: str) -> list[Suggestion]:
             return [Suggestion(say("setting_usual", language), "auto"), *switch]
         case _:
             return switch
+
+
+def _space_values(name: str, catalog: Catalog, language: str) -> list[Suggestion]:
+    """Of the settings of a space: what can be pressed in their menu as well."""
+    field = FIELDS_BY_NAME.get(name)
+    if field is None:
+        return []
+    terms = Terms(tuple(model.name for model in catalog.models), language=language)
+    match field.kind:
+        case Kind.MODEL | Kind.MODELS:
+            values = terms.models
+        case Kind.LANGUAGE:
+            values = languages()
+        case Kind.SWITCH:
+            values = ("on", "off")
+        case Kind.ZONE:
+            values = tuple(sorted(zones().values()))
+        case _:
+            values = (*field.choices, *field.presets)
+    found = [Suggestion(say("setting_usual", language), "auto")]
+    return [*found, *(Suggestion(show(field, preset(field, value, terms), terms), value) for value in values)]
 
 
 def _languages(language: str) -> list[Suggestion]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -13,12 +13,15 @@ from core.conversation.mailbox import payload
 from core.conversation.preferences import FIELDS, OF_CHANNELS, Preferences
 from core.conversation.turn import Turn
 from core.message import ConversationKey, Message, Quote
+from core.people.spaces import kept_days
 from core.storage import channels
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
 
 OVERHEAD_TOKENS = 6
 """What a chat template adds to each message."""
+PAGE = 500
+"""Messages of a whole tree that are read in one round trip."""
 MAX_QUOTE = 2000
 """Characters of a quoted message that a model is shown."""
 
@@ -168,6 +171,7 @@ class History:
 
     def __init__(self, store: Store, *, keep_days: int, max_messages: int) -> None:
         self._store = store
+        self._keep_days = keep_days
         self._keep_seconds = keep_days * 86400
         self._max_messages = max_messages
 
@@ -199,9 +203,9 @@ class History:
                 id,
                 reply_to,
                 question.tokens,
-                question.to_payload(),
+                self._store.texts.seal_json(question.to_payload(), str(turn.conversation)),
                 window,
-                self._keep_seconds,
+                kept_days(turn.space, self._keep_days) * 86400,
                 self._max_messages,
                 turn.number,
                 *also,
@@ -212,12 +216,13 @@ class History:
         if reply[0] != "path":
             return None
         _, question_id, previous, cut, summary, nodes = reply
+        place = turn.conversation
         return Path(
             question_id,
-            tuple(Node(id, parent, _said(kind, text)) for kind, id, parent, text in reversed(nodes)),
-            _answer(previous) if previous else None,
+            tuple(Node(id, parent, self._said(place, kind, text)) for kind, id, parent, text in reversed(nodes)),
+            _answer(self._opened(place, previous)) if previous else None,
             cut,
-            summary,
+            self._store.texts.read(summary, str(place)),
         )
 
     async def asked(self, conversation: ConversationKey, id: str) -> Question | None:
@@ -225,7 +230,25 @@ class History:
         tree = ConversationKeys.of(conversation).tree
         node: str = await self._store.attempt(lambda: self._store.redis.hget(tree, id)) or ""
         *_, kind, text = node.split("\t", 4) if node.count("\t") >= 4 else ("", "")
-        return _question(text) if kind == "q" else None
+        return _question(self._opened(conversation, text)) if kind == "q" else None
+
+    async def all(self, conversation: ConversationKey) -> AsyncIterator[Node]:
+        """Every question and answer that is kept there, in no order: those to which no path leads, and what was said
+        beside the bot, as well."""
+        place, redis, cursor = ConversationKeys.of(conversation), self._store.redis, 0
+        heard: list[str] = await self._store.attempt(lambda: redis.lrange(place.heard, 0, -1))
+        for entry in heard:
+            id, _, text = entry.split("\t", 2)
+            yield Node(id, "", self._said(conversation, "q", text))
+        while True:
+            at = cursor
+            cursor, page = await self._store.attempt(lambda at=at: redis.hscan(place.tree, at, count=PAGE))
+            for id, raw in page.items():
+                parent, *_, kind, text = raw.split("\t", 4) if raw.count("\t") >= 4 else ("", "", "")
+                if kind in ("a", "q"):
+                    yield Node(id, parent, self._said(conversation, kind, text))
+            if not int(cursor):
+                return
 
     async def has_begun(self, conversation: ConversationKey) -> bool:
         """Whether anything is known of what was said there."""
@@ -236,17 +259,20 @@ class History:
         """What lies before a message, oldest first, up to ``tokens``; for its summary."""
         keys = conversation_keys(ConversationKeys.of(conversation))
         forgettings, earlier, nodes = await self._store.run("older", keys, (id, tokens))
-        return Older(tuple(Node(i, p, _said(kind, text)) for kind, i, p, text in reversed(nodes)), earlier, forgettings)
+        found = tuple(Node(i, p, self._said(conversation, kind, text)) for kind, i, p, text in reversed(nodes))
+        return Older(found, self._store.texts.read(earlier, str(conversation)), forgettings)
 
     async def put_summary(self, conversation: ConversationKey, id: str, older: Older, summary: str) -> bool:
         """Keeps the summary of what lies before a message. False when something of it was forgotten meanwhile."""
         keys = conversation_keys(ConversationKeys.of(conversation))
-        return bool(await self._store.run("summarised", keys, (id, older.forgettings, summary)))
+        sealed = self._store.texts.seal(summary, str(conversation))
+        return bool(await self._store.run("summarised", keys, (id, older.forgettings, sealed)))
 
     async def start_afresh(self, conversation: ConversationKey) -> None:
         """The next question gets no parent. What was said stays reachable by replying to it."""
-        keys = ConversationKeys.of(conversation)
-        await self._store.attempt(lambda: self._store.redis.hdel(keys.state, "newest"))
+        keys, redis = ConversationKeys.of(conversation), self._store.redis
+        await self._store.attempt(lambda: redis.hdel(keys.state, "newest"))
+        await self._store.attempt(lambda: redis.unlink(keys.heard))
 
     async def choose(self, conversation: ConversationKey, name: str, value: str) -> None:
         """What people chose for this conversation, from the next turn on: a name of ``preferences.FIELDS`` and the
@@ -280,7 +306,7 @@ class History:
             State(state),
             bool(under_way),
             tuple(filter(None, askers.split("\t"))),
-            _answer(answer) if answer else None,
+            _answer(self._opened(conversation, answer)) if answer else None,
             Preferences.of(chosen),
         )
 
@@ -293,17 +319,22 @@ class History:
         """Keeps a picture (base64) for the next turns."""
         from core.storage.keys import BLOB_SECONDS
 
-        keys = ConversationKeys.of(conversation)
-        await self._store.attempt(lambda: self._store.redis.set(keys.blob(digest), data, ex=BLOB_SECONDS))
+        keys, sealed = ConversationKeys.of(conversation), self._store.texts.seal(data, str(conversation))
+        await self._store.attempt(lambda: self._store.redis.set(keys.blob(digest), sealed, ex=BLOB_SECONDS))
 
     async def get_images(self, conversation: ConversationKey, digests: list[str]) -> list[str | None]:
         """The pictures that are still kept, as base64."""
-        keys = ConversationKeys.of(conversation)
-        return await self._store.attempt(lambda: self._store.redis.mget([keys.blob(digest) for digest in digests]))
+        keys, texts = ConversationKeys.of(conversation), self._store.texts
+        names = [keys.blob(digest) for digest in digests]
+        kept: list[str | None] = await self._store.attempt(lambda: self._store.redis.mget(names))
+        return [texts.read(data, str(conversation), unreadable="") or None if data else None for data in kept]
 
+    def _said(self, conversation: ConversationKey, kind: str, text: str) -> Question | Answer:
+        payload = self._opened(conversation, text)
+        return _answer(payload) if kind == "a" else _question(payload)
 
-def _said(kind: str, text: str) -> Question | Answer:
-    return _answer(text) if kind == "a" else _question(text)
+    def _opened(self, conversation: ConversationKey, payload: str) -> str:
+        return self._store.texts.read_json(payload, str(conversation))
 
 
 def _question(text: str) -> Question:

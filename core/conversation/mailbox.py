@@ -30,6 +30,7 @@ from core.message import (
     to_json,
 )
 from core.parts import Finished, Usage
+from core.people.spaces import kept_days
 from core.storage import channels
 from core.storage import failed as dead_letters
 from core.storage import keys as storage_keys
@@ -122,43 +123,49 @@ class Mailbox:
         self._store = store
         self._worker = worker
         self._admission = admission
+        self._keep_days = keep_days
         self._keep_seconds = keep_days * 86400
         self._wakes_itself = int(wakes_itself)
         self._tries = itertools.count()
         self._run = secrets.token_hex(4)
 
-    async def post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = ()) -> list[Posted]:
+    async def post(
+        self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = (), *, wakes: bool = False
+    ) -> list[Posted]:
         """Makes them durable, in order, in one round trip. Raises StorageError: then none may be acknowledged.
 
         ``urgent`` are ids of calls that ask the open turn to end, wherever it runs: in groups their caller's own, and
-        whosever it is only where the caller is known as an administrator.
+        whosever it is only where the caller is known as an administrator. ``wakes``: a worker is told of it in any
+        case, for those who post and have none to wake.
         """
         if not incoming:
             return []
-        replies: list[str] = await self._post(incoming, urgent)
+        replies: list[str] = await self._post(incoming, urgent, wakes)
         return [
             # Directed to another conversation: a group became a supergroup.
-            (await self.post([relocated(value, ConversationKey.parse(reply[6:]))], urgent))[0]
+            (await self.post([relocated(value, ConversationKey.parse(reply[6:]))], urgent, wakes=wakes))[0]
             if reply.startswith("moved ")
             else Posted(reply)
             for value, reply in zip(incoming, replies, strict=True)
         ]
 
-    async def _post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str]) -> list[str]:
+    async def _post(
+        self, incoming: Sequence[Message | CommandCall], urgent: Collection[str], wakes: bool
+    ) -> list[str]:
         calls: list[tuple[Sequence[str], Sequence[str | int | float]]] = []
         for value in incoming:
             keys = ConversationKeys.of(value.conversation)
             edited = value.id if isinstance(value, Message) and value.edited else ""
             arguments = (
                 keys.name,
-                to_json(value),
+                self._store.texts.seal_json(to_json(value), keys.name),
                 storage_keys.SEEN_SECONDS,
                 self._admission.conversation,
                 edited,
                 value.space,
                 self._admission.of_space,
                 self._admission.of_all,
-                self._wakes_itself,
+                0 if wakes else self._wakes_itself,
                 value.id if value.id in urgent else "",
                 value.album if isinstance(value, Message) else "",
                 value.author.id if isinstance(value, CommandCall) and not (value.private or value.by_admin) else "",
@@ -176,7 +183,7 @@ class Mailbox:
         attempt = f"{self._run}/{next(self._tries)}"
         arguments = (keys.name, self._worker, int(LEASE_SECONDS * 1000), self._keep_seconds, attempt)
         reply = await self._store.run("take", conversation_keys(keys), arguments, sent)
-        return _taken(conversation, reply, sent.at, later)
+        return self._taken(conversation, reply, sent.at, later)
 
     async def renew(self, turns: Sequence[Turn]) -> None:
         """Keeps the leases, in one round trip, and hears of interruptions. A lost lease interrupts its turn."""
@@ -235,7 +242,7 @@ class Mailbox:
         dropped = await self._store.run_many("leave", [(partition_keys(one), arguments) for one in partitions])
         if gone:
             keys = ConversationKeys.of(conversation)
-            past = (keys.tree, keys.order, keys.notices, keys.votes)
+            past = (keys.tree, keys.order, keys.notices, keys.votes, keys.heard)
             await self._store.attempt(lambda: self._store.redis.unlink(*past))
             await channels.forget(self._store, conversation)
         return sum(map(int, dropped))
@@ -249,7 +256,8 @@ class Mailbox:
         fields = ["slot", f"{page}|{mark}"]
         if text and finished is not None:
             turn.text, turn.finished = text, finished
-            fields += ["text", text, "ending", finished.ending, "usage", payload(asdict(finished.usage))]
+            sealed = self._store.texts.seal(text, str(turn.conversation))
+            fields += ["text", sealed, "ending", finished.ending, "usage", payload(asdict(finished.usage))]
         await self._note(turn, fields)
         faults.reached("slotted")
 
@@ -301,6 +309,7 @@ class Mailbox:
         day = datetime.now(UTC).strftime("%Y-%m-%d")
         sent = _Sent()
         pages = [turn.pages[number] for number in sorted(turn.pages)]
+        days = kept_days(turn.space, self._keep_days)
         reply = await self._store.run(
             "finish",
             conversation_keys(keys, usage=storage_keys.usage(keys.partition, day)),
@@ -311,16 +320,16 @@ class Mailbox:
                 int(LEASE_SECONDS * 1000),
                 turn.number,
                 turn.question,
-                answer,
+                self._store.texts.seal_json(answer, keys.name),
                 tokens,
-                self._keep_seconds,
+                days * 86400,
                 usage.model,
                 usage.prompt_tokens,
                 usage.answer_tokens,
                 usage.cost,
                 usage.calls,
                 storage_keys.USAGE_SECONDS,
-                *dead_letters.arguments(failure, self._keep_seconds // 86400),
+                *dead_letters.arguments(failure, days),
                 *pages,
             ),
             sent,
@@ -328,7 +337,7 @@ class Mailbox:
         if failure is not None:
             dead_letters.tell(failure, turn.id)
         faults.reached("finished")
-        return _taken(turn.conversation, reply, sent.at, later)
+        return self._taken(turn.conversation, reply, sent.at, later)
 
     async def waiting(self, bots: Iterable[Bot], *, own: bool = False, most: int = 1000) -> list[Work]:
         """Conversations of the bots whose work nobody has taken up, at most ``most`` of each partition; with ``own``
@@ -351,11 +360,14 @@ class Mailbox:
         keys += [storage_keys.wake(partition, bot.platform, bot.id) for bot in bots for partition in partitions]
         return _works(await self._store.pop(keys, most, LISTEN_SECONDS))
 
-
-def _taken(conversation: ConversationKey, reply: list[Any], began: float, later: Later | None) -> Turn | None:
-    if reply[0] == "wait" and later is not None:
-        later(int(reply[1]) / 1000)
-    return read_turn(conversation, reply, began + LEASE_SECONDS) if reply[0] == "turn" else None
+    def _taken(
+        self, conversation: ConversationKey, reply: list[Any], began: float, later: Later | None
+    ) -> Turn | None:
+        if reply[0] == "wait" and later is not None:
+            later(int(reply[1]) / 1000)
+        if reply[0] != "turn":
+            return None
+        return read_turn(conversation, reply, began + LEASE_SECONDS, self._store.texts)
 
 
 def payload(values: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,11 +23,13 @@ from core.conversation.preferences import FIELDS
 from core.errors import EntryError, StorageError
 from core.message import ConversationKey, Deletion, compact, from_json, moved_id, relocated, to_json
 from core.moderation.cases import space_at
+from core.people.spaces import space_id
 from core.storage import keys as storage_keys
 from core.storage.cases import Cases
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
 from core.storage.leases import Held, Leases
+from core.storage.sealing import SealedError
 
 log = structlog.get_logger()
 
@@ -42,6 +44,8 @@ CHUNK = 200
 """Messages copied in one round trip."""
 GREETING = "greeting"
 """The update by which a bot is asked to greet a group; one that has moved knows it already."""
+MoveSpace = Callable[[str, str], Awaitable[None]]
+"""Gives what is kept of a space (``core.people.spaces.space_id``) to another, however often it is told."""
 _STATE = ("newest", "overflow", "busy", "forgettings", *FIELDS)
 
 
@@ -62,11 +66,12 @@ class _Move:
 class Mover:
     """Moves conversations. One per process."""
 
-    def __init__(self, store: Store, leases: Leases, cases: Cases, *, keep_days: int) -> None:
-        """``cases`` are those of the spaces, which move along."""
+    def __init__(self, store: Store, leases: Leases, cases: Cases, *others: MoveSpace, keep_days: int) -> None:
+        """``cases`` are those of the spaces, which move along, and so does what the ``others`` move."""
         self._store = store
         self._leases = leases
         self._cases = cases
+        self._others = others
         self._keep_seconds = keep_days * 86400
         self._wanted = asyncio.Event()
 
@@ -114,6 +119,8 @@ class Mover:
                 if not await self._copy(move, held):
                     return
                 await self._cases.move(space_at(move.old, move.old.chat), space_at(move.new, move.new.chat))
+                for move_space in self._others:
+                    await move_space(space_id(move.old, move.old.chat), space_id(move.new, move.new.chat))
                 await self._put_in(move, state, waiting)
                 await self._clear(move)
                 log.info("conversation moved", old=str(move.old), new=str(move.new), waiting=len(waiting))
@@ -151,7 +158,7 @@ class Mover:
         while held.is_ours:
             cursor, found = await self._store.attempt(lambda at=cursor: redis.hscan(old.tree, at, count=CHUNK))
             await self._copy_pictures(move, found.values())
-            nodes = [_node(field, value, chat) for field, value in found.items()]
+            nodes = [self._node(move, field, value) for field, value in found.items()]
             await self._put(new.tree, [("HSETNX", new.tree, field, value) for field, value in nodes])
             if cursor == 0:
                 times = await self._store.attempt(lambda: redis.zrange(old.order, 0, -1, withscores=True))
@@ -178,6 +185,7 @@ class Mover:
             there, here = move.old_keys.blob(digest), move.new_keys.blob(digest)
             data: str | None = await self._store.attempt(lambda key=there: redis.get(key))
             if data is not None:
+                data = self._resealed(move, data)
                 await self._store.attempt(lambda key=here, what=data: redis.set(key, what, ex=life))
                 await self._store.attempt(lambda key=there: redis.delete(key))
 
@@ -187,9 +195,33 @@ class Mover:
         for name, value in zip(_STATE, state, strict=True):
             if value is not None:
                 fields += [name, moved_id(value, move.old.chat) if name == "newest" else value]
-        entries = [_entry(raw, move.new) for raw in waiting]
+        entries = [self._entry(move, raw) for raw in waiting]
         values = (new.name, str(move.old), move.new.chat, self._keep_seconds, len(fields) // 2, *fields, *entries)
         await self._store.run("move_in", conversation_keys(new), values)
+
+    def _entry(self, move: _Move, raw: str) -> str:
+        """A waiting entry under its new name, sealed for that. One that cannot be opened tells its author so there."""
+        texts = self._store.texts
+        try:
+            opened = texts.open_json(raw, str(move.old))
+        except SealedError:
+            return raw
+        return texts.seal_json(_entry(opened, move.new), str(move.new))
+
+    def _node(self, move: _Move, field: str, value: str) -> tuple[str, str]:
+        texts, (head, tab, payload) = self._store.texts, value.rpartition("\t")
+        if field.startswith("~"):
+            value = self._resealed(move, value)
+        elif tab:
+            value = head + tab + texts.read_json(payload, str(move.old))
+        name, value = _node(field, value, move.old.chat)
+        head, tab, payload = value.rpartition("\t")
+        is_said = bool(tab) and not field.startswith("~")
+        return name, head + tab + texts.seal_json(payload, str(move.new)) if is_said else value
+
+    def _resealed(self, move: _Move, text: str) -> str:
+        """A text that is whole, sealed for where it goes."""
+        return self._store.texts.seal(self._store.texts.read(text, str(move.old)), str(move.new))
 
     async def _clear(self, move: _Move) -> None:
         await self._store.run("move_end", conversation_keys(move.old_keys), (self._keep_seconds, *_STATE))

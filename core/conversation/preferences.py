@@ -27,11 +27,13 @@ class Preferences:
     """What is answered in a channel with several people: :data:`ALWAYS` or :data:`MENTIONS`."""
     threads: bool | None = None
     """Whether each question in a channel is answered in a thread of its own."""
+    persona: str = ""
+    """Name of a persona, which may have gone since."""
 
     @classmethod
     def of(cls, kept: Sequence[str | None]) -> Preferences:
         """From the values of :data:`FIELDS` as they are kept; what cannot be read was never chosen."""
-        model, language, buttons, spoken, answers, threads = kept
+        model, language, buttons, spoken, answers, threads, persona = kept
         return cls(
             model or "",
             language or "",
@@ -39,6 +41,7 @@ class Preferences:
             spoken == ON,
             answers if answers in (ALWAYS, MENTIONS) else "",
             _SWITCH.get(threads or ""),
+            persona or "",
         )
 
 

@@ -12,6 +12,7 @@ from core.message import Attachment, ConversationKey, Message
 from core.parts import Usage
 from core.storage import keys
 from core.storage.client import Store
+from core.storage.sealing import SealedError
 
 
 def reading_id(message: Message, index: int) -> str:
@@ -31,11 +32,16 @@ class Readings:
         """Raises StorageError."""
         key = keys.ConversationKeys.of(conversation).blob(id)
         kept: str | None = await self._store.attempt(lambda: self._store.redis.get(key))
-        return Attached.of(json.loads(kept)) if kept else None
+        try:
+            opened = self._store.texts.open_json(kept, str(conversation)) if kept else ""
+        except SealedError:
+            return None  # read anew
+        return Attached.of(json.loads(opened)) if opened else None
 
     async def put(self, conversation: ConversationKey, id: str, read: Attached, usage: Usage) -> None:
         """Keeps a reading and counts what it took, both once. Raises StorageError."""
-        await self._put(conversation, id, json.dumps(read.to_values(), ensure_ascii=False), usage)
+        value = self._store.texts.seal_json(json.dumps(read.to_values(), ensure_ascii=False), str(conversation))
+        await self._put(conversation, id, value, usage)
 
     async def count(self, conversation: ConversationKey, id: str, usage: Usage) -> None:
         """Counts what some work took, once within the hour. Raises StorageError."""

@@ -10,8 +10,9 @@ import structlog
 from core.conversation.history import Answer, History, Older
 from core.message import ConversationKey
 from core.models.chat import ChatMessage, ChatRequest
+from core.models.paying import NOBODY, Payer
 from core.models.router import Router
-from core.parts import Ending, Finished, TextDelta
+from core.parts import Ending, Finished, Notice, TextDelta
 
 log = structlog.get_logger()
 
@@ -28,27 +29,36 @@ Enqueue = Callable[[str, str, str], Awaitable[None]]
 """Takes a job's name, its own id and its argument; the same id twice is one job."""
 
 
-async def request(enqueue: Enqueue, conversation: ConversationKey, cut: str) -> None:
-    """Asks for the summary of what lies before the message ``cut``, once."""
-    await enqueue(JOB, f"{conversation}|{cut}", f"{conversation}|{cut}")
+async def request(enqueue: Enqueue, conversation: ConversationKey, cut: str, payer: Payer = NOBODY) -> None:
+    """Asks for the summary of what lies before the message ``cut``, once. A space pays for its own, which is of use to
+    all there; in private the person does."""
+    whose = f"|{payer.space}|{'' if payer.space else payer.person}"
+    await enqueue(JOB, f"{conversation}|{cut}", f"{conversation}|{cut}{whose}")
 
 
 async def summarise(history: History, router: Router, argument: str) -> None:
     """The job: reads what was cut, has it summarised, keeps it. Does nothing when it was forgotten meanwhile."""
-    name, _, cut = argument.rpartition("|")
+    name, cut, *whose = argument.split("|")
+    space, person = whose or ("", "")
     conversation = ConversationKey.parse(name)
     older = await history.older(conversation, cut, INPUT_TOKENS)
     if not older.nodes:
         return
-    answer = router.answer(ChatRequest(_prompt(older), max_answer=MAX_TOKENS))
+    payer = Payer(person, space, listens=False)
+    answer = router.answer(ChatRequest(_prompt(older), max_answer=MAX_TOKENS, payer=payer))
     pieces: list[str] = []
-    ending = Ending.FAILED
+    ending, is_affordable = Ending.FAILED, True
     async with aclosing(answer) as parts:
         async for part in parts:
             if isinstance(part, TextDelta):
                 pieces.append(part.text)
+            elif isinstance(part, Notice) and part.key.startswith("budget_") and not pieces:
+                is_affordable = part.key == "budget_low"
             elif isinstance(part, Finished):
                 ending = part.ending
+    if not is_affordable:
+        log.info("not summarised: no budget", conversation=name)
+        return
     summary = _cut("".join(pieces).strip())
     if ending not in {Ending.COMPLETE, Ending.LENGTH} or not summary:
         raise RuntimeError(f"no summary: the model's answer was {ending}")

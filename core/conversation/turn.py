@@ -13,9 +13,13 @@ from core.conversation.preferences import Preferences
 from core.errors import EntryError, LeaseLost
 from core.message import CommandCall, ConversationKey, Deletion, Message, from_json, stand_in
 from core.models.chat import ChatRequest
+from core.models.paying import NOBODY, Payer
 from core.parts import Ending, Finished, Usage
 from core.people.identity import Person
+from core.people.persona import Persona
 from core.people.spaces import USUAL, SpaceSettings
+from core.storage.sealing import SealedError
+from core.storage.texts import PLAIN, Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,12 @@ class Turn:
     """Who wrote, once the engine knows (``Engine.respond``)."""
     space: SpaceSettings = USUAL
     """What their community chose."""
+    persona: Persona = field(default_factory=Persona)
+    """Who answers, once the engine knows."""
+    own_voice: bool = False
+    """It answers under its own name, where the platform can: all who are there chose it, and that."""
+    payer: Payer = NOBODY
+    """In whose name models are asked."""
     pages: dict[int, str] = field(default_factory=dict[int, str])
     """Page number -> message id of what is already shown of the answer."""
     slot: tuple[int, str] | None = None
@@ -86,8 +96,8 @@ class Turn:
 
     @property
     def language(self) -> str:
-        """What Parley itself says is said in this one: the one chosen for the conversation, for the space, by the asker,
-        else the one that their platform tells."""
+        """What Parley itself says is said in this one: the one chosen for the conversation, for the space, by the
+        asker, else the one that their platform tells."""
         chosen = self.preferences.language or self.space.language or self.person.language
         return chosen or self.incoming.author.language
 
@@ -111,13 +121,13 @@ class Turn:
             raise LeaseLost(f"the lease of {self.id} has run out")
 
 
-def read_turn(conversation: ConversationKey, reply: Sequence[Any], lease_ends: float) -> Turn:
+def read_turn(conversation: ConversationKey, reply: Sequence[Any], lease_ends: float, texts: Texts = PLAIN) -> Turn:
     """A turn as the scripts ``take`` and ``finish`` answer it. Never fails: see :attr:`Turn.unreadable`."""
     _, fence, chosen, flat = reply
     preferences = Preferences.of(chosen)
     record: dict[str, str] = dict(zip(flat[::2], flat[1::2], strict=True))
     try:
-        return _from_record(conversation, str(fence), preferences, record, lease_ends)
+        return _from_record(conversation, str(fence), preferences, record, lease_ends, texts)
     except (KeyError, ValueError, TypeError) as error:
         # Closed with a word to its author, instead of being tried for ever.
         author = stand_in(record.get("entry", ""), conversation)
@@ -135,15 +145,20 @@ def read_turn(conversation: ConversationKey, reply: Sequence[Any], lease_ends: f
 
 
 def _from_record(
-    conversation: ConversationKey, fence: str, preferences: Preferences, record: dict[str, str], lease_ends: float
+    conversation: ConversationKey,
+    fence: str,
+    preferences: Preferences,
+    record: dict[str, str],
+    lease_ends: float,
+    texts: Texts,
 ) -> Turn:
     causes = tuple(filter(None, record.get("causes", "").split("\n")))
     entry, unreadable = record["entry"].removeprefix("!"), ""
     try:
-        incoming = from_json(entry)
+        incoming = from_json(texts.open_json(entry, str(conversation)))
         if isinstance(incoming, Deletion):
             raise EntryError("A deletion is never a turn.")
-    except EntryError as error:
+    except (EntryError, SealedError) as error:
         incoming, unreadable = stand_in(entry, conversation), str(error)
     turn = Turn(
         conversation,
@@ -157,7 +172,8 @@ def _from_record(
         busy=record.get("busy") == "1",
         preferences=preferences,
         pages={int(name[1:]): value for name, value in record.items() if name[0] == "m" and name[1:].isdigit()},
-        text=record.get("text", ""),
+        # What cannot be opened is made anew.
+        text=texts.read(record.get("text", ""), str(conversation), unreadable=""),
         question=record.get("question", ""),
         lease_ends=lease_ends,
     )

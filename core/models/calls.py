@@ -1,4 +1,5 @@
-"""Calls to models that hear, speak or draw: answered in one piece, tried at most twice, each within its time."""
+"""Calls to models that hear, speak or draw: answered in one piece, tried at most twice, each within its time and
+paid for by itself."""
 
 from __future__ import annotations
 
@@ -9,14 +10,20 @@ from typing import TypeVar
 import structlog
 
 from core.errors import ModelError, ModelFault
+from core.models.budget import Amounts
 from core.models.catalog import Catalog, Model
+from core.models.own_wires import OwnKeyError
+from core.models.paying import NOBODY, Bill, OverBudget, Payer, billed
 from core.models.pool import Busy
 from core.models.router import Router
 from core.models.wire import Wire
+from core.parts import Notice, Usage
 from core.settings import ModelKind
 
 log = structlog.get_logger()
 Value = TypeVar("Value")
+Work = Callable[[Wire, Model, Bill], Awaitable[Value]]
+"""Asks the model, and writes into the bill what it took as soon as that is known."""
 
 MAX_CALLS = 2
 """Calls for one piece of work, in all."""
@@ -29,37 +36,54 @@ async def ask(
     router: Router,
     kind: ModelKind,
     space: str,
-    work: Callable[[Wire, Model], Awaitable[Value]],
+    work: Work[Value],
     *,
+    most: Callable[[Model], Amounts],
+    payer: Payer = NOBODY,
     seconds: float | None = None,
-) -> tuple[Model, Value]:
+) -> tuple[Value, tuple[Notice, ...]]:
     """Has a model of the kind do the work; where it fails, another server of the same model, then the next model.
 
-    ``space`` is in whose name it stands in line, ``seconds`` the time of one call, :data:`CALL_SECONDS` unless said.
-    What one provider's rules do not allow, no other is asked for. Raises ModelError, Busy.
+    ``space`` is in whose name it stands in line, ``payer`` who pays, ``most`` what a model may take for it at most.
+    ``seconds`` is the time of one call, :data:`CALL_SECONDS` unless said. Models that cannot be paid are left out. What
+    one provider's rules do not allow, no other is asked for. Answers also what is to be said of a budget.
+
+    Raises ModelError, Busy, OverBudget, StorageError.
     """
-    models = catalog.of_kind(kind)
+    models = payer.among(catalog.of_kind(kind))
     if not models:
         raise ModelError(ModelFault.UNREACHABLE, f"no {kind} model is set up")
     failure: ModelError | Busy | None = None
+    over: OverBudget | None = None
     tried: set[str] = set()
-    for model in (models * MAX_CALLS)[:MAX_CALLS]:
-        if failure is not None and model == models[0] and not _may_help(failure):
+    calls = 0
+    for number, model in enumerate(models * MAX_CALLS):
+        if calls == MAX_CALLS or (number >= len(models) and not _may_help(failure)):
             break
         try:
-            return model, await _call(router, model, space, tried, work, seconds or CALL_SECONDS)
+            return await _call(router, model, space, tried, work, seconds or CALL_SECONDS, most(model), payer)
+        except OverBudget as short:
+            log.info("over_budget", model=model.name, cause=str(short))
+            over = over or short
+            continue
         except Busy as busy:
             failure = failure or busy
         except ModelError as error:
             log.warning("model_failed", model=model.name, error=str(error))
             if error.fault is ModelFault.FILTERED:
                 raise
+            if isinstance(error, OwnKeyError):
+                if not payer.shares:
+                    raise
+                payer = payer.without(model.provider)
             failure = error
-    assert failure is not None
+        calls += 1
+    if over is not None or failure is None:
+        raise over or ModelError(ModelFault.UNREACHABLE, f"no {kind} model could be asked")
     raise failure
 
 
-def _may_help(failure: ModelError | Busy) -> bool:
+def _may_help(failure: ModelError | Busy | None) -> bool:
     return isinstance(failure, ModelError) and failure.retryable
 
 
@@ -68,12 +92,27 @@ async def _call(
     model: Model,
     space: str,
     tried: set[str],
-    work: Callable[[Wire, Model], Awaitable[Value]],
+    work: Work[Value],
     seconds: float,
-) -> Value:
+    most: Amounts,
+    payer: Payer,
+) -> tuple[Value, tuple[Notice, ...]]:
     deadline = asyncio.get_running_loop().time() + seconds
     try:
-        async with asyncio.timeout_at(deadline), router.place(model, space, tried, deadline) as (wire, named):
-            return await work(wire, named)
+        async with (
+            asyncio.timeout_at(deadline),
+            router.place(model, space, tried, deadline, payer) as (wire, named),
+            billed(router.purse, payer, model, most, seconds=seconds) as bill,
+        ):
+            try:
+                value = await work(wire, named, bill)
+            except ModelError:
+                raise
+            except BaseException:
+                # Nobody knows how far the server had come: it will want to be paid.
+                if not bill.usage.calls:
+                    bill.took, bill.usage = Amounts(most.money), Usage(model.name, 0, 0, most.money, 1)
+                raise
+        return value, bill.notices
     except TimeoutError:
         raise ModelError(ModelFault.TIMEOUT, "no answer in time") from None

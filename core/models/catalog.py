@@ -145,6 +145,12 @@ class Model:
     output_format: str = ""
     """Of an image model's pictures, in the same way."""
 
+    @property
+    def is_free(self) -> bool:
+        """Nothing that it does has a price."""
+        prices = (self.price_prompt, self.price_answer, self.price_minute, self.price_characters, self.price_image)
+        return not any(prices)
+
     def cost(self, prompt_tokens: int, answer_tokens: int) -> int:
         """What a call costs, in millionths of a currency unit, rounded up."""
         return -(-(prompt_tokens * self.price_prompt + answer_tokens * self.price_answer) // 1_000_000)
@@ -188,10 +194,25 @@ class Catalog:
         """The catalog that the settings describe."""
         return cls(map(_provider, settings.providers), map(_model, settings.models), settings.chat.model)
 
+    def replace(self, settings: Settings) -> None:
+        """Takes over what other settings describe. Calls under way go on to their end where they are."""
+        other = Catalog.of(settings)
+        local = self._endpoints.get(LOCAL, ())
+        self._providers, self._given, self._default = other._providers, other._given, other._default
+        self._endpoints = {**other._endpoints, **({LOCAL: local} if local else {})}
+        self._refresh()
+        for listener in self._listeners:
+            listener()
+
     @property
     def models(self) -> tuple[Model, ...]:
         """All chat models that can be chosen now."""
         return self.of_kind("chat")
+
+    @property
+    def all(self) -> tuple[Model, ...]:
+        """Every row, of whatever kind, whether it runs or not."""
+        return tuple(self._models.values())
 
     def of_kind(self, kind: ModelKind) -> tuple[Model, ...]:
         """The models of a kind that can be used now, in the settings' order."""
@@ -219,6 +240,11 @@ class Catalog:
     def choose(self, name: str) -> Model | None:
         """The row of that name, else the default: a choice may outlive its model."""
         return self.find(name) or self.default
+
+    @property
+    def providers(self) -> tuple[Provider, ...]:
+        """Those of the settings."""
+        return tuple(self._providers.values())
 
     def provider(self, name: str) -> Provider | None:
         """A provider of the settings."""

@@ -23,6 +23,7 @@ from core.errors import ModelError, ModelFault
 from core.models.catalog import Endpoint, Model
 from core.models.chat import ChatMessage
 from core.models.completion_events import CompletionEvents
+from core.models.sampling import Refusals, values_of
 from core.models.wire import Done, Drawing, ImageRequest, ModelCall, Recording, Transcript
 
 CONNECT_SECONDS = 5.0
@@ -59,6 +60,7 @@ class OpenAIApi:
         # OpenAI's own models refuse max_tokens; most other servers know nothing else, and some refuse fields
         # that they do not know.
         self._hosted_by_openai = (urlsplit(endpoint.base_url).hostname or "").endswith(".openai.com")
+        self._refused = Refusals()
         self._names_base64 = not self._hosted_by_openai
         """Pictures are asked for as text: else many servers answer with an address, and nothing is fetched from an
         address that a server names."""
@@ -88,7 +90,7 @@ class OpenAIApi:
     async def stream(self, call: ModelCall) -> AsyncGenerator[str | Done, None]:
         """Pieces of visible text, then one Done. An empty piece is a sign of life: the model thinks."""
         with self._model_errors():
-            response = await self._post(self._body(call))
+            response = await self._opened(call)
             try:
                 events = CompletionEvents()
                 reads = response.aiter_bytes()
@@ -189,6 +191,18 @@ class OpenAIApi:
             with contextlib.suppress(Exception):
                 await response.aclose()
 
+    async def _opened(self, call: ModelCall) -> httpx2.Response:
+        """The stream. What the model does not want to be sampled by is left out, and it is asked again at once: such a
+        refusal costs nothing."""
+        wanted = values_of(call.model, call.sampling)
+        while True:
+            values = self._refused.allowed(call.model.id, wanted)
+            try:
+                return await self._post({**self._body(call), **values})
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                if not self._refused.learn(call.model.id, values, error.param or str(error)):
+                    raise
+
     async def _post(self, body: dict[str, Any]) -> httpx2.Response:
         # For httpx2.Response the SDK hands the response over unread; the stream's class is never made.
         response: object = await self._client.post(
@@ -208,7 +222,6 @@ class OpenAIApi:
             "stream": True,
             "stream_options": {"include_usage": True},
             "max_completion_tokens" if self._hosted_by_openai else "max_tokens": call.max_answer,
-            **_sampling(model),
         }
         if self._hosted_by_openai and call.sender:
             body["safety_identifier"] = call.sender
@@ -281,7 +294,7 @@ def _drawing(answer: bytes, count: int) -> Drawing:
 def fault_of_status(status: int) -> ModelFault:
     """What an HTTP status of 400 and more means."""
     match status:
-        case 401 | 403:
+        case 401 | 402 | 403:
             return ModelFault.UNAUTHORISED
         case 429:
             return ModelFault.RATE_LIMITED
@@ -302,14 +315,6 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
-
-
-def _sampling(model: Model) -> dict[str, Any]:
-    values = {"temperature": model.temperature, "top_p": model.top_p, "top_k": model.top_k}
-    sampling: dict[str, Any] = {name: value for name, value in values.items() if value is not None}
-    if model.stop:
-        sampling["stop"] = list(model.stop)
-    return sampling
 
 
 def _message(message: ChatMessage) -> dict[str, Any]:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import AsyncGenerator, Callable, Coroutine, Set
+from contextlib import aclosing
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from core.errors import ModelError, ModelFault, ParleyError
-from core.fair import FairQueue
+from core.fair import FairLine
 from core.models.breaker import Breaker
 from core.models.catalog import LOCAL, Endpoint
 from core.models.wire import Wire
-from core.parts import Notice
+from core.parts import InLine, Notice
 from core.tasks import end
 
 log = structlog.get_logger()
@@ -33,6 +34,11 @@ NEWEST = 0.2
 """Weight of the newest call in the mean of their seconds."""
 UNKNOWN_SECONDS = 30.0
 """When to try again, while no call has ended that would tell."""
+TOLD_AFTER_SECONDS = 1.5
+"""Who waits for longer is told of their place in line."""
+TOLD_AGAIN_SECONDS = 3.0
+LOOK_SECONDS = 0.2
+"""Between two looks for a place that another process may have given back, on the average."""
 
 
 class Busy(ParleyError):
@@ -87,12 +93,26 @@ class Seat:
     began: float
     is_alive: bool = False
     """The server has sent something; to be set by who calls."""
+    token: str = ""
+    """Of the place among those that all processes share."""
 
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
     tried: Set[str]
     server: asyncio.Future[Server]
+
+
+class Seats(Protocol):
+    """Counts the places at servers that several processes ask."""
+
+    async def take(self, server: str, most: int) -> str:
+        """A token for a place; empty where all are taken."""
+        ...
+
+    async def give_back(self, token: str) -> None:
+        """Never fails."""
+        ...
 
 
 class Pool:
@@ -105,14 +125,17 @@ class Pool:
         *,
         max_waiting: int,
         max_wait_seconds: float,
+        seats: Seats | None = None,
     ) -> None:
-        """At most ``max_waiting`` calls wait for a place, each at most ``max_wait_seconds``; spaces take turns."""
+        """At most ``max_waiting`` calls wait for a place, each at most ``max_wait_seconds``; spaces take turns. With
+        ``seats`` the places at the servers that Parley starts are counted over all processes."""
+        self._seats = seats
         self._breaker = breaker
         self._open_wire = open_wire
         self._max_waiting = max_waiting
         self._max_wait_seconds = max_wait_seconds
         self._servers: list[Server] = []
-        self._waiting: FairQueue[_Waiter] = FairQueue()
+        self._waiting: FairLine[_Waiter] = FairLine()
         self._mean_seconds = 0.0
         """What the last calls took; 0 before the first has ended."""
         self._background: set[asyncio.Task[None]] = set()
@@ -139,15 +162,91 @@ class Pool:
         """Whether a server is in service that is none of ``tried`` (names in the breaker)."""
         return any(self._breaker.is_closed(server.circuit) and server.circuit not in tried for server in self._servers)
 
-    async def take(self, space: str, tried: Set[str], deadline: float) -> Seat:
+    async def take(self, space: str, tried: Set[str], deadline: float, person: str = "") -> Seat:
         """A place at the least loaded server, if possible at none of ``tried``. ``deadline`` is on the loop's clock.
 
         Raises ModelError when no server is in service, Busy when the line before them is too long.
         """
+        async with aclosing(self.queue(space, tried, deadline, person)) as steps:
+            async for step in steps:
+                if isinstance(step, Seat):
+                    return step
+        raise AssertionError("a line ends in a place or an error")
+
+    async def queue(
+        self, space: str, tried: Set[str], deadline: float, person: str = ""
+    ) -> AsyncGenerator[InLine | Seat, None]:
+        """The same, telling the place in line while it has to be waited for; at last the seat. Spaces take turns, and
+        the people of one as well. Closing it leaves the line at once."""
+        seat: Seat | None = None
+        async with aclosing(self._own_line(space, tried, deadline, person)) as steps:
+            async for step in steps:
+                if isinstance(step, InLine):
+                    yield step
+                else:
+                    seat = step
+        assert seat is not None
+        is_taken = False
+        try:
+            if self._seats is not None and seat.server.endpoint.provider == LOCAL:
+                async with aclosing(self._shared_line(self._seats, seat, deadline)) as told:
+                    async for place in told:
+                        yield place
+            is_taken = True
+        finally:
+            if not is_taken:
+                self.withdrawn(seat)
+        yield seat
+
+    async def _shared_line(self, seats: Seats, seat: Seat, deadline: float) -> AsyncGenerator[InLine, None]:
+        """Until the server has a place that no other process has taken."""
+        loop, endpoint = asyncio.get_running_loop(), seat.server.endpoint
+        until = min(deadline, loop.time() + self._max_wait_seconds)
+        tell = loop.time() + TOLD_AFTER_SECONDS
+        while not (token := await seats.take(endpoint.circuit, endpoint.max_concurrent)):
+            if loop.time() >= until:
+                raise Busy(self._seconds_of(0) or UNKNOWN_SECONDS)
+            if loop.time() >= tell:
+                tell = loop.time() + TOLD_AGAIN_SECONDS
+                yield InLine(1, ceil(self._seconds_of(0)))
+            await asyncio.sleep(random.uniform(0.5, 1.5) * LOOK_SECONDS)
+        seat.token, seat.began = token, loop.time()
+
+    async def _own_line(
+        self, space: str, tried: Set[str], deadline: float, person: str
+    ) -> AsyncGenerator[InLine | Seat, None]:
         loop = asyncio.get_running_loop()
         free = self._free()
-        server = self._occupy(free, tried) if free and not self._waiting else await self._wait(space, tried, deadline)
-        return Seat(server, loop.time())
+        if free and not self._waiting:
+            yield Seat(self._occupy(free, tried), loop.time())
+            return
+        self._refuse_if_crowded(space, person)
+        waiter = _Waiter(tried, loop.create_future())
+        self._waiting.push(space, person, waiter)
+        until, is_taken = min(deadline, loop.time() + self._max_wait_seconds), False
+        try:
+            pause = TOLD_AFTER_SECONDS
+            while not (done := await asyncio.wait((waiter.server,), timeout=min(pause, until - loop.time())))[0]:
+                if loop.time() >= until:
+                    raise Busy(self._seconds_of(self._waiting.before(waiter)) or UNKNOWN_SECONDS)
+                pause = TOLD_AGAIN_SECONDS
+                yield self._told(waiter)
+            server = done[0].pop().result()
+            is_taken = True
+            yield Seat(server, loop.time())
+        finally:
+            if not is_taken:
+                self._leave(waiter)
+
+    def _leave(self, waiter: _Waiter) -> None:
+        given = waiter.server
+        if not self._waiting.remove(waiter) and given.done() and given.exception() is None:
+            # It was given a place at the very moment in which it left.
+            self.withdrawn(Seat(given.result(), asyncio.get_running_loop().time()))
+
+    def _told(self, waiter: _Waiter) -> InLine:
+        before = self._waiting.before(waiter)
+        return InLine(before + 1, ceil(self._seconds_of(before)))
 
     def succeeded(self, seat: Seat) -> None:
         """The call gave a whole answer."""
@@ -195,35 +294,22 @@ class Pool:
         server.calls += 1
         return server
 
-    async def _wait(self, space: str, tried: Set[str], deadline: float) -> Server:
-        self._refuse_if_crowded(space)
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(tried, loop.create_future())
-        self._waiting.push(space, waiter)
-        try:
-            async with asyncio.timeout_at(min(deadline, loop.time() + self._max_wait_seconds)):
-                return await waiter.server
-        except (TimeoutError, asyncio.CancelledError) as error:
-            given = waiter.server
-            if not self._waiting.remove(waiter) and not given.cancelled() and given.exception() is None:
-                # It was given a place at the very moment in which it left.
-                self.withdrawn(Seat(given.result(), loop.time()))
-            if isinstance(error, TimeoutError):
-                raise Busy(self._expected(space) or UNKNOWN_SECONDS) from None
-            raise
-
-    def _refuse_if_crowded(self, space: str) -> None:
+    def _refuse_if_crowded(self, space: str, person: str) -> None:
         """A space may fill half of the room that is left: so there is always some for others."""
-        expected = self._expected(space)
+        expected = self._expected(space, person)
         room = self._max_waiting - len(self._waiting)
         if self._waiting.count(space) >= room or expected > self._max_wait_seconds:
             raise Busy(expected or UNKNOWN_SECONDS)
 
-    def _expected(self, space: str) -> float:
-        """Seconds that a call of this space would wait, as far as one can tell; 0 when one cannot."""
+    def _expected(self, space: str, person: str) -> float:
+        """Seconds that a call of this person would wait, as far as one can tell; 0 when one cannot."""
+        return self._seconds_of(self._waiting.ahead(space, person))
+
+    def _seconds_of(self, ahead: int) -> float:
+        """Seconds until so many have been served and there is a place for the next."""
         serving = [server for server in self._servers if self._breaker.is_closed(server.circuit)] or self._servers
         seats = sum(server.endpoint.max_concurrent for server in serving)
-        return self._mean_seconds * (self._waiting.ahead(space) + 1) / max(seats, 1)
+        return self._mean_seconds * (ahead + 1) / max(seats, 1)
 
     def _serve(self) -> None:
         """Gives free places to those who wait; when no server is left in service, they are told."""
@@ -244,6 +330,9 @@ class Pool:
     def _give_up(self, seat: Seat) -> None:
         server = seat.server
         server.calls -= 1
+        if seat.token and self._seats is not None:
+            self._start(self._seats.give_back(seat.token))
+            seat.token = ""
         if seat.is_alive:
             seconds = asyncio.get_running_loop().time() - seat.began
             self._mean_seconds += (seconds - self._mean_seconds) * (NEWEST if self._mean_seconds else 1.0)

@@ -7,18 +7,24 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
-from core.errors import ModelError, ModelFault
+from core.errors import ModelError, ModelFault, StorageError
+from core.models import costs
+from core.models.answering import MIN_ANSWER, Answer, Call, Fresh, answer_limit, has_cheaper_than, thrifty_order, total
 from core.models.breaker import Breaker
+from core.models.budget import Amounts
 from core.models.catalog import LOCAL, Catalog, Endpoint, Model
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
-from core.models.pool import Busy, Pool
+from core.models.measured import Measured
+from core.models.own_wires import OwnKeyError, OwnWires
+from core.models.paying import NOBODY, LowBudget, OverBudget, Payer, Purse, billed
+from core.models.pool import Busy, Pool, Seat, Seats
 from core.models.wire import Done, ModelCall, Wire
-from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
+from core.parts import Ending, Finished, InLine, Notice, Part, TextDelta, Usage
 from core.settings import MAX_WAITING, RoutingSettings
 
 log = structlog.get_logger()
@@ -29,16 +35,8 @@ PATIENCE_SECONDS = 2.0
 """Longest Retry-After that is waited for; over it the next model is asked."""
 RETRY_SECONDS = 0.5
 """Pause before the same model is asked again."""
-MIN_ANSWER = 256
-"""Tokens that must be left for the answer for a model to fit a prompt."""
 MAX_ANSWER_CHARS = 400_000
 """A server that ignores its token limit is cut off here, so that an answer's memory is bounded."""
-UNSEEN = "[a picture]"
-"""What a model that sees no pictures is told of a message that was nothing else."""
-GO_ON = (
-    "Your answer above was cut off by a technical fault. Go on exactly where it stops, in the same language "
-    "and format. Repeat nothing and say nothing about the break."
-)
 
 
 def choose(catalog: Catalog, request: ChatRequest) -> tuple[Model, ...]:
@@ -51,48 +49,13 @@ def choose(catalog: Catalog, request: ChatRequest) -> tuple[Model, ...]:
         return ()
     named = (catalog.find(name) for name in chosen.fallbacks)
     ordered = list(dict.fromkeys([chosen, *(m for m in named if m is not None), *catalog.models]))
+    if request.models:
+        ordered = [model for model in ordered if model.name in request.models] or ordered
     if request.needs_vision:
         ordered = [model for model in ordered if model.accepts_images] or ordered
     prompt = estimate_prompt(request.messages)
     # The prompt was cut for the chosen model's window; should the rough count disagree, the widest is taken.
     return tuple(m for m in ordered if prompt + MIN_ANSWER <= m.window) or (max(ordered, key=lambda m: m.window),)
-
-
-@dataclass(slots=True)
-class _Answer:
-    """One turn's answer as it grows over its calls."""
-
-    request: ChatRequest
-    deadline: float
-    """On the loop's clock."""
-    texts: list[str] = field(default_factory=list[str])
-    chars: int = 0
-    model: str = ""
-    """Who wrote last; empty before any text."""
-    usage: Usage = field(default_factory=Usage)
-    causes: list[str] = field(default_factory=list[str])
-    """What failed on the way."""
-    has_noticed: bool = False
-    was_empty: bool = False
-    tried: set[str] = field(default_factory=set[str])
-    """Servers asked, by their names in the breaker."""
-    busy: Busy | None = None
-    """Of the lines that were too long, the shortest."""
-
-    def messages(self, model: Model) -> tuple[ChatMessage, ...]:
-        """The prompt for the next call, with the text so far to go on from."""
-        messages = self.request.messages
-        if not model.accepts_images:
-            messages = tuple(replace(m, images=(), text=m.text or UNSEEN) if m.images else m for m in messages)
-        if self.texts:
-            messages += (ChatMessage("assistant", "".join(self.texts)), ChatMessage("user", GO_ON))
-        return messages
-
-    def broken_ending(self) -> Ending:
-        """What an answer is that no model has ended."""
-        if self.texts:
-            return Ending.BROKEN
-        return Ending.EMPTY if self.was_empty else Ending.FAILED
 
 
 class Router:
@@ -104,11 +67,19 @@ class Router:
         settings: RoutingSettings,
         breaker: Breaker,
         open_wire: Callable[[Endpoint], Wire],
+        purse: Purse | None = None,
+        seats: Seats | None = None,
     ) -> None:
+        """Without a ``purse`` nobody pays. ``seats`` counts the places at local models' servers over all processes."""
+        self._seats = seats
+        self.purse = purse
         self._catalog = catalog
         self._settings = settings
         self._breaker = breaker
         self._open_wire = open_wire
+        self._own = OwnWires(open_wire)
+        self.measured = Measured()
+        """How the models did of late, seen from here."""
         self._pools: dict[tuple[str, str], Pool] = {}
         catalog.watch(self._update)
 
@@ -117,6 +88,15 @@ class Router:
         for pool in self._pools.values():
             await pool.aclose()
         self._pools.clear()
+        await self._own.aclose()
+
+    async def try_key(self, provider: str, key: str) -> None:
+        """Asks a provider of the settings whether it takes somebody's own key. Raises OwnKeyError where it does not,
+        ModelError where it cannot be asked. Has no deadline of its own."""
+        found = self._catalog.provider(provider)
+        if found is None:
+            raise ModelError(ModelFault.REFUSED, f"there is no provider {provider}")
+        await self._own.check(found.endpoints[0], key)
 
     def estimate(self, request: ChatRequest, text: str) -> Usage:
         """What an answer that was stopped at ``text`` took, roughly: a closed generator cannot report it."""
@@ -128,7 +108,7 @@ class Router:
 
     @contextlib.asynccontextmanager
     async def place(
-        self, model: Model, space: str, tried: set[str], deadline: float
+        self, model: Model, space: str, tried: set[str], deadline: float, payer: Payer = NOBODY
     ) -> AsyncGenerator[tuple[Wire, Model], None]:
         """A place at a server of the model, for work that is no chat; ``tried`` grows by the server's name.
 
@@ -136,26 +116,45 @@ class Router:
         file must not be able to take them out of service. ``deadline`` is on the loop's clock. Raises ModelError, Busy.
         """
         pool = self._pool(model)
-        seat = await pool.take(space, tried, deadline)
+        seat = await pool.take(space, tried, deadline, payer.person)
         endpoint = seat.server.endpoint
         tried.add(endpoint.circuit)
+        timed = self.measured.begin(model.name)
         try:
-            yield seat.server.wire, replace(model, id=endpoint.id) if endpoint.id else model
+            async with self._wire(seat, payer) as wire:
+                yield wire, replace(model, id=endpoint.id) if endpoint.id else model
+            timed.done()
+        except ModelError:
+            timed.failed()
+            raise
         finally:
             pool.withdrawn(seat)
+            timed.end()
+
+    @contextlib.asynccontextmanager
+    async def _wire(self, seat: Seat, payer: Payer) -> AsyncGenerator[Wire, None]:
+        """The client for a call: the server's, or one with the person's own key."""
+        endpoint = seat.server.endpoint
+        key = payer.own.get(endpoint.provider)
+        if key is None:
+            yield seat.server.wire
+            return
+        async with self._own.use(endpoint, key) as wire:
+            yield wire
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[Part, None]:
-        """Text, at most one ``fallback`` notice, and exactly one Finished at the end.
+        """Text, at most one notice that another model answers, and exactly one Finished at the end.
 
-        Raises nothing but CancelledError. Cancelling it, or closing the generator, ends the model call.
+        Raises nothing but StorageError, where a budget cannot be asked, and CancelledError. Cancelling it, or closing
+        the generator, ends the model call.
         """
-        answer = _Answer(request, asyncio.get_running_loop().time() + self._settings.total_seconds)
+        answer = Answer(request, asyncio.get_running_loop().time() + self._settings.total_seconds)
         ending = Ending.FAILED
         try:
-            candidates = choose(self._catalog, request)
+            candidates = request.payer.among(choose(self._catalog, request))
             if not candidates:
                 await self._wait_for_local()
-                candidates = choose(self._catalog, request)
+                candidates = request.payer.among(choose(self._catalog, request))
             if not candidates and not self._catalog.expects_local:
                 yield Notice("no_models")
             elif candidates and request.needs_vision and not candidates[0].accepts_images:
@@ -166,13 +165,18 @@ class Router:
                         ending = part
                     else:
                         yield part
+            for bill in answer.bills:
+                for notice in bill.notices:
+                    yield notice
+        except StorageError:
+            raise
         except Exception:
             # The last line of defence: whatever is wrong in here, the person gets an ending.
             log.exception("router failed")
             ending = answer.broken_ending()
         yield Finished(ending, answer.usage, tuple(answer.causes))
 
-    async def _ask_in_turn(self, answer: _Answer, candidates: tuple[Model, ...]) -> AsyncGenerator[Part | Ending, None]:
+    async def _ask_in_turn(self, answer: Answer, candidates: tuple[Model, ...]) -> AsyncGenerator[Part | Ending, None]:
         loop = asyncio.get_running_loop()
         queue = deque(candidates)
         last, pause = "", RETRY_SECONDS
@@ -180,8 +184,9 @@ class Router:
             model = queue.popleft()
             if model.name == last:
                 await asyncio.sleep(pause)
+            sparing = not answer.passed_over and has_cheaper_than(answer, model, tuple(queue))
             try:
-                async with aclosing(self._ask(answer, model)) as pieces:
+                async with aclosing(self._ask(answer, model, sparing=sparing)) as pieces:
                     async for piece in pieces:
                         yield piece
                         if isinstance(piece, Ending):
@@ -190,78 +195,71 @@ class Router:
             except Busy as busy:
                 log.info("provider_busy", model=model.name, seconds=round(busy.seconds))
                 answer.busy = min(busy, answer.busy or busy, key=lambda found: found.seconds)
+            except (LowBudget, OverBudget) as short:
+                queue = deque(_without_money(answer, model, short, tuple(queue)))
+                continue
             except ModelError as error:
-                answer.causes.append(f"{model.name}: {error}")
-                if error.fault is not ModelFault.REFUSED and self._pool(model).has_other(answer.tried):
-                    # Another server of the same pool, at once; but the last call is for another model, if there is one.
-                    (queue.append if answer.usage.calls == MAX_CALLS - 1 else queue.appendleft)(model)
-                    last = ""
-                    continue
-                if model.name != last and 0 <= (error.retry_after or -1) <= PATIENCE_SECONDS:
-                    pause = max(RETRY_SECONDS, error.retry_after or 0)
-                    queue.appendleft(model)
-                elif error.retryable:
-                    queue.append(model)
+                if isinstance(error, OwnKeyError):
+                    yield error.notice(answer.request.payer.shares)
+                last, pause = self._after(answer, model, error, queue, last)
+                continue
             last = model.name
         ending = answer.broken_ending()
-        if ending is Ending.FAILED and answer.busy is not None:
-            yield answer.busy.notice()
+        cause = answer.over or answer.busy
+        if ending is Ending.FAILED and cause is not None:
+            yield cause.notice()
         yield ending
 
-    async def _ask(self, answer: _Answer, model: Model) -> AsyncGenerator[Part | Ending, None]:
-        """One call: its text, and its ending unless the model had nothing to say. Raises ModelError."""
-        fresh = _Fresh(is_first=not answer.texts)
-        answered = ""
-        done: Done | None = None
-        is_alive = False
-        messages = answer.messages(model)
-        try:
-            async with aclosing(self._call(answer, model, messages)) as pieces:
-                async for piece in pieces:
-                    is_alive = True
-                    if isinstance(piece, Done):
-                        done = piece
-                        continue
-                    if not (text := fresh.admit(piece)):
-                        continue
-                    if answer.model not in ("", model.name) and not answer.has_noticed:
-                        answer.has_noticed = True
-                        yield Notice("fallback", {"model": model.name})
-                    answer.model = model.name
-                    answer.texts.append(text)
-                    answered += text
-                    answer.chars += len(text)
-                    yield TextDelta(text)
-                    if answer.chars > MAX_ANSWER_CHARS:
-                        done = Done(Ending.LENGTH)
-                        break
-        finally:
-            if is_alive:
-                self._tally(answer, model, messages, answered, done)
-        if done is not None and (answered or done.ending is Ending.FILTERED):
-            yield done.ending
+    def _after(
+        self, answer: Answer, model: Model, error: ModelError, queue: deque[Model], last: str
+    ) -> tuple[str, float]:
+        """Puts a model that failed back where asking again may help. Which one is taken as asked last, and the pause
+        before it may be asked again."""
+        answer.causes.append(f"{model.name}: {error}")
+        if isinstance(error, OwnKeyError):
+            if answer.request.payer.shares:
+                answer.request = replace(answer.request, payer=answer.request.payer.without(model.provider))
+                queue.appendleft(model)
+            return "", RETRY_SECONDS
+        if error.fault is not ModelFault.REFUSED and self._pool(model).has_other(answer.tried):
+            # Another server of the same pool, at once; but the last call is for another model, if there is one.
+            (queue.append if answer.usage.calls == MAX_CALLS - 1 else queue.appendleft)(model)
+            return "", RETRY_SECONDS
+        if model.name != last and 0 <= (error.retry_after or -1) <= PATIENCE_SECONDS:
+            queue.appendleft(model)
+            return model.name, max(RETRY_SECONDS, error.retry_after or 0)
+        if error.retryable:
+            queue.append(model)
+        return model.name, RETRY_SECONDS
 
-    def _tally(
-        self,
-        answer: _Answer,
-        model: Model,
-        messages: tuple[ChatMessage, ...],
-        answered: str,
-        done: Done | None,
-    ) -> None:
-        """Adds what a call took, as reported or else estimated."""
-        prompt = done.prompt_tokens if done else None
-        written = done.answer_tokens if done else None
-        prompt = estimate_prompt(messages) if prompt is None else prompt
-        written = estimate_tokens(answered) if written is None else written
-        usage = answer.usage
-        answer.usage = Usage(
-            model.name,
-            usage.prompt_tokens + prompt,
-            usage.answer_tokens + written,
-            usage.cost + model.cost(prompt, written),
-            usage.calls,
-        )
+    async def _ask(self, answer: Answer, model: Model, *, sparing: bool) -> AsyncGenerator[Part | Ending, None]:
+        """One call: its text, and its ending unless the model had nothing to say. Raises ModelError, Busy, OverBudget,
+        LowBudget (where ``sparing``), StorageError."""
+        fresh = Fresh(is_first=not answer.texts)
+        has_answered = False
+        done: Done | None = None
+        async with aclosing(self._call(answer, model, answer.messages(model), sparing=sparing)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, InLine):
+                    yield piece
+                    continue
+                if isinstance(piece, Done):
+                    done = piece
+                    continue
+                if not (text := fresh.admit(piece)):
+                    continue
+                if (notice := answer.notice_of(model)) is not None:
+                    yield notice
+                answer.model = model.name
+                answer.texts.append(text)
+                has_answered = True
+                answer.chars += len(text)
+                yield TextDelta(text)
+                if answer.chars > MAX_ANSWER_CHARS:
+                    done = Done(Ending.LENGTH)
+                    break
+        if done is not None and (has_answered or done.ending is Ending.FILTERED):
+            yield done.ending
 
     async def _wait_for_local(self) -> None:
         """A model server that is starting or coming back is waited for like a first token."""
@@ -270,37 +268,80 @@ class Router:
                 await self._catalog.settled()
 
     async def _call(
-        self, answer: _Answer, model: Model, messages: tuple[ChatMessage, ...]
-    ) -> AsyncGenerator[str | Done, None]:
-        """One call within its place, deadlines and breaker. Raises ModelError, Busy."""
+        self, answer: Answer, model: Model, messages: tuple[ChatMessage, ...], *, sparing: bool
+    ) -> AsyncGenerator[str | Done | InLine, None]:
+        """One call within its place, budget, deadlines and breaker. Raises as :meth:`_ask` does."""
         if self._catalog.find(model.name) is None:
             await self._wait_for_local()
         pool = self._pool(model)
-        seat = await pool.take(answer.request.space, answer.tried, answer.deadline)
-        report = pool.withdrawn
+        seat: Seat | None = None
+        who = answer.request.payer.person or answer.request.sender
+        async with aclosing(pool.queue(answer.request.space, answer.tried, answer.deadline, who)) as steps:
+            async for step in steps:
+                if isinstance(step, InLine):
+                    yield step
+                else:
+                    seat = step
+        assert seat is not None
+        report, timed = pool.withdrawn, self.measured.begin(model.name)
         endpoint = seat.server.endpoint
         try:
-            wire = seat.server.wire
-            answer.tried.add(endpoint.circuit)
-            answer.usage = replace(answer.usage, calls=answer.usage.calls + 1)
-            limit = _answer_limit(model, answer.request, messages)
-            named = replace(model, id=endpoint.id) if endpoint.id else model
-            async with aclosing(wire.stream(ModelCall(named, messages, limit, answer.request.sender))) as stream:
-                piece: str | Done | None = None
-                while not isinstance(piece, Done):
-                    piece = await self._next(stream, answer.deadline, is_first=piece is None)
-                    seat.is_alive = True
-                    if isinstance(piece, Done):
-                        report = pool.succeeded
-                    yield piece
+            async with (
+                self._paid(answer, model, messages, sparing=sparing) as call,
+                self._wire(seat, answer.request.payer) as wire,
+            ):
+                answer.tried.add(endpoint.circuit)
+                named = replace(model, id=endpoint.id) if endpoint.id else model
+                asked = ModelCall(named, messages, call.limit, answer.request.sender, answer.request.sampling)
+                async with aclosing(wire.stream(asked)) as stream:
+                    piece: str | Done | None = None
+                    while not isinstance(piece, Done):
+                        piece = await self._next(stream, answer.deadline, is_first=piece is None)
+                        seat.is_alive = True
+                        timed.alive()
+                        call.add(piece)
+                        if isinstance(piece, Done):
+                            timed.done()
+                            report = pool.succeeded
+                        yield piece
         except ModelError as error:
+            timed.failed()
             log.warning("model_failed", model=model.name, server=endpoint.circuit, error=str(error))
-            # A refusal is the request's fault, and running out of time may be the calls' before this one.
-            if error.fault is not ModelFault.REFUSED and asyncio.get_running_loop().time() < answer.deadline:
+            # A refusal is the request's fault, running out of time may be the calls' before this one, and somebody's
+            # own key tells nothing of the server.
+            is_theirs = error.fault is ModelFault.REFUSED or isinstance(error, OwnKeyError)
+            if not is_theirs and asyncio.get_running_loop().time() < answer.deadline:
                 report = partial(pool.failed, fault=error.fault)
             raise
         finally:
             report(seat)
+            timed.end()
+
+    @contextlib.asynccontextmanager
+    async def _paid(
+        self, answer: Answer, model: Model, messages: tuple[ChatMessage, ...], *, sparing: bool
+    ) -> AsyncGenerator[Call, None]:
+        """A call within the budget: reserved at the beginning, settled at the end by what was added to it."""
+        prompt, limit = estimate_prompt(messages), answer_limit(model, answer.request, messages)
+        most, least = costs.of_chat(model, prompt, limit)
+        left = max(0.0, answer.deadline - asyncio.get_running_loop().time())
+        async with billed(self.purse, answer.request.payer, model, most, least, seconds=left, sparing=sparing) as bill:
+            answer.bills.append(bill)
+            answer.usage = replace(answer.usage, calls=answer.usage.calls + 1)
+            call = Call(model, prompt, costs.affordable(model, prompt, limit, bill.granted.money))
+            is_free = False
+            try:
+                yield call
+            except ModelError as error:
+                # Of a question that nothing was heard of, nobody knows how far the server had come with it.
+                is_free = not call.is_alive and error.fault is not ModelFault.TIMEOUT
+                raise
+            finally:
+                took = call.usage()
+                if call.is_alive:
+                    answer.usage = total(answer.usage, took)
+                if not is_free:
+                    bill.took, bill.usage = Amounts(took.cost), took
 
     async def _next(self, stream: AsyncGenerator[str | Done, None], deadline: float, *, is_first: bool) -> str | Done:
         """The next piece in time. A model that thinks is alive: its thoughts count as a first token."""
@@ -324,6 +365,7 @@ class Router:
                 self._open_wire,
                 max_waiting=most,
                 max_wait_seconds=self._settings.max_wait_seconds,
+                seats=self._seats,
             )
             pool.update(self._catalog.endpoints(*key))
             self._pools[key] = pool
@@ -334,26 +376,13 @@ class Router:
             pool.update(self._catalog.endpoints(*key))
 
 
-class _Fresh:
-    """Holds a call's beginning back while it is blank, so that a blank answer shows nothing at all."""
-
-    def __init__(self, is_first: bool) -> None:
-        self._is_first = is_first
-        self._held = ""
-        self._is_open = False
-
-    def admit(self, piece: str) -> str:
-        """The text to show now. Blank space is kept where a text goes on, and dropped where one begins."""
-        if self._is_open:
-            return piece
-        self._held += piece
-        if not self._held.strip():
-            return ""
-        self._is_open = True
-        return self._held.lstrip() if self._is_first else self._held
-
-
-def _answer_limit(model: Model, request: ChatRequest, messages: tuple[ChatMessage, ...]) -> int:
-    """Tokens the answer may take: servers refuse a limit that does not fit beside the prompt."""
-    room = model.window - estimate_prompt(messages) * 9 // 8
-    return min(model.max_answer, request.max_answer or model.max_answer, max(room, MIN_ANSWER // 4))
+def _without_money(
+    answer: Answer, model: Model, short: LowBudget | OverBudget, others: tuple[Model, ...]
+) -> tuple[Model, ...]:
+    """Whom to ask now: the cheapest, or, where there is not enough for this one, whoever comes next."""
+    log.info("over_budget", model=model.name, cause=str(short))
+    answer.passed_over = answer.passed_over or model.name
+    if isinstance(short, LowBudget):
+        return thrifty_order(answer, (model, *others))
+    answer.over = answer.over or short
+    return others

@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass
 
 from core.errors import ModelError, ModelFault
+from core.models import costs
+from core.models.budget import Amounts
 from core.models.calls import ask
 from core.models.catalog import Catalog, Model
+from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.wire import Wire
-from core.parts import Media, Usage
+from core.parts import Media, Notice, Usage
 
 MAX_CHARS = 4000
 """Characters spoken at once: OpenAI's endpoint takes 4,096, and it is some four minutes."""
@@ -47,6 +50,8 @@ class Spoken:
     media: Media
     usage: Usage
     is_cut: bool
+    notices: tuple[Notice, ...] = ()
+    """What is to be said of a budget."""
 
 
 class Speaker:
@@ -61,22 +66,34 @@ class Speaker:
         """Whether there is a model for it."""
         return self._catalog.has("speech")
 
-    async def speak(self, markdown: str, *, space: str) -> Spoken | None:
+    async def speak(self, markdown: str, *, space: str, payer: Payer = NOBODY) -> Spoken | None:
         """The text's beginning as sound, at most :data:`MAX_CHARS`; None where there is nothing to be spoken.
 
-        Raises ModelError, Busy.
+        Raises ModelError, Busy, OverBudget, StorageError.
         """
         whole = speakable(markdown)
         text = _beginning(whole)
         if not text:
             return None
 
-        async def work(wire: Wire, model: Model) -> Media:
-            return _media(await wire.speak(model, text))
+        async def work(wire: Wire, model: Model, bill: Bill) -> tuple[Media, Usage]:
+            data = await wire.speak(model, text)
+            usage = Usage(model.name, 0, 0, model.cost_of_speech(len(text)), 1)
+            seconds = costs.sounding_seconds(data)
+            bill.took = Amounts(usage.cost, seconds=costs.spoken_seconds(text) if seconds is None else seconds)
+            bill.usage = usage
+            return _media(data), usage
 
-        model, media = await ask(self._catalog, self._router, "speech", space, work)
-        usage = Usage(model.name, 0, 0, model.cost_of_speech(len(text)), 1)
-        return Spoken(media, usage, is_cut=len(text) < len(whole))
+        (media, usage), notices = await ask(
+            self._catalog,
+            self._router,
+            "speech",
+            space,
+            work,
+            most=lambda model: costs.of_speaking(model, text),
+            payer=payer,
+        )
+        return Spoken(media, usage, is_cut=len(text) < len(whole), notices=notices)
 
 
 def speakable(markdown: str) -> str:

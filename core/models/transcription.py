@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
 from pathlib import PurePath
 
 from core.message import clean_text
+from core.models import costs
+from core.models.budget import Amounts
 from core.models.calls import ask
 from core.models.catalog import Catalog, Model
+from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.wire import Recording, Transcript, Wire
-from core.parts import Usage
+from core.parts import Notice, Usage
 
 SUFFIXES = {
     "audio/ogg": "ogg",
@@ -40,6 +42,8 @@ class Heard:
 
     text: str
     usage: Usage
+    notices: tuple[Notice, ...] = ()
+    """What is to be said of a budget."""
 
 
 class Transcriber:
@@ -54,18 +58,33 @@ class Transcriber:
         """Whether there is a model for it."""
         return self._catalog.has("transcription")
 
-    async def hear(self, data: bytes, *, name: str, mime: str, seconds: int, space: str) -> Heard:
-        """``seconds`` is how long the recording is said to be, for its cost where the server does not tell.
-
-        Raises ModelError, Busy.
-        """
+    async def hear(
+        self, data: bytes, *, name: str, mime: str, seconds: int, space: str, payer: Payer = NOBODY
+    ) -> Heard:
+        """``seconds`` is how long the recording is said to be, for its cost where the server does not tell; 0 where
+        nobody says. Raises ModelError, Busy, OverBudget, StorageError."""
         recording = Recording(f"recording.{_suffix(name, mime)}", mime or "application/octet-stream", data)
 
-        async def work(wire: Wire, model: Model) -> Transcript:
-            return await wire.transcribe(model, recording)
+        expected = costs.recorded_seconds(seconds, len(data))
 
-        model, transcript = await ask(self._catalog, self._router, "transcription", space, work)
-        return Heard(clean_text(" ".join(transcript.text.split())), _usage(model, transcript, seconds))
+        async def work(wire: Wire, model: Model, bill: Bill) -> tuple[Transcript, Usage]:
+            transcript = await wire.transcribe(model, recording)
+            heard = costs.told(transcript.seconds)
+            heard = expected if heard is None else heard
+            usage = _usage(model, transcript, heard)
+            bill.took, bill.usage = Amounts(usage.cost, seconds=heard), usage
+            return transcript, usage
+
+        (transcript, usage), notices = await ask(
+            self._catalog,
+            self._router,
+            "transcription",
+            space,
+            work,
+            most=lambda model: costs.of_hearing(model, expected),
+            payer=payer,
+        )
+        return Heard(clean_text(" ".join(transcript.text.split())), usage, notices)
 
 
 def _suffix(name: str, mime: str) -> str:
@@ -74,6 +93,5 @@ def _suffix(name: str, mime: str) -> str:
 
 
 def _usage(model: Model, transcript: Transcript, seconds: int) -> Usage:
-    prompt, answer = transcript.prompt_tokens or 0, transcript.answer_tokens or 0
-    heard = ceil(seconds if transcript.seconds is None else transcript.seconds)
-    return Usage(model.name, prompt, answer, model.cost(prompt, answer) + model.cost_of_sound(heard), 1)
+    prompt, answer = costs.told(transcript.prompt_tokens) or 0, costs.told(transcript.answer_tokens) or 0
+    return Usage(model.name, prompt, answer, model.cost(prompt, answer) + model.cost_of_sound(seconds), 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.models.catalog import Model
-from core.models.chat import ChatMessage
+from core.models.chat import AS_USUAL, ChatMessage, Sampling
 from core.parts import Ending
 from core.settings import Shape
 
@@ -21,6 +21,8 @@ class ModelCall:
     max_answer: int
     """Tokens."""
     sender: str = ""
+    sampling: Sampling = AS_USUAL
+    """Above the model's own."""
 
 
 @dataclass(frozen=True, slots=True)

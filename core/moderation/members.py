@@ -52,6 +52,11 @@ class Members(Protocol):
         RightsUnknownError."""
         ...
 
+    async def are_called(self, call: CommandCall, name: str) -> bool:
+        """Whether somebody in the call's space has a name that looks like this one. Never fails: where nobody tells,
+        nobody has."""
+        ...
+
     async def channel(self, call: CommandCall, wanted: str) -> str | None:
         """The id of a channel of the caller's space that the bot may write in; None for any other."""
         ...

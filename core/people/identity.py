@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Mapping
 
 from core.message import Author, Platform
+from core.people.spaces import Allowance
 from core.storage.client import Store
-from core.storage.records import Kept, Record, Records
+from core.storage.records import PAUSE_SECONDS, TRIES, Change, Conflict, Kept, Record, Records
 
 
 class Fact(Record):
@@ -35,12 +39,31 @@ class Person(Record):
     """What they asked to keep in mind, oldest first."""
     keys: Mapping[str, str] = {}
     """Provider -> their own API key, sealed (``core/storage/sealing.py``)."""
+    key_shares: bool = False
+    """Whether the community's budget may be used where their own key fails."""
+    facts_in_groups: bool = False
+    """Whether these are used for what they ask in groups, too, where others read the answers."""
+    allowance: Allowance = Allowance()
+    """What the owner lets them spend in place of the configuration's budget for a person, field by field."""
     blocked: str = ""
     """Why the owner shut them out everywhere; empty: they are not."""
+    was: tuple[str, ...] = ()
+    """:func:`trace` of each account that was once linked with theirs: a block is not escaped by parting."""
 
     @property
     def known_accounts(self) -> tuple[str, ...]:
         return self.accounts or (self.id,)
+
+    def is_or_was(self, account: str) -> bool:
+        """Whether that account is theirs, or was while it was linked. For what shuts people out: who is shut out in a
+        space stays so when they link accounts, and when they part them. What is given goes by
+        :attr:`known_accounts` alone."""
+        return account in self.known_accounts or trace(account) in self.was
+
+
+def trace(account: str) -> str:
+    """What is kept of an account that somebody parted from: enough to know it again, and no name of it."""
+    return hashlib.sha256(f"parted:{account}".encode()).hexdigest()[:16]
 
 
 def account_of(author: Author, platform: Platform) -> str:
@@ -60,18 +83,35 @@ class People:
 
     async def kept(self, account: str) -> Kept[Person]:
         """The same with its version. An account that was linked counts only while its person says so, too."""
-        found = await self.records.get(account)
+        return await self._follow(account, self.records.get)
+
+    async def fresh(self, account: str) -> Kept[Person]:
+        """The same as it is now. Raises StorageError."""
+        return await self._follow(account, self.records.fresh)
+
+    async def _follow(self, account: str, read: Callable[[str], Awaitable[Kept[Person]]]) -> Kept[Person]:
+        found = await read(account)
         if found.value.goes_by:
-            person = await self.records.get(found.value.goes_by)
+            person = await read(found.value.goes_by)
             if account in person.value.accounts:
                 return _named(person)
-            return Kept(account, Person(id=account))
+            return Kept(account, Person(id=account), found.version)
         return _named(found)
 
     async def change(self, account: str, change: Callable[[Person], Person], *, seen: int | None = None) -> Person:
-        """Changes the person whose account that is. Raises Conflict, StorageError."""
-        id = (await self.kept(account)).id
-        return (await self.records.change(id, lambda person: change(_with_id(person, id)), seen=seen)).value
+        """Changes the person whose account that is, also while accounts are linked and parted. ``change`` may be called
+        several times. Raises Conflict, StorageError."""
+        for number in range(TRIES):
+            before = await self.fresh(account)
+            if seen is not None and before.version != seen:
+                raise Conflict(f"{before.id}: version {before.version} instead of {seen}")
+            value = change(before.value)
+            if value == before.value:
+                return value
+            if (written := await self.records.write([Change(before, value)])) is not None:
+                return written[0].value
+            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS * (number + 1)))
+        raise Conflict(f"{account}: changed by others {TRIES} times in a row")
 
 
 def _named(kept: Kept[Person]) -> Kept[Person]:

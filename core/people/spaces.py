@@ -44,6 +44,8 @@ class SpaceSettings(Record):
     """Names of the models that may be used there; empty: all."""
     persona: str = ""
     """Name of the persona that speaks there."""
+    own_voice: bool | None = None
+    """Whether personas that were chosen for all speak under their own names, where the platform can (Discord)."""
     language: str = ""
     """Of what Parley itself says."""
     answers: Literal["", "mentions", "always"] = ""
@@ -52,7 +54,7 @@ class SpaceSettings(Record):
     """Whether the bot reads what is not for it, so that it knows what was talked about."""
     image_size: Literal["", "square", "wide", "tall"] = ""
     keep_days: int | None = None
-    """Days after its last message that a conversation there is forgotten."""
+    """Days after its last message that a conversation there is forgotten (:func:`kept_days`)."""
     allowance: Allowance = Allowance()
     """What all of the space may spend together."""
     person_allowance: Allowance = Allowance()
@@ -73,12 +75,18 @@ class SpaceSettings(Record):
     grants: tuple[Grant, ...] = ()
     broadcasts: bool | None = None
     """Whether announcements of whoever runs Parley come here."""
-    name: str = ""
-    """What the space is called, as it was last seen."""
+    announcements: str = ""
+    """Id of the channel in which they come; empty: the platform's own for notes, or the group."""
 
 
 USUAL = SpaceSettings()
 """Where nobody chose anything, and in private chats."""
+
+
+def kept_days(space: SpaceSettings, usual: int) -> int:
+    """Days after its last message that a conversation there is forgotten. ``usual`` is the setting
+    ``storage.keep_days``: no space keeps conversations for longer than whoever runs Parley."""
+    return usual if space.keep_days is None else max(1, min(space.keep_days, usual))
 
 
 def space_id(conversation: ConversationKey, space: str) -> str:

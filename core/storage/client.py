@@ -39,6 +39,7 @@ from core.storage.cluster import by_slot
 from core.storage.connections import COMMAND_SECONDS, alone, connect
 from core.storage.keys import ConversationKeys, load, ready
 from core.storage.line import Line
+from core.storage.texts import PLAIN, Texts
 from core.storage.waits import Waits
 
 log = structlog.get_logger()
@@ -70,15 +71,27 @@ ALONE = frozenset(
         "sweep",
         "permits",
         "case",
+        "budget_join",
         "hold",
+        "link_claim",
+        "link_issue",
         "fleet",
+        "limits",
+        "reseal",
+        "seats",
         "places",
         "reading",
         "record",
+        "reserve",
+        "renamed",
+        "retain",
         "schema_raise",
+        "settle",
         "web_save",
         "web_page",
         "web_changes",
+        "dump",
+        "fill",
     )
 )
 """Scripts about something else than one conversation: they have no prelude."""
@@ -96,8 +109,10 @@ def _script(name: str) -> tuple[str, str]:
 class Store:
     """What REDIS_URL names, one server or many, for the whole process."""
 
-    def __init__(self, address: Address | str) -> None:
+    def __init__(self, address: Address | str, texts: Texts = PLAIN) -> None:
         """Connects with the first call. Raises SettingsError for a certificate that is no use."""
+        self.texts = texts
+        """Through it goes all that people said, on its way in and out."""
         self.address = address if isinstance(address, Address) else Address.parse(address)
         # The client's own types know neither decoded replies nor scripts: what leaves core/storage is typed there.
         self.redis: Any = connect(self.address)

@@ -31,6 +31,7 @@ from core.message import (
 from core.storage import keys
 from core.storage.client import Store, conversation_keys, partition_keys
 from core.storage.keys import ConversationKeys
+from core.storage.sealing import SealedError
 
 log = structlog.get_logger()
 
@@ -170,7 +171,7 @@ class DeadLetters:
         for reply in await self._store.run_many("failed_list", calls):
             count, *found = reply
             total += int(count)
-            letters += [_letter(id, fields) for id, fields in zip(found[::2], found[1::2], strict=True)]
+            letters += [self._letter(id, fields) for id, fields in zip(found[::2], found[1::2], strict=True)]
         letters.sort(key=lambda letter: letter.at, reverse=True)
         return total, letters[:most]
 
@@ -192,7 +193,7 @@ class DeadLetters:
             return None
         key = keys.letter(int(id[0], 16), id)
         fields: dict[str, str] = await self._store.attempt(lambda: self._store.redis.hgetall(key))
-        return _letter(id, [text for field in fields.items() for text in field]) if fields else None
+        return self._letter(id, [text for field in fields.items() for text in field]) if fields else None
 
     async def drop(self, id: str) -> bool:
         """Removes a letter for good; whether there was one."""
@@ -212,8 +213,8 @@ class DeadLetters:
         if letter.kind == Kind.JOB:
             return await self._retry_job(letter)
         try:
-            incoming = from_json(letter.entry.removeprefix("!"))
-        except EntryError:
+            incoming = from_json(self._store.texts.open_json(letter.entry.removeprefix("!"), letter.conversation))
+        except (EntryError, SealedError):
             return Retried.UNREADABLE
         if isinstance(incoming, Deletion):
             return Retried.UNREADABLE
@@ -233,8 +234,16 @@ class DeadLetters:
 
     async def _post(self, id: str, incoming: Message | CommandCall) -> str:
         place = ConversationKeys.of(incoming.conversation)
-        values = (id, place.name, to_json(incoming), incoming.space, keys.SEEN_SECONDS)
+        entry = self._store.texts.seal_json(to_json(incoming), place.name)
+        values = (id, place.name, entry, incoming.space, keys.SEEN_SECONDS)
         return await self._store.run("failed_retry", conversation_keys(place, seen=place.seen(incoming.update)), values)
+
+    def _letter(self, id: str, flat: Sequence[str]) -> Letter:
+        letter = _letter(id, flat)
+        try:
+            return replace(letter, entry=self._store.texts.open_json(letter.entry, letter.conversation))
+        except SealedError:
+            return letter
 
     async def _retry_job(self, letter: Letter) -> Retried:
         values = _values(letter.entry)

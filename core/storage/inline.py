@@ -48,7 +48,8 @@ class InlineQuestions:
         async def work() -> None:
             pipe = self._store.redis.pipeline(transaction=False)
             for question in questions:
-                pipe.set(keys.inline_question(bot, question.digest), question.to_json(), ex=KEPT_SECONDS)
+                text = self._store.texts.seal_json(question.to_json(), bot)
+                pipe.set(keys.inline_question(bot, question.digest), text, ex=KEPT_SECONDS)
             await pipe.execute()
 
         await self._store.attempt(work, PATIENCE_SECONDS)
@@ -56,4 +57,4 @@ class InlineQuestions:
     async def get(self, bot: str, digest: str) -> InlineQuestion | None:
         """None when there is no such question any more."""
         kept: str | None = await self._store.attempt(lambda: self._store.redis.get(keys.inline_question(bot, digest)))
-        return InlineQuestion(**json.loads(kept)) if kept else None
+        return InlineQuestion(**json.loads(self._store.texts.read_json(kept, bot))) if kept else None

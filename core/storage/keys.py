@@ -21,6 +21,8 @@ USAGE_SECONDS = 400 * 24 * 3600
 READING_SECONDS = 3600
 BLOB_SECONDS = 24 * 3600
 """How long a picture can be shown to a model again."""
+HEARD_SECONDS = 24 * 3600
+"""How long what was said beside the bot waits for a question."""
 
 
 def _prefix(partition: int) -> str:
@@ -76,6 +78,11 @@ def usage(partition: int, day: str) -> str:
 def feedback(partition: int) -> str:
     """hash ``model:up`` and ``model:down`` -> people who think so of its answers; 400 days after the last one."""
     return f"{_prefix(partition)}feedback"
+
+
+def notes(conversation: str) -> str:
+    """list of JSON, newest first: why something was not answered in a conversation (``notes.py``); 1 day."""
+    return f"{_prefix(partition_of(conversation))}notes:{conversation}"
 
 
 def threads(chat: str) -> str:
@@ -153,6 +160,12 @@ class ConversationKeys:
         """list of the ids of answers that are in no tree, those of commands, newest first; 100, kept as the tree."""
         return f"{self.prefix}notices:{self.name}"
 
+    @property
+    def heard(self) -> str:
+        """list of ``id TAB tokens TAB payload`` of messages that were for others, oldest first, until the next question;
+        50, 1 day."""
+        return f"{self.prefix}heard:{self.name}"
+
     def album(self, album: str) -> str:
         """hash, the pieces of an album: ``#id`` -> entry, first, at, ripe, again (``prelude.lua``); 30 seconds when
         nobody turned to the bot with it, while it waits, and 1 hour after it was last answered."""
@@ -177,6 +190,16 @@ def schema() -> str:
     """hash: version of the keys and records, program that raised it to that, at (unix seconds), and ``reached:N``, the
     next partition of a migration to version N under way; kept for good."""
     return "parley:schema"
+
+
+def seats(server: str) -> str:
+    """zset: token -> ms since 1970 until which it has a place at a model server; some seconds unless renewed."""
+    return f"parley:seats:{server}"
+
+
+def sealed_by() -> str:
+    """hash: id of a key of ``PARLEY_KEYS`` -> a word that it sealed; kept for good."""
+    return "parley:sealed_by"
 
 
 def breaker() -> str:
@@ -240,6 +263,12 @@ def recently(what: str) -> str:
     return f"parley:recently:{what}"
 
 
+def limit(whose: str, who: str, window: str) -> str:
+    """zset: token of a turn -> ms since 1970, the questions counted in a window of time; as long as the window. All of
+    them lie in one slot, since a question is counted in several."""
+    return f"parley:{{limits}}:{whose}:{who}:{window}"
+
+
 def places(platform: str, bot: str) -> str:
     """zset: conversation -> time of its last message, to catch up after being away; the newest, 90 days."""
     return f"parley:places:{{{platform}:{bot}}}"
@@ -300,6 +329,120 @@ def record(kind: str, id: str) -> str:
 def record_changes(kind: str) -> str:
     """stream ``id`` -> records of a kind that were changed; the newest, 1 day after the last."""
     return f"parley:{{{kind}}}:changes"
+
+
+def record_log(kind: str, id: str) -> str:
+    """list of ``at SPACE JSON`` (unix seconds), newest first: who changed a record, and what; kept as the kind of record
+    says."""
+    return f"parley:{{{kind}}}:log:{id}"
+
+
+def spaces_seen(platform: str, bot: str) -> str:
+    """hash: space -> JSON of what receivers last saw of it; 400 days after the last word (``spaces_seen.py``)."""
+    return f"parley:{{spaces}}:seen:{platform}:{bot}"
+
+
+def process(name: str) -> str:
+    """string, what a running process says of itself, JSON; 30 seconds unless renewed (``processes.py``)."""
+    return f"parley:{{processes}}:process:{name}"
+
+
+def processes() -> str:
+    """set: names of processes that ran lately; 1 day after the last word of any."""
+    return "parley:{processes}:names"
+
+
+def broadcast(id: str) -> str:
+    """hash: space -> what became of an announcement there; 30 days after its last word (``broadcasts.py``)."""
+    return f"parley:{{broadcasts}}:told:{id}"
+
+
+def restoring() -> str:
+    """string, checksum of the backup that is being put back here: until that is done, nothing else may start."""
+    return "parley:restoring"
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetKeys:
+    """What people spend, all in one slot: one script looks at every budget that holds for a call."""
+
+    prefix: str = "parley:{budget}:"
+
+    @property
+    def open(self) -> str:
+        """hash: reservation -> JSON of what it holds; 2 hours after the last one."""
+        return self.prefix + "open"
+
+    @property
+    def ends(self) -> str:
+        """zset: reservation -> ms since 1970 at which it returns by itself; as the reservations."""
+        return self.prefix + "ends"
+
+    @property
+    def held(self) -> str:
+        """hash: ``day or month TAB whose TAB thing`` -> what open reservations hold of it; as the reservations."""
+        return self.prefix + "held"
+
+    @property
+    def settled(self) -> str:
+        """zset: id of a call that was counted -> ms since 1970; 2 hours."""
+        return self.prefix + "settled"
+
+    @property
+    def names(self) -> str:
+        """hash: person -> what they are called; 400 days after the last call of any."""
+        return self.prefix + "names"
+
+    def used(self, date: str) -> str:
+        """hash, of a day or a month: ``whose TAB thing`` -> what was used; 70 days."""
+        return f"{self.prefix}used:{date}"
+
+    def usage(self, day: str, space: str) -> str:
+        """hash, of a space's day, of private chats (space empty), or of all (``*``): ``person TAB model TAB thing`` ->
+        amount; 400 days."""
+        return f"{self.prefix}usage:{day}:{space}"
+
+
+BUDGETS = BudgetKeys()
+
+
+def link_code(digest: str) -> str:
+    """hash, a one-time code for linking accounts: says (JSON: account, name, conversation, language), platform, by (the
+    account that entered it); 10 minutes."""
+    return f"parley:{{people}}:link:{digest}"
+
+
+def link_issued(account: str) -> str:
+    """string, digest of the code that an account was given; 10 minutes."""
+    return f"parley:{{people}}:issued:{account}"
+
+
+def link_tries(account: str = "") -> str:
+    """hash: count (of wrong codes) and an account's calls, of an account or of all together; 10 minutes."""
+    return f"parley:{{people}}:tries:{account}"
+
+
+def proposal(id: str) -> str:
+    """string: JSON list of a space's id and a file of settings for it, not applied yet; 1 hour."""
+    return f"parley:proposal:{id}"
+
+
+def erasure(digest: str) -> str:
+    """hash, a request to erase all of a person: who (a digest of theirs), begun (unix seconds), and source -> how many
+    there were; 10 minutes, 1 day once it was begun."""
+    return f"parley:erasure:{digest}"
+
+
+def to_tidy() -> str:
+    """zset: JSON of what an erased person's last traces are -> unix seconds at which they go; kept while there are
+    any."""
+    return "parley:{tidying}:traces"
+
+
+def to_retain() -> str:
+    """zset: space (``platform:bot:space``) whose conversations are to get another lifetime -> unix seconds since when;
+    kept while there are any."""
+    return "parley:{tidying}:spaces"
 
 
 def moves() -> str:

@@ -14,6 +14,7 @@ from core.errors import SettingsError
 from core.settings import StorageSettings
 from core.storage.address import Address
 from core.storage.client import Store, is_away
+from core.storage.open_check import exposure
 
 log = structlog.get_logger()
 
@@ -33,6 +34,8 @@ async def reach(storage: StorageSettings, stop: asyncio.Event, tell: Callable[[s
     store = Store(address)
     try:
         await _reach(store, stop, tell)
+        if not (stop.is_set() or storage.allow_open) and (where := await exposure(store)):
+            raise SettingsError(open_sentence(address, where))
     finally:
         await store.close()
 
@@ -62,6 +65,16 @@ async def _reach(store: Store, stop: asyncio.Event, tell: Callable[[str], None])
             waiting = True
             tell(f"Waiting for the Redis or Valkey at {place}")
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+def open_sentence(address: Address, where: str) -> str:
+    """For a server that anybody may read (``core/storage/open_check.py``)."""
+    return (
+        f"The Redis or Valkey at {address.place} asks for no password and can be reached {where}: strangers could read"
+        " and change all that is kept. Set a password there (requirepass, or an ACL) and write it into REDIS_URL, or"
+        " have it listen on 127.0.0.1 or a private network only. Where something else protects it:"
+        " PARLEY__STORAGE__ALLOW_OPEN=true."
+    )
 
 
 async def _hello(store: Store) -> Mapping[str, Any]:

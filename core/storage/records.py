@@ -71,6 +71,17 @@ class Change(Generic[Value]):
     value: Value | None
 
 
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What is kept in a record's log about a change of it, written with the change or not at all."""
+
+    text: str
+    most: int
+    """Entries that are kept."""
+    seconds: int
+    """How long the log is kept after its last entry."""
+
+
 class Records(Generic[Value]):
     """All records of one kind. They lie in one slot, so that several can be changed at once."""
 
@@ -116,14 +127,18 @@ class Records(Generic[Value]):
             await asyncio.sleep(random.uniform(0, PAUSE_SECONDS * (number + 1)))
         raise Conflict(f"{self._kind} {id}: changed by others {TRIES} times in a row")
 
-    async def write(self, changes: Sequence[Change[Value]]) -> list[Kept[Value]] | None:
-        """Writes several records, all or none: None where one of them was changed since. Raises StorageError."""
+    async def write(self, changes: Sequence[Change[Value]], logged: Logged | None = None) -> list[Kept[Value]] | None:
+        """Writes several records, all or none: None where one of them was changed since. ``logged`` goes to the log of
+        the first of them. Raises StorageError."""
         names = [keys.record(self._kind, change.before.id) for change in changes]
+        feed = keys.record_changes(self._kind)
+        kept_log = keys.record_log(self._kind, changes[0].before.id) if logged else feed
         arguments: list[str | int] = [secrets.token_hex(8), MOST_CHANGES, FEED_SECONDS]
+        arguments += [logged.text, logged.most, logged.seconds] if logged else ["", 0, 0]
         for change in changes:
             text = "" if change.value is None else change.value.model_dump_json(exclude_defaults=True)
             arguments += [change.before.id, change.before.version, text, self._keep_seconds]
-        versions = await self._store.run("record", [keys.record_changes(self._kind), *names], arguments)
+        versions = await self._store.run("record", [feed, kept_log, *names], arguments)
         if not versions:
             for change in changes:
                 self._known.pop(change.before.id, None)
@@ -133,6 +148,26 @@ class Records(Generic[Value]):
             for change, version in zip(changes, versions, strict=True)
         ]
 
+    async def log(self, id: str, most: int) -> list[tuple[float, str]]:
+        """The newest entries of a record's log, newest first, with their times (Unix seconds by Redis' clock). Raises
+        StorageError."""
+        name, redis = keys.record_log(self._kind, id), self._store.redis
+        found: list[str] = await self._store.attempt(lambda: redis.lrange(name, 0, most - 1))
+        return [(float(at), text) for at, _, text in (entry.partition(" ") for entry in found)]
+
+    async def move(self, old: str, new: str) -> None:
+        """Gives a record and its log to another id, however often it is told. Where that one has a record of its own,
+        that one holds. Raises StorageError."""
+        while True:
+            before, there = await self.fresh(old), await self.fresh(new)
+            changes = [Change(before, None)] if there.version else [Change(there, before.value), Change(before, None)]
+            if not before.version or await self.write(changes) is not None:
+                break
+        redis, here, there_too = self._store.redis, keys.record_log(self._kind, old), keys.record_log(self._kind, new)
+        # Redis refuses to rename what is not there.
+        if await self._store.attempt(lambda: redis.exists(here)):
+            await self._store.attempt(lambda: redis.renamenx(here, there_too))
+
     async def ids(self) -> list[str]:
         """All there are, in no order: for the owner's lists. Raises StorageError."""
         prefix = keys.record(self._kind, "")
@@ -141,18 +176,24 @@ class Records(Generic[Value]):
 
     async def refresh(self) -> None:
         """Forgets what the feed says was changed. Raises StorageError."""
-        feed, redis = keys.record_changes(self._kind), self._store.redis
-        if not self._heard:
-            newest = await self._store.attempt(lambda: redis.xrevrange(feed, count=1), PATIENCE_SECONDS)
-            self._heard = f"({newest[0][0]}" if newest else "-"
+        is_first = not self._heard
+        self._heard, changed = await self.changed_since(self._heard)
+        if is_first:
             self._known.clear()
-            return
+        for id in changed:
+            self._known.pop(id, None)
+
+    async def changed_since(self, heard: str) -> tuple[str, list[str]]:
+        """The newest change of any, to be given here the next time, and ids of the records that were changed since
+        ``heard``; where that is empty, no ids. Raises StorageError."""
+        feed, redis = keys.record_changes(self._kind), self._store.redis
+        if not heard:
+            newest = await self._store.attempt(lambda: redis.xrevrange(feed, count=1), PATIENCE_SECONDS)
+            return (f"({newest[0][0]}" if newest else "-"), []
         said: list[tuple[str, Mapping[str, str]]] = await self._store.attempt(
-            lambda: redis.xrange(feed, self._heard), PATIENCE_SECONDS
+            lambda: redis.xrange(feed, heard), PATIENCE_SECONDS
         )
-        for id, fields in said:
-            self._heard = f"({id}"
-            self._known.pop(fields["id"], None)
+        return (f"({said[-1][0]}" if said else heard), [fields["id"] for _, fields in said]
 
     async def follow(self) -> None:
         """Keeps up with changes, until cancelled; while the storage is away, what was known holds."""

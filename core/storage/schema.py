@@ -56,8 +56,14 @@ async def read(store: Store) -> Schema:
 
 
 async def check(store: Store) -> None:
-    """Before anything is read or written. Raises SettingsError when a newer program keeps its records here."""
+    """Before anything is read or written. Raises SettingsError when a newer program keeps its records here, or a
+    restore was not done to its end."""
     _refuse_newer(await read(store))
+    if await store.attempt(lambda: store.redis.exists(keys.restoring())):
+        raise SettingsError(
+            "A backup was being put back into this store, and that broke off: call `parley restore` with the same file"
+            " again, or empty the store."
+        )
 
 
 async def run(store: Store, leases: Leases) -> None:
@@ -98,7 +104,7 @@ def _refuse_newer(schema: Schema) -> None:
         return
     raise SettingsError(
         f"The store has been taken over by {schema.program} (version {schema.version} of its records), and this is"
-        f" {_program()} (version {VERSION}). Start that program or a newer one, or give this one a store of its own:"
+        f" {program()} (version {VERSION}). Start that program or a newer one, or give this one a store of its own:"
         " another REDIS_URL, or another PARLEY_DATA for the embedded server."
     )
 
@@ -126,7 +132,7 @@ async def _step(store: Store, schema: Schema, held: Held) -> bool:
         if found:
             log.info("migrating", version=version, partition=partition, of=keys.PARTITIONS, records=found)
         seen += found
-    await store.run("schema_raise", [keys.schema()], (version, _program()))
+    await store.run("schema_raise", [keys.schema()], (version, program()))
     if seen:
         log.info("migrated", version=version, records=seen)
     return True
@@ -136,7 +142,8 @@ async def _note(store: Store, field: str, value: int) -> None:
     await store.attempt(lambda: store.redis.hset(keys.schema(), field, value))
 
 
-def _program() -> str:
+def program() -> str:
+    """This program with its version, as people are told."""
     try:
         return f"Parley {metadata.version('parley-bot')}"
     except metadata.PackageNotFoundError:

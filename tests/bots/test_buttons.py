@@ -43,6 +43,8 @@ def buttons(*models: Model, on: bool = True) -> Buttons:
         ("continue", "continue", {}),
         ("feedback up", "feedback", {"text": "up"}),
         ("regenerate model=a b=c", "regenerate", {"model": "a b=c"}),
+        ("admin retry id=a b", "admin retry", {"id": "a b"}),
+        ("admin drop all", "admin drop", {"text": "all"}),
         (".set", ".set", {}),
         (".set model=", ".set", {"model": ""}),
         ("  ", "", {}),

@@ -17,6 +17,8 @@ from bots.doctor import Finding, diagnose, report
 from bots.web_chat.adapter import WebAdapter
 from bots.web_chat.redis_store import RedisWebStore
 from core.message import Incoming
+from core.models.catalog import Catalog
+from core.people.community import Community
 from core.settings import Settings, WebSettings
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
@@ -26,6 +28,7 @@ from tests.platforms.discord_server import FakeDiscord
 from tests.platforms.openai_server import OpenAIServer
 from tests.platforms.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.platforms.telegram_server import TelegramServer
+from tests.platforms.valkey_servers import single
 from tests.ports import free_port
 
 
@@ -94,6 +97,16 @@ async def test_a_server_of_ones_own(tmp_path: Path) -> None:
     assert "appendonly yes" in findings["database file"].remedy
     assert findings["database memory"].ok is False
     assert "noeviction" in findings["database memory"].remedy
+
+
+async def test_a_server_that_anybody_may_read(tmp_path: Path) -> None:
+    async with single(tmp_path, "--bind", "0.0.0.0", "--protected-mode", "no") as server:
+        storage = {"redis_url": f"redis://127.0.0.1:{server.port}"}
+        access = (await found(tmp_path, storage=storage))["database access"]
+        assert access.ok is False
+        assert "at every address of this machine" in access.what
+        assert "requirepass" in access.remedy
+        assert (await found(tmp_path, storage={**storage, "allow_open": True}))["database access"].ok is None
 
 
 async def test_an_old_server_that_tells_little(tmp_path: Path) -> None:
@@ -171,7 +184,13 @@ async def test_what_is_switched_on_for_the_bot(
 
 async def test_another_parley_at_the_port(store: Store, valkey_url: str, tmp_path: Path) -> None:
     web = WebSettings.model_validate({"port": free_port()})
-    adapter = WebAdapter(web, RedisWebStore(store, keep_days=1, max_messages=10), list)
+    adapter = WebAdapter(
+        web,
+        RedisWebStore(store, keep_days=1, max_messages=10),
+        list,
+        Community.of(Settings(), store),
+        Catalog.of(Settings()),
+    )
     running = asyncio.create_task(adapter.run(NoInbox()))
     await asyncio.wait_for(adapter.ready(), 10)
     finding = (await found(tmp_path, web={"port": web.port}, storage={"redis_url": valkey_url}))["web chat"]

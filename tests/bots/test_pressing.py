@@ -11,6 +11,8 @@ from core.conversation.preferences import Preferences
 from core.message import Author, CommandCall, Deletion, Reaction, Verdict
 from core.models.catalog import Catalog, Model, Provider
 from core.parts import Ending
+from core.people.community import Community
+from core.settings import Settings
 from core.storage.client import Store
 from core.texts import say
 from tests.bots.answers import Answers
@@ -27,7 +29,8 @@ class Place:
     def __init__(self, store: Store, *models: str, votes: bool = False, speaks: bool = False) -> None:
         self.answers = Answers(store, conversation())
         listed = [*(Model(name, "p", name) for name in models or ("one",)), *([VOICE] if speaks else ())]
-        self.presses = Presses(self.answers.history, Catalog([PROVIDER], listed), buttons=True, votes=votes)
+        self.community, catalog = Community.of(Settings(), store), Catalog([PROVIDER], listed)
+        self.presses = Presses(self.answers.history, catalog, self.community, buttons=True, votes=votes)
         self.admins = set[str]()
 
     async def press(self, data: str, by: Author | None = None, under: str = SHOWN, *, private: bool = False) -> Outcome:

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from core.conversation.summary import INSTRUCTION
-from core.models.router import GO_ON
+from core.models.answering import GO_ON
 
 TAG = re.compile(r"\bzq\d+\b")
 WORD = re.compile(r"\b(zq\d+)=(\d+)")

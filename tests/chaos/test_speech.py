@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.conversation.summary import INSTRUCTION
-from core.models.router import GO_ON
+from core.models.answering import GO_ON
 from tests.chaos import speech
 
 

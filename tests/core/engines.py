@@ -10,7 +10,7 @@ from core.commands.row import Moderation
 from core.conversation.history import History
 from core.conversation.mailbox import Mailbox
 from core.conversation.readings import Readings
-from core.engine import Engine, May
+from core.engine import Engine
 from core.message import Attachment, ConversationKey, Platform
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
@@ -20,6 +20,7 @@ from core.models.router import Router
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
 from core.painting import Painting
+from core.people.access import IsAdmin, May, StandingOf
 from core.people.community import Community
 from core.settings import Settings
 from core.speaking import Speaking
@@ -37,15 +38,19 @@ async def engine(
     *,
     owners: Collection[str] = (),
     models: Catalog | None = None,
+    is_admin: IsAdmin | None = None,
     may: May | None = None,
+    standing: StandingOf | None = None,
     moderation: Mapping[Platform, Moderation] | None = None,
+    settings: Settings = SETTINGS,
+    fetched: bytes = b"",
 ) -> AsyncGenerator[Engine]:
-    """Fetches nothing and has no jobs done."""
+    """Has no jobs done. Every file that it fetches is ``fetched``."""
     catalog = models or Catalog.of(SETTINGS)
     router = Router(catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
 
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
-        return b""
+        return fetched
 
     async def enqueue(name: str, id: str, argument: str) -> None:
         return None
@@ -69,9 +74,11 @@ async def engine(
         enqueue,
         letters,
         Feedback(store, keep_days=1),
-        Community.of(SETTINGS, store),
+        Community.of(settings, store),
         owners=owners,
+        is_admin=is_admin,
         may=may,
+        standing=standing,
         moderation=moderation,
     )
     await router.aclose()

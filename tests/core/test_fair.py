@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.fair import FairQueue
+from core.fair import FairLine, FairQueue
 
 SHARES = ("a", "b", "c", "d")
 Step = tuple[str, str]
@@ -120,3 +120,37 @@ def test_a_hundred_thousand_shares_cost_no_more_each_than_a_few() -> None:
     for number in range(100_000):
         queue.push(str(number), number)
     assert [queue.pop() for _ in range(100_000)] == list(range(100_000))
+
+
+members = st.lists(st.tuples(st.sampled_from(SHARES), st.sampled_from("xyz")), max_size=40)
+
+
+@given(members, st.integers(0, 39))
+def test_the_place_in_line_is_the_number_served_before(asked: Sequence[tuple[str, str]], which: int) -> None:
+    line: FairLine[int] = FairLine()
+    for number, (share, member) in enumerate(asked):
+        told = line.ahead(share, member)
+        line.push(share, member, number)
+        assert line.before(number) == told
+    if not asked:
+        assert line.pop() is None
+        return
+    which %= len(asked)
+    place = line.before(which)
+    served = [line.pop() for _ in range(len(asked))]
+    assert served.index(which) == place
+    assert (len(line), line.pop()) == (0, None)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(SHARES), st.sampled_from("xyz")), min_size=1, max_size=40), st.integers(0, 39)
+)
+def test_who_leaves_a_line_moves_the_others_up(asked: Sequence[tuple[str, str]], which: int) -> None:
+    line: FairLine[int] = FairLine()
+    for number, (share, member) in enumerate(asked):
+        line.push(share, member, number)
+    which %= len(asked)
+    assert line.remove(which)
+    assert not line.remove(which)
+    served = [line.pop() for _ in range(len(asked) - 1)]
+    assert sorted(number for number in served if number is not None) == [n for n in range(len(asked)) if n != which]

@@ -21,9 +21,9 @@ Json = dict[str, Any]
 KEPT = re.compile(
     r"/(users/@me|users/@me/channels|users/\{user_id\}|applications/@me|oauth2/applications/@me|gateway|gateway/bot"
     r"|applications/\{application_id\}(/guilds/\{guild_id\})?/commands(/\{command_id\})?"
-    r"|channels/\{channel_id\}(/typing|/threads|/thread-members/@me|/messages(/bulk-delete)?)?"
+    r"|channels/\{channel_id\}(/typing|/webhooks|/threads|/thread-members/@me|/messages(/bulk-delete)?)?"
     r"|channels/\{channel_id\}/messages/\{message_id\}(/threads|/reactions/\{emoji_name\}(/@me|/\{user_id\})?)?"
-    r"|guilds/\{guild_id\}(/channels|/roles|/threads/active|/members/\{user_id\}|/members/@me|/bans/\{user_id\})?"
+    r"|guilds/\{guild_id\}(/channels|/roles|/threads/active|/members/search|/members/\{user_id\}|/members/@me|/bans/\{user_id\})?"
     r"|interactions/\{interaction_id\}/\{interaction_token\}/callback"
     r"|webhooks/\{webhook_id\}/\{webhook_token\}(/messages/(@original|\{message_id\}))?)"
 )

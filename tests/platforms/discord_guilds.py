@@ -26,6 +26,9 @@ def answer(world: World, call: Call, parts: list[str]) -> tuple[int, Any] | None
             _guild(world, guild)
             there = [one for one in world.channels.values() if one.get("guild_id") == guild]
             return 200, [one for one in there if one["type"] not in THREADS]
+        case ("GET", ["guilds", guild, "members", "search"]):
+            _guild(world, guild)
+            return 200, _called(world, guild, call.query["query"].lower())[: int(call.query.get("limit", 1))]
         case ("GET", ["guilds", guild, "members", user]):
             _guild(world, guild)
             if user not in world.users:
@@ -35,6 +38,13 @@ def answer(world: World, call: Call, parts: list[str]) -> tuple[int, Any] | None
             return 200, {**world.member(user, guild), "user": world.users[user]}
         case _:
             return None
+
+
+def _called(world: World, guild: str, name: str) -> list[Json]:
+    """Members whose names begin so."""
+    there = [user for id, user in world.users.items() if (guild, id) not in world.permissions.gone]
+    found = [one for one in there if any(str(one[k]).lower().startswith(name) for k in ("username", "global_name"))]
+    return [{**world.member(user["id"], guild), "user": user} for user in found]
 
 
 def _guild(world: World, guild: str) -> Json:

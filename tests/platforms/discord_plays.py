@@ -15,7 +15,8 @@ from tests.platforms.discord_world import EPHEMERAL, Interaction, Posted, World
 IN_GUILD, IN_DIRECT, IN_PRIVATE = 0, 1, 2
 """Contexts: a guild, direct messages with the bot, and those of others."""
 SLASH, USER_MENU, MESSAGE_MENU = 1, 2, 3
-STRING, INTEGER, BOOLEAN, USER, CHANNEL, NUMBER, ATTACHMENT = 3, 4, 5, 6, 7, 10, 11
+SUBCOMMAND = 1
+STRING, INTEGER, BOOLEAN, USER, CHANNEL, ROLE, NUMBER, ATTACHMENT = 3, 4, 5, 6, 7, 8, 10, 11
 KINDS: Mapping[type, int] = {str: STRING, int: INTEGER, bool: BOOLEAN, float: NUMBER}
 MAX_SENT = 10 * 1024 * 1024
 
@@ -51,27 +52,31 @@ class Plays:
         own_install: bool = False,
     ) -> Interaction:
         """A slash command; ``own_install``: from the person's own installation of the app."""
+        name, _, word = name.partition(" ")
         registered = self._registered(name, SLASH)
         resolved: Json = {}
-        given = [self._option(registered, key, value, resolved) for key, value in options.items()]
+        inside = _below(registered, word)
+        given = [self._option(inside, key, value, resolved) for key, value in options.items()]
         data: Json = {"id": registered.get("id") or self.world.snowflake(), "type": SLASH}
         data["name"] = registered.get("name", name)
-        data |= {"options": given} | ({"resolved": resolved} if resolved else {})
+        data |= {"options": _within(inside, given)} | ({"resolved": resolved} if resolved else {})
         return self._tell(COMMAND, data, channel, user, locale, own_install=own_install)
 
     def suggest(
         self, name: str, focused: str, options: Mapping[str, Given], channel: str, user: str, locale: str
     ) -> Interaction:
         """Somebody is typing the option ``focused``; LookupError where the command has no suggestions for it."""
+        name, _, word = name.partition(" ")
         registered = self._registered(name, SLASH)
-        known: list[Json] = registered.get("options") or []
+        inside = _below(registered, word)
+        known: list[Json] = inside.get("options") or []
         if not any(one["name"] == focused and one.get("autocomplete") for one in known):
             raise LookupError(f"{name} suggests nothing for {focused!r}")
-        given = [self._option(registered, key, value, {}) for key, value in options.items()]
+        given = [self._option(inside, key, value, {}) for key, value in options.items()]
         for one in given:
             if one["name"] == focused:
                 one["focused"] = True
-        data: Json = {"id": registered["id"], "name": name, "type": SLASH, "options": given}
+        data: Json = {"id": registered["id"], "name": name, "type": SLASH, "options": _within(inside, given)}
         return self._tell(TYPING, data, channel, user, locale)
 
     def choose_in_menu(
@@ -151,6 +156,8 @@ class Plays:
             resolved.setdefault("users", {})[value] = self.world.users[str(value)]
         if kind == CHANNEL:
             resolved.setdefault("channels", {})[value] = self.world.channels[str(value)]
+        if kind == ROLE:
+            resolved.setdefault("roles", {})[value] = {"id": value}
         return {"name": name, "type": kind, "value": value}
 
     def _sent(self, file: File) -> Json:
@@ -247,3 +254,22 @@ class Plays:
     def _owners(guild: str, person: str, *, own_install: bool) -> dict[str, str]:
         """Who installed the app: 0 for the guild (0 itself in direct messages), 1 for the person."""
         return {"1": person} if own_install else {"0": guild or "0"}
+
+
+def _below(registered: Json, word: str) -> Json:
+    """The subcommand of that name in any language; without one the command itself. LookupError as the app has it: what
+    has subcommands cannot be called without one."""
+    below: list[Json] = [one for one in registered.get("options") or () if one["type"] == SUBCOMMAND]
+    if not (below or word):
+        return registered
+    for one in below:
+        if word in {one["name"], *(one.get("name_localizations") or {}).values()}:
+            return one
+    raise LookupError(f"{registered.get('name')!r} has no subcommand {word!r}")
+
+
+def _within(inside: Json, given: list[Json]) -> list[Json]:
+    """The options of a payload: those of a subcommand stand in it. A command itself has an id."""
+    if not inside or "id" in inside:
+        return given
+    return [{"type": SUBCOMMAND, "name": inside["name"], "options": given}]

@@ -9,6 +9,7 @@ from tests.platforms.discord_refusals import Json, form_error
 
 SLASH, USER_MENU, MESSAGE_MENU = 1, 2, 3
 MAX_OF = {SLASH: 100, USER_MENU: 15, MESSAGE_MENU: 15}
+SUBCOMMAND, SUBCOMMAND_GROUP = 1, 2
 STRING, INTEGER, NUMBER = 3, 4, 10
 OPTION_TYPES = range(3, 12)
 MAX_OPTIONS, MAX_CHOICES, MAX_CHARACTERS = 25, 25, 8000
@@ -48,7 +49,11 @@ def _check_reach(command: Json) -> None:
         raise form_error("default_member_permissions", "Value is not a permission set.")
 
 
-def _check_options(options: list[Json]) -> None:
+def _check_options(options: list[Json], depth: int = 0) -> None:
+    below = [option for option in options if option["type"] in (SUBCOMMAND, SUBCOMMAND_GROUP)]
+    if below:
+        _check_below(options, below, depth)
+        return
     if len(options) > MAX_OPTIONS:
         raise form_error("options", "Must be 25 or fewer in length.")
     _check_names(options, is_slash=True)
@@ -67,6 +72,27 @@ def _check_options(options: list[Json]) -> None:
         for names in ([one["name"] for one in choices], [one["value"] for one in choices]):
             if len({*names}) < len(names):
                 raise form_error("choices", "The names and values of choices must be unique")
+
+
+def _check_below(options: list[Json], below: list[Json], depth: int) -> None:
+    if len(below) < len(options):
+        raise form_error("options", "Sub-command and sub-command group option types are mutually exclusive to others")
+    if len(below) > MAX_OPTIONS:
+        raise form_error("options", "Must be 25 or fewer in length.")
+    _check_names(below, is_slash=True)
+    for one in below:
+        is_group = one["type"] == SUBCOMMAND_GROUP
+        if depth > 1 or (is_group and depth > 0):
+            raise form_error("type", "Sub-commands may be one deep, or two in a group.")
+        if "required" in one or one.get("choices") or one.get("autocomplete"):
+            raise form_error("options", "A sub-command has no value of its own.")
+        _check_description(one)
+        inside: list[Json] = one.get("options") or []
+        if not is_group and any(option["type"] in (SUBCOMMAND, SUBCOMMAND_GROUP) for option in inside):
+            raise form_error("options", "A sub-command has no sub-commands.")
+        if is_group and any(option["type"] != SUBCOMMAND for option in inside):
+            raise form_error("options", "A sub-command group has sub-commands only.")
+        _check_options(inside, depth + 1)
 
 
 def _check_names(named: list[Json], *, is_slash: bool) -> None:
@@ -101,7 +127,11 @@ def _size(command: Json) -> int:
     def longest(one: Json, field: str) -> int:
         return max(map(len, (str(one.get(field) or ""), *_translations(one, field).values())))
 
-    options: list[Json] = command.get("options") or []
+    options: list[Json] = []
+    inside: list[Json] = list(command.get("options") or ())
+    while inside:
+        options.append(inside.pop())
+        inside += options[-1].get("options") or ()
     choices: list[Json] = []
     for option in options:
         choices += option.get("choices") or ()

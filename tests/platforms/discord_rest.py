@@ -15,7 +15,8 @@ from tests.platforms.discord_callbacks import Callbacks
 from tests.platforms.discord_components import V2
 from tests.platforms.discord_permissions import May
 from tests.platforms.discord_refusals import Refusal, form_error
-from tests.platforms.discord_wire import Call, Upload
+from tests.platforms.discord_webhooks import Webhooks
+from tests.platforms.discord_wire import INTERACTION, Call, Upload
 from tests.platforms.discord_world import (
     DIRECT,
     EPHEMERAL,
@@ -52,6 +53,10 @@ class Rest:
     def answer(self, call: Call, uploads: list[Upload]) -> tuple[int, Any]:
         parts = call.path.strip("/").split("/")
         match parts[0]:
+            case "channels" if parts[2:] == ["webhooks"]:
+                found = Webhooks(self).answer(call, parts, uploads)
+            case "webhooks" if not parts[2].startswith(INTERACTION):
+                found = Webhooks(self).answer(call, parts, uploads)
             case "channels":
                 found = self._on_channel(call, parts, uploads)
             case "interactions" | "webhooks":
@@ -239,8 +244,10 @@ class Rest:
         reply_to: str = "",
         nonce: str = "",
         flags: int = 0,
+        by: Json | None = None,
     ) -> Posted:
-        """A new message of the bot's, checked before; ``flags`` come on top of those that the body has."""
+        """A new message of the bot's, checked before; ``flags`` come on top of those that the body has, ``by`` tells
+        what else has sent it."""
         world = self.world
         attachments = self._keep(channel_id, body, uploads, [])
         fields: Json = {
@@ -258,6 +265,7 @@ class Rest:
             flags=flags | int(body.get("flags") or 0) & MAY_BE_SET,
             **fields,
         )
+        posted.data |= by or {}
         posted.nonce = nonce
         posted.ephemeral = bool(posted.data["flags"] & EPHEMERAL)
         posted.pinged = self._pinged(posted, body.get("allowed_mentions"))

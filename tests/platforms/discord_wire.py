@@ -19,6 +19,8 @@ from aiohttp import BodyPartReader, web
 from tests.platforms.discord_refusals import Json, Refusal, form_error
 from tests.platforms.discord_schema import UNKNOWN_ROUTE, wrong_with
 
+INTERACTION = "aW50ZXJhY3Rpb246"
+"""The beginning of interactions' tokens."""
 AGENT = re.compile(r"DiscordBot \(https?://[^\s,]+,? [^)]+\)")
 
 
@@ -322,6 +324,8 @@ class Wire:
                 return f"create {channel}", limits.creates, seconds
             case ("PATCH", ["channels", channel, "messages", _]):
                 return f"edit {channel}", limits.edits, seconds
+            case (_, ["webhooks", _, token, *_]) if not token.startswith(INTERACTION):
+                return f"webhook {token}", 5 if limits.others else 0, 2.0
             case (_, ["webhooks", _, token, *_]):
                 return f"webhook {token}", limits.edits, seconds
             case ("DELETE", ["channels", _, "messages", _]):

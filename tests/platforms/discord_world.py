@@ -147,6 +147,7 @@ class World:
         self.messages: dict[str, dict[str, Posted]] = {}
         self.interactions: dict[str, Interaction] = {}
         self.commands: list[Json] = []
+        self.webhooks: dict[str, Json] = {}
         self.files: dict[str, tuple[bytes, str]] = {}
         self.forbidden: set[str] = set()
         """Channels in which the bot may not write."""
@@ -370,7 +371,13 @@ class World:
     def by_bot(self, channel_id: str | None = None) -> list[Posted]:
         """The bot's messages that are still there, oldest first."""
         rooms = [self.messages[channel_id]] if channel_id else list(self.messages.values())
-        return [m for r in rooms for m in r.values() if m.data["author"]["id"] == self.bot and not m.deleted]
+        return [m for r in rooms for m in r.values() if self._is_by_bot(m) and not m.deleted]
+
+    def _is_by_bot(self, message: Posted) -> bool:
+        """Also under another name, by a webhook of its application."""
+        return message.data["author"]["id"] == self.bot or (
+            bool(message.data.get("webhook_id")) and message.data.get("application_id") == self.application_id
+        )
 
     def post(self, channel_id: str, author: str, content: str, **fields: Any) -> Posted:
         """Stores a new message. ``fields`` are fields of the message object; ``reply_to`` makes it a reply."""

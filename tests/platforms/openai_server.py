@@ -74,6 +74,8 @@ class OpenAIServer:
     tokens: int | None = None
     tick: float = 0.0
     api_key: str = ""
+    more_keys: Sequence[str] = ()
+    """Keys of other accounts. Where there are any, the list of models asks for a key as well, as OpenAI's does."""
     blind: Sequence[str] = ()
     """Models that refuse images."""
     reports_usage: bool = True
@@ -122,6 +124,8 @@ class OpenAIServer:
         return web.json_response({"status": "ok"})
 
     async def _models(self, request: web.Request) -> web.Response:
+        if self.more_keys and not self._knows(request):
+            return error_answer(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
         rows = [{"id": name, "object": "model", "created": 0, "owned_by": "tests"} for name in self.models]
         return web.json_response({"object": "list", "data": rows})
 
@@ -133,7 +137,7 @@ class OpenAIServer:
         record = Recorded(body, dict(request.headers))
         if self.records:
             self.requests.append(record)
-        if self.api_key and request.headers.get("Authorization") != f"Bearer {self.api_key}":
+        if self.api_key and not self._knows(request):
             record.outcome = "refused"
             return error_answer(Refusal(401, "Incorrect API key provided.", code="invalid_api_key"))
         if refusal := check_chat(body, self.models, self.blind):
@@ -151,6 +155,9 @@ class OpenAIServer:
         if record.outcome == "open":
             record.outcome = "done"
         return response
+
+    def _knows(self, request: web.Request) -> bool:
+        return request.headers.get("Authorization") in {f"Bearer {key}" for key in (self.api_key, *self.more_keys)}
 
     def _strike(self, body: Body) -> Strike | None:
         for strike in self.strikes:

@@ -153,6 +153,11 @@ class World:
 
     # ---- playing
 
+    def begin_at(self, number: int) -> None:
+        """Numbers messages and updates from there on: another world came before this one."""
+        self._private_ids = itertools.count(number)
+        self._update_ids = itertools.count(number)
+
     def chat(self, chat: int) -> Chat:
         if chat not in self.chats:
             self.chats[chat] = Chat(chat, "private", f"Person {chat}")

@@ -65,6 +65,17 @@ for _, waiting in ipairs(redis.call('LRANGE', BOX, 0, -1)) do
     known = known + 1
   end
 end
+for _, entry in ipairs(redis.call('LRANGE', heard_key(), 0, -1)) do
+  local id, rest = string.match(entry, '^([^\t]*)\t(.*)$')
+  local payload = string.match(rest or '', '^%d+\t(.*)$')
+  local quote = payload and string.find(payload, '"quote":', 1, true) and cjson.decode(payload)['quote']
+  if wanted[id] then
+    redis.call('LREM', heard_key(), 1, entry)
+    known = known + 1
+  elseif quote and wanted[quote['message_id']] then
+    redis.call('LREM', heard_key(), 1, entry)
+  end
+end
 local open = redis.call('HGET', TURN, 'entry')
 if is_message(open, is_meant) then
   local album = read_entry(open)['album']

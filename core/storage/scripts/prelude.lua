@@ -39,6 +39,11 @@ local function write_node(id, parent, before, tokens, kind, payload)
   redis.call('HSET', TREE, id, table.concat({ parent, before, tokens, kind, payload }, '\t'))
 end
 
+-- What was said beside the bot since the last question: 'id TAB tokens TAB payload' each.
+local function heard_key()
+  return (string.gsub(BOX, '}:box:', '}:heard:', 1))
+end
+
 -- Entries that wait: in all of the partition, and of a space.
 local function count(space, step)
   for _, field in ipairs({ '', space }) do
@@ -184,7 +189,7 @@ end
 
 -- What people chose for the conversation, in the order of core/conversation/preferences.py.
 local function preferences()
-  return redis.call('HMGET', STATE, 'model', 'language', 'buttons', 'spoken', 'answers', 'threads')
+  return redis.call('HMGET', STATE, 'model', 'language', 'buttons', 'spoken', 'answers', 'threads', 'persona')
 end
 
 -- How many turns of the partition were opened in a minute.

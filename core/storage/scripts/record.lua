@@ -1,11 +1,13 @@
--- Writes versioned records of one kind, all of them or none. KEYS: the feed of changes, then a hash for each record.
--- ARGV: token of this attempt, changes kept in the feed, seconds that the feed is kept; then for each record its id, the
--- version that it is expected to have, its JSON or '' to remove it, and seconds to keep it or 0 for good.
+-- Writes versioned records of one kind, all of them or none. KEYS: the feed of changes, a log (the feed stands in where
+-- nothing is logged), then a hash for each record.
+-- ARGV: token of this attempt, changes kept in the feed, seconds that the feed is kept; what is logged about it or '',
+-- entries kept in the log, seconds that the log is kept; then for each record its id, the version that it is expected
+-- to have, its JSON or '' to remove it, and seconds to keep it or 0 for good.
 -- Answers the new versions, or an empty list where one of the records has another version than expected.
 local token, most, feed_seconds = ARGV[1], ARGV[2], ARGV[3]
 local versions = {}
-for i = 2, #KEYS do
-  local at = 4 + (i - 2) * 4
+for i = 3, #KEYS do
+  local at = 7 + (i - 3) * 4
   local found = redis.call('HMGET', KEYS[i], 'v', 'by')
   -- Written by this attempt already, whose reply got lost.
   if found[2] == token then
@@ -16,10 +18,10 @@ for i = 2, #KEYS do
     return {}
   end
 end
-if #versions == #KEYS - 1 then return versions end
+if #versions == #KEYS - 2 then return versions end
 versions = {}
-for i = 2, #KEYS do
-  local at = 4 + (i - 2) * 4
+for i = 3, #KEYS do
+  local at = 7 + (i - 3) * 4
   local version = tonumber(ARGV[at + 1]) + 1
   if ARGV[at + 2] == '' then
     redis.call('DEL', KEYS[i])
@@ -32,4 +34,10 @@ for i = 2, #KEYS do
   table.insert(versions, version)
 end
 redis.call('EXPIRE', KEYS[1], feed_seconds)
+if ARGV[4] ~= '' then
+  -- The server's clock: entries of several machines stand in the order of their times.
+  redis.call('LPUSH', KEYS[2], redis.call('TIME')[1] .. ' ' .. ARGV[4])
+  redis.call('LTRIM', KEYS[2], 0, ARGV[5] - 1)
+  redis.call('EXPIRE', KEYS[2], ARGV[6])
+end
 return versions

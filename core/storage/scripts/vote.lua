@@ -16,6 +16,8 @@ if before and before ~= '' then
 end
 if verdict ~= '' then redis.call('HINCRBY', USAGE, model .. ':' .. verdict, 1) end
 redis.call('HSET', votes, field, at .. '\t' .. verdict .. '\t' .. model)
-redis.call('EXPIRE', votes, ARGV[5])
+-- No longer than the conversation, which its space may keep for less time.
+local left = redis.call('TTL', TREE)
+redis.call('EXPIRE', votes, left > 0 and math.min(left, tonumber(ARGV[5])) or ARGV[5])
 redis.call('EXPIRE', USAGE, ARGV[6])
 return 1

@@ -24,11 +24,13 @@ from core.conversation.history import History
 from core.errors import StorageError
 from core.message import ConversationKey, Incoming, Lasting, Message, Platform, Reaction
 from core.models.catalog import Catalog
-from core.settings import DiscordSettings
+from core.people.community import Community
+from core.settings import DiscordSettings, Settings
 from core.storage.client import Store
 from core.storage.forms import Forms
 from core.storage.leases import SECONDS, Leases
 from core.storage.shared import Place
+from core.storage.spaces_seen import SpacesSeen
 from core.tasks import end
 from tests.platforms.discord_server import TOKEN, FakeDiscord
 
@@ -151,7 +153,9 @@ async def connected(
 
     history = History(store, keep_days=1, max_messages=100)
     models = catalog or Catalog((), ())
-    pressing = Pressing(rest, deferrals, Presses(history, models, buttons=True, votes=True))
+    pressing = Pressing(
+        rest, deferrals, Presses(history, models, Community.of(Settings(), store), buttons=True, votes=True)
+    )
     interactions = InteractionIntake(rest, deferrals, pressing, rows, Forms(store), Suggestions(models))
 
     async def recall_recent(_bot: str) -> Sequence[Place]:
@@ -168,6 +172,7 @@ async def connected(
         memory=notebook or Notebook(),
         recent=recall_recent,
         interactions=interactions,
+        spaces=SpacesSeen(store),
         silence=silence,
     )
     kept = inbox or ListInbox()

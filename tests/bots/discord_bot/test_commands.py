@@ -20,6 +20,7 @@ from tests.platforms import discord_registration
 from tests.platforms.discord_server import FakeDiscord
 
 SLASH, USER, MESSAGE = 1, 2, 3
+SUBCOMMAND = 1
 
 
 def slash(name: str, **changes: Any) -> dict[str, Any]:
@@ -29,7 +30,12 @@ def slash(name: str, **changes: Any) -> dict[str, Any]:
 def test_the_whole_table_is_what_discord_takes() -> None:
     payload = to_payload(COMMANDS)
     discord_registration.check(payload)
-    assert {made["name"] for made in payload if made["type"] == SLASH} == {r.name for r in COMMANDS if r.listed}
+    listed = [row for row in COMMANDS if row.listed]
+    made = {one["name"]: one for one in payload if one["type"] == SLASH}
+    assert made.keys() == {row.name for row in listed if not row.parent}
+    for name, one in made.items():
+        below = [option["name"] for option in one["options"] if option["type"] == SUBCOMMAND]
+        assert below == [row.word for row in listed if row.parent == name]
     assert {"Explain", "Translate", "Summarize"} <= {made["name"] for made in payload if made["type"] == MESSAGE}
     assert {"Cases", "Warn"} <= {made["name"] for made in payload if made["type"] == USER}
 
@@ -53,7 +59,7 @@ def test_every_english_name_is_the_rows_own() -> None:
 
 def test_options_have_their_types() -> None:
     kinds = tuple(Option("name", kind=kind) for kind in Kind)
-    assert [option["type"] for option in slash("model", options=kinds)["options"]] == [3, 3, 4, 10, 5, 11, 6, 7]
+    assert [option["type"] for option in slash("model", options=kinds)["options"]] == [3, 3, 4, 10, 5, 11, 6, 7, 8]
     (number,) = slash("model", options=(Option("name", kind=Kind.INTEGER, least=1, most=20),))["options"]
     assert (number["min_value"], number["max_value"]) == (1, 20)
 
@@ -85,7 +91,7 @@ def test_a_long_text_that_is_missing_is_no_error_to_discord() -> None:
         ({"right": Right.WARN}, permissions.MODERATE_MEMBERS, [0], [0]),
         ({"right": Right.BAN}, permissions.BAN_MEMBERS, [0], [0]),
         ({"right": Right.PURGE}, permissions.MANAGE_MESSAGES, [0], [0]),
-        ({"right": Right.TALK}, None, [0], [0]),
+        ({"right": Right.TALK}, None, [0, 1, 2], [0, 1]),
         ({"for_owner": True}, 0, [0, 1], [0]),
     ],
 )
@@ -95,6 +101,19 @@ def test_who_sees_it_and_where(
     made = slash("help", **changes)
     assert made["default_member_permissions"] == permissions
     assert (made["contexts"], made["integration_types"]) == (contexts, ways)
+
+
+def test_subcommands_are_shown_to_whoever_may_use_one_of_them() -> None:
+    failed, parent = BY_NAME["admin failed"], BY_NAME["admin"]
+    warned = replace(failed, name="admin retry", for_owner=False, right=Right.WARN)
+    chosen = replace(failed, name="admin drop", for_owner=False, right=Right.CONFIGURE)
+    (made,) = to_payload([parent, failed, warned, chosen])
+    assert [option["type"] for option in made["options"]] == [SUBCOMMAND] * 3
+    assert made["options"][1]["name_localizations"]["zh-CN"] == "重试"
+    assert made["default_member_permissions"] == permissions.MODERATE_MEMBERS
+    assert (made["contexts"], made["integration_types"]) == ([0, 1], [0])
+    (alone,) = to_payload([parent, failed])
+    assert alone["default_member_permissions"] == 0
 
 
 def test_long_texts_are_kept_within_discords_limits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,6 +73,18 @@ async def test_typed_options_become_the_calls(discord: FakeDiscord, store: Store
         assert BY_NAME["settings"].words(await call_of(bot, 2)) == "buttons off"
 
 
+async def test_a_subcommand_is_a_row_of_its_own(discord: FakeDiscord, store: Store) -> None:
+    async with connected(discord, store, rows=COMMANDS) as bot:
+        await registered(discord)
+        made = discord.slash("管理 重试", {"id": "all"}, locale="zh-CN")
+        call = await call_of(bot)
+        assert (call.name, dict(call.options)) == ("admin retry", {"id": "all"})
+        await until(lambda: bool(made.answered))
+        assert made.callback["data"]["flags"] == EPHEMERAL
+        with pytest.raises(LookupError):
+            discord.slash("admin", {})
+
+
 async def test_a_command_that_is_no_more_is_told_at_once(bot: Running) -> None:
     made = bot.discord.slash("vanished", {}, locale="zh-CN")
     await until(lambda: bool(made.answered))

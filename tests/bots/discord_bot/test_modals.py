@@ -24,6 +24,8 @@ from core.commands.table import BY_NAME, COMMANDS
 from core.conversation.history import History
 from core.message import Attachment, AttachmentKind, CommandCall, Platform, Quote
 from core.models.catalog import Catalog
+from core.people.community import Community
+from core.settings import Settings
 from core.storage.client import Store
 from core.storage.forms import Forms
 from tests.bots.discord_bot.running import ListInbox, Running, connected, until
@@ -195,7 +197,7 @@ class Desk:
 async def desk(discord: FakeDiscord, address: str) -> AsyncGenerator[Desk]:
     rest, store, nothing = Rest(discord.api_base, TOKEN), Store(address), Catalog((), ())
     deferrals, history = Deferrals(rest), History(store, keep_days=1, max_messages=10)
-    pressing = Pressing(rest, deferrals, Presses(history, nothing, buttons=True))
+    pressing = Pressing(rest, deferrals, Presses(history, nothing, Community.of(Settings(), store), buttons=True))
     intake = InteractionIntake(rest, deferrals, pressing, COMMANDS, Forms(store), Suggestions(nothing))
     try:
         yield Desk(discord, intake)
@@ -271,7 +273,7 @@ def test_every_form_is_what_discord_takes(row: Command) -> None:
 
 
 def test_a_forms_reference_is_read_strictly() -> None:
-    for reference in (Reference("chat", "5", alone=True), Reference("warn", "6", alone=False)):
+    for reference in (Reference("chat", "5", alone=True), Reference("admin block", "6", alone=False)):
         assert Reference.parse(str(reference)) == reference
     for text in ("", ".form", ".form chat", "form chat 5 open", ".form chat 5 open more"):
         assert Reference.parse(text) is None

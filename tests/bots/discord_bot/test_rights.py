@@ -19,6 +19,7 @@ from core.access import Right
 from core.errors import RightsUnknownError
 from core.message import Author, CommandCall, ConversationKey, Platform
 from core.moderation.members import Member, Rank
+from core.people.access import Standing
 from tests.platforms.discord_permissions import ALL, May
 from tests.platforms.discord_server import TOKEN, FakeDiscord
 from tests.platforms.discord_world import World
@@ -144,6 +145,16 @@ async def test_each_right_needs_its_permission(town: Town, right: Right, permiss
     assert await town.rights.may(town.call(town.world.alice), right), "the guild is hers"
     assert await town.rights.may(town.call("42"), right), "Parley is theirs"
     assert await town.rights.is_admin(town.call(town.bob)) is (right is Right.CONFIGURE)
+
+
+async def test_what_somebody_is_there(town: Town) -> None:
+    role = town.world.permissions.give(town.guild, town.bob, May.BAN_MEMBERS)
+    held = await town.rights.standing(town.call(town.bob))
+    assert held == Standing(False, frozenset({Right.BAN}), frozenset({role}))
+    assert (await town.rights.standing(town.call(town.world.alice))).owns
+    assert await town.rights.standing(town.call("987")) == Standing()
+    town.world.permissions.roles[town.guild, town.bob].remove(role)
+    assert not (await town.rights.standing(town.call(town.bob), fresh=True)).rights
 
 
 async def test_where_there_is_no_guild(town: Town) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from bots.discord_bot.translate import to_deletions, to_departures, to_edit, to_message
 from core.message import AttachmentKind, from_json, to_json
+from core.people.spaces import USUAL, SpaceSettings
 
 BOT, ALICE, BOB, ROLE, OTHER_ROLE, GUILD, ROOM = "900", "1", "2", "70", "71", "50", "60"
 SENT = "2026-11-01T12:00:00.500000+00:00"
@@ -23,6 +24,7 @@ class Known:
     opening: frozenset[str] = frozenset()
     """Messages that are answered in a thread opened on them; ``*`` for all."""
     heading: str = ""
+    space: SpaceSettings = USUAL
     cdn: str = "https://cdn.example"
 
     def place(self, guild: str, channel: str) -> str:
@@ -34,6 +36,9 @@ class Known:
     def role_name(self, guild: str, role: str) -> str:
         return "Players" if role == OTHER_ROLE else ""
 
+    def is_own_application(self, application: str) -> bool:
+        return application == "900"
+
     def is_own_role(self, guild: str, role: str) -> bool:
         return role == ROLE
 
@@ -42,6 +47,15 @@ class Known:
 
     def listens(self, guild: str, channel: str) -> bool:
         return self.listening
+
+    def chosen(self, guild: str) -> SpaceSettings:
+        return self.space
+
+    def above(self, guild: str, channel: str) -> tuple[str, ...]:
+        return ("50",)
+
+    def configures(self, guild: str, user: str, roles: Sequence[str]) -> bool:
+        return OTHER_ROLE in roles
 
     def opens_thread(self, guild: str, channel: str, message: str) -> bool:
         return bool(self.opening & {message, "*"})
@@ -361,3 +375,30 @@ def test_what_is_gone_is_left() -> None:
 
 def _file(name: str, mime: str | None) -> dict[str, Any]:
     return {"id": "7", "filename": name, "content_type": mime, "size": 5, "url": f"https://cdn.discordapp.com/{name}"}
+
+
+def test_what_is_for_others_is_read_along_only_where_that_was_chosen() -> None:
+    gossip = in_guild("see you at 8", mentions=[], attachments=[_file("a.png", "image/png")])
+    assert to_message(gossip, BOT, Known()) is None
+    curious = Known(space=SpaceSettings(passive=True), opening=frozenset("*"))
+    message = to_message(gossip, BOT, curious)
+    assert message is not None
+    assert (message.overheard, message.text, message.attachments) == (True, "see you at 8", ())
+    assert (message.conversation.chat, message.within) == (ROOM, ("50",)), "no thread is opened on it"
+    assert from_json(to_json(message)) == message
+    assert to_message(in_guild("", mentions=[], attachments=[_file("a.png", "image/png")]), BOT, curious) is None
+    asked = to_message(in_guild(), BOT, curious)
+    assert asked is not None
+    assert not asked.overheard
+
+
+def test_where_there_are_quiet_hours_it_is_told_who_may_choose_for_all() -> None:
+    admin = in_guild(member={"nick": "Al", "roles": [OTHER_ROLE]})
+    for space, raw, told in (
+        (USUAL, admin, False),
+        (SpaceSettings(quiet="22:00-07:00"), admin, True),
+        (SpaceSettings(quiet="22:00-07:00"), in_guild(), False),
+    ):
+        message = to_message(raw, BOT, Known(space=space))
+        assert message is not None
+        assert message.by_admin is told

@@ -19,13 +19,17 @@ from bots.telegram_bot.standing import Standing
 from core.commands.table import COMMANDS
 from core.conversation.history import History
 from core.errors import StorageError
-from core.message import Incoming, Message
+from core.message import Incoming, Message, Platform
 from core.models.catalog import Catalog
-from core.settings import ChatSettings, TelegramSettings
+from core.people.community import Community
+from core.people.hearing import Hearing
+from core.people.spaces import Spaces
+from core.settings import ChatSettings, Settings, TelegramSettings
 from core.storage.client import Store
 from core.storage.inline import InlineQuestions
 from core.storage.leases import Leases
 from core.storage.shared import Memory, Once
+from core.storage.spaces_seen import SpacesSeen
 from core.tasks import end
 from tests.platforms.telegram_server import TelegramServer
 
@@ -45,10 +49,14 @@ def adapter_of(
     """The receiving side as the composition root builds it."""
     memory = Memory(store)
     history = History(store, keep_days=1, max_messages=100)
-    pressing = Pressing(api, history, catalog, Admins(api), Pacer(TELEGRAM), buttons=True)
-    standing = Standing(api, memory, Once(store), str(settings.token.get_secret_value()).partition(":")[0])
+    pressing = Pressing(
+        api, history, catalog, Community.of(Settings(), store), Admins(api).is_admin, Pacer(TELEGRAM), buttons=True
+    )
     menu, inline = BotMenu(api, memory, COMMANDS, owners), InlineMode(api, catalog, InlineQuestions(store), CHAT)
-    return TelegramAdapter(settings, api, seen, leases, memory, pressing, menu, inline, standing)
+    number = settings.token.get_secret_value().partition(":")[0]
+    standing = Standing(api, memory, Once(store), number)
+    spaces, hearing = SpacesSeen(store), Hearing(Spaces(store), Platform.TELEGRAM, number)
+    return TelegramAdapter(settings, api, seen, leases, memory, pressing, menu, inline, standing, spaces, hearing)
 
 
 def menus_set(server: TelegramServer) -> list[tuple[str, str]]:

@@ -10,10 +10,11 @@ from bots.telegram_bot.api import Api
 from bots.telegram_bot.members import Members
 from bots.telegram_bot.raw import Me
 from bots.telegram_bot.translate import to_value
-from core.access import Right
+from core.access import OF_ALL, Right
 from core.errors import RightsUnknownError
 from core.message import Author, CommandCall, ConversationKey, Platform
 from core.moderation.members import Member, Rank
+from core.people.access import Standing
 from tests.platforms.telegram_server import TelegramServer
 
 ME = Me("4242", "parley_bot")
@@ -47,16 +48,28 @@ def club(server: TelegramServer, api: Api) -> Club:
     ("user", "rights"),
     [
         (OWNER, {*Right}),
-        (MO, {Right.TALK, Right.WARN, Right.MUTE, Right.BAN}),
-        (EDITOR, {Right.TALK, Right.CONFIGURE, Right.PURGE}),
-        (BOB, {Right.TALK}),
+        (MO, {*OF_ALL, Right.WARN, Right.MUTE, Right.BAN}),
+        (EDITOR, {*OF_ALL, Right.CONFIGURE, Right.PURGE, Right.SEE_USAGE}),
+        (BOB, {*OF_ALL}),
         (77, {*Right}),
-        (GROUP, {Right.TALK}),
+        (GROUP, {*OF_ALL}),
     ],
 )
 async def test_each_right_is_one_of_an_administrators(club: Club, user: int, rights: set[Right]) -> None:
     """Who writes as the group is an administrator, but nobody knows which one."""
     assert {right for right in Right if await club.admins.may(club.call(user), right)} == rights
+
+
+@pytest.mark.parametrize(
+    ("user", "standing"),
+    [
+        (OWNER, Standing(True, frozenset({*Right} - OF_ALL))),
+        (MO, Standing(False, frozenset((Right.WARN, Right.MUTE, Right.BAN)))),
+        (BOB, Standing()),
+    ],
+)
+async def test_what_somebody_is_there(club: Club, user: int, standing: Standing) -> None:
+    assert await club.admins.standing(club.call(user)) == standing
 
 
 async def test_a_right_that_was_taken_away_counts_at_once(club: Club) -> None:

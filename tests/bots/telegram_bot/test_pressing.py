@@ -13,6 +13,8 @@ from bots.telegram_bot.pressing import Decided, Pressing
 from core.conversation.history import History
 from core.message import Author, CommandCall, ConversationKey, Message, Platform
 from core.models.catalog import Catalog
+from core.people.community import Community
+from core.settings import Settings
 from core.storage.client import Store
 from core.texts import say
 from tests.builders import message
@@ -24,7 +26,15 @@ HERE = ConversationKey(Platform.TELEGRAM, "4242", str(ME))
 
 def pressing(api: Api, store: Store, pacer: Pacer | None = None) -> Pressing:
     history = History(store, keep_days=1, max_messages=100)
-    return Pressing(api, history, Catalog((), ()), Admins(api), pacer or Pacer(TELEGRAM), buttons=True)
+    return Pressing(
+        api,
+        history,
+        Catalog((), ()),
+        Community.of(Settings(), store),
+        Admins(api).is_admin,
+        pacer or Pacer(TELEGRAM),
+        buttons=True,
+    )
 
 
 def press(name: str, under: int, number: int = 1, **options: str) -> CommandCall:

@@ -11,6 +11,7 @@ from bots.telegram_bot.raw import Me
 from bots.telegram_bot.translate import to_incoming, to_value
 from core.commands.row import SILENTLY
 from core.message import AttachmentKind, CommandCall, Message, Quote, from_json, to_json
+from core.people.spaces import USUAL, SpaceSettings
 from tests.platforms.telegram_world import Draft, World
 
 ME = Me("4242", "Parley_Bot")
@@ -362,3 +363,44 @@ def test_telegrams_own_stop_button(world: World, thread: int) -> None:
     found = call(world)
     assert (found.name, dict(found.options), found.private) == ("stop", {SILENTLY: "yes"}, True)
     assert (found.author.id, found.conversation.thread) == ("7", str(thread or ""))
+
+
+def heard(world: World, **chosen: Any) -> Message | None:
+    """The newest update of a group that chose so."""
+    space = SpaceSettings(**chosen)
+    newest = list(world.pending.values())[-1]
+    value = to_value(newest, ME, LIMIT, lambda group: space if group == str(GROUP) else USUAL)
+    assert value is None or isinstance(value, Message)
+    return value
+
+
+def test_what_is_for_others_is_read_along_only_where_the_group_chose_so(world: World) -> None:
+    first = world.text(GROUP, "see you at 8", user=5)
+    assert heard(world) is None
+    message = heard(world, passive=True)
+    assert message is not None
+    assert (message.overheard, message.text, message.space) == (True, "see you at 8", str(GROUP))
+    world.edit(GROUP, first, "see you at 9")
+    message = heard(world, passive=True)
+    assert message is not None
+    assert (message.overheard, message.edited, message.text) == (True, True, "see you at 9")
+    world.photo(GROUP, user=5)
+    assert heard(world, passive=True) is None, "a picture has no words"
+    world.text(GROUP, "@parley_bot hello", user=5)
+    message = heard(world, passive=True)
+    assert message is not None
+    assert not message.overheard
+
+
+def test_a_group_may_choose_that_all_is_answered_but_what_people_say_to_each_other(world: World) -> None:
+    first = world.text(GROUP, "what is the Reti?", user=5)
+    message = heard(world, answers="always")
+    assert message is not None
+    assert not message.overheard
+    assert heard(world, answers="mentions") is None
+    world.text(GROUP, "an opening", user=6, reply_to=first)
+    assert heard(world, answers="always") is None
+    world.text(GROUP, "and another", user=5, reply_to=first)
+    assert heard(world, answers="always") is not None, "who goes on with their own words turns to nobody else"
+    world.text(GROUP, "@somebody do you know?", user=5)
+    assert heard(world, answers="always") is None

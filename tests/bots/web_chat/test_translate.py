@@ -16,6 +16,8 @@ from core.message import AttachmentKind, CommandCall, Message
         ("/help", ("help", "")),
         (" /model  large-2 ", ("model", "large-2")),
         ("/chat two\nlines", ("chat", "two\nlines")),
+        ("/admin retry all", ("admin retry", "all")),
+        ("/admin explode", ("admin", "explode")),
         ("/nothing", ("", "")),
         ("/etc/hosts", ("", "")),
         ("/Help", ("", "")),

@@ -20,8 +20,10 @@ from bots.web_chat.redis_store import RedisWebStore
 from core.commands.table import BY_NAME
 from core.errors import StorageError
 from core.message import CommandCall, Incoming, Lasting, Message
+from core.models.catalog import Catalog
 from core.parts import Ending
-from core.settings import WebSettings
+from core.people.community import Community
+from core.settings import Settings, WebSettings
 from core.storage.client import Store
 
 MODELS = ("small-1", "large-2")
@@ -157,8 +159,11 @@ async def open_world(
     port: int = 0,
 ) -> AsyncGenerator[World]:
     listener = socket.create_server(("127.0.0.1", port))
+    community = Community.of(Settings(), valkey)
     store = store or RedisWebStore(valkey, keep_days=30, max_messages=500)
-    adapter = WebAdapter(settings or WebSettings(), store, lambda: models, listener=listener)
+    adapter = WebAdapter(
+        settings or WebSettings(), store, lambda: models, community, Catalog.of(Settings()), listener=listener
+    )
     inbox = ScriptedInbox(store)
     running = asyncio.create_task(adapter.run(inbox))
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from core.commands.table import meant
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import Author, CommandCall, Message, Platform, to_json
@@ -28,8 +29,9 @@ async def answer(store: Store, asked: CommandCall) -> list[Part]:
 
 
 async def admin(store: Store, text: str, **values: Any) -> list[Part]:
-    given: dict[str, Any] = {"author": OWNER, "options": {"text": text}, **values}
-    return await answer(store, call("admin", **given))
+    name, rest = meant("admin", text)
+    given: dict[str, Any] = {"author": OWNER, "options": {"text": rest}, **values}
+    return await answer(store, call(name, **given))
 
 
 async def keep(store: Store, incoming: Message | CommandCall, number: int = 1, kind: Kind = Kind.MODEL) -> str:
@@ -64,7 +66,7 @@ async def test_only_owners_are_answered_and_only_in_private(store: Store, values
 
 async def test_owners_of_one_platform_are_not_those_of_another(store: Store) -> None:
     place = conversation(platform=Platform.DISCORD)
-    assert await admin(store, "failed", conversation=place) == [Notice("owner_only", {"name": "admin"})]
+    assert await admin(store, "failed", conversation=place) == [Notice("owner_only", {"name": "admin failed"})]
     assert await admin(store, "failed", conversation=place, author=Author("2", "G")) == [Notice("failed_none")]
 
 
@@ -127,11 +129,22 @@ async def test_one_is_dropped_and_all_are(store: Store) -> None:
     assert await box(store) == 0
 
 
-@pytest.mark.parametrize("text", ["", "what", "failed all", "retry", "drop", "retry a b", "drop all now"])
-async def test_anything_else_is_told_how_to_write_it(store: Store, text: str) -> None:
+@pytest.mark.parametrize("text", ["retry", "drop", "RETRY  "])
+async def test_without_an_id_it_is_told_how_to_write_it(store: Store, text: str) -> None:
     await keep(store, message("a"))
     assert await admin(store, text) == [Notice("admin_how")]
     assert (await DeadLetters(store, keep_days=1).newest(1))[0] == 1
+
+
+async def test_by_itself_it_lists_what_the_caller_may_use(store: Store) -> None:
+    (told,) = await admin(store, "")
+    assert isinstance(told, TextDelta)
+    assert "- `/admin retry` " in told.text
+    unknown, listed = await admin(store, "explode *now*")
+    assert unknown == Notice("admin_unknown", {"found": r"explode \*now\*"})
+    assert listed == told
+    assert "- `/admin usage` " in told.text
+    assert await admin(store, "", author=Author("7", "Ada")) == [Notice("admin_nothing")]
 
 
 async def test_help_lists_it_for_owners_only(store: Store) -> None:
@@ -140,4 +153,6 @@ async def test_help_lists_it_for_owners_only(store: Store) -> None:
         (part,) = await answer(store, call("help", author=author))
         assert isinstance(part, TextDelta)
         listed.append("/admin" in part.text)
+        assert "/admin retry" not in part.text, "one line for all subcommands"
+        assert ("failed, retry, drop" in part.text) is (author is OWNER)
     assert listed == [True, False]

@@ -14,6 +14,9 @@ from core.message import CommandCall, Quote
 from core.models.catalog import Catalog, Model, Provider
 from core.models.images import MAX_PROMPT
 from core.parts import Activity, Finished, Making, Media, Notice, Part, TextDelta, Usage
+from core.people.community import Community
+from core.people.spaces import SpaceSettings
+from core.settings import Settings
 from core.storage.client import Store
 from tests.builders import call
 from tests.core.engines import engine
@@ -78,6 +81,15 @@ async def test_what_is_chosen_is_asked_for(studio: Studio, options: dict[str, st
     body = studio.images.asked[-1]
     assert (body["prompt"], body["size"], body["n"]) == ("x", size, count)
     assert len([part for part in parts if isinstance(part, Media)]) == count
+
+
+async def test_a_space_chooses_the_size_where_its_people_do_not(studio: Studio) -> None:
+    chosen = SpaceSettings(image_size="wide")
+    await Community.of(Settings(), studio.store).spaces.change("telegram:1:-5", lambda _: chosen)
+    await studio.draw({"prompt": "x"}, space="-5", private=False)
+    assert studio.images.asked[-1]["size"] == "1536x1024"
+    await studio.draw({"prompt": "x", "size": "tall"}, space="-5", private=False)
+    assert studio.images.asked[-1]["size"] == "1024x1536"
 
 
 async def test_a_message_is_drawn_that_it_was_chosen_for(studio: Studio) -> None:

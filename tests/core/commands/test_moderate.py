@@ -17,6 +17,7 @@ from core.message import Attachment, AttachmentKind, Author, CommandCall, Platfo
 from core.moderation.cases import CaseKind
 from core.moderation.members import Member, Rank, Words
 from core.parts import Finished, Notice, Part, TextDelta
+from core.settings import ModerationSettings
 from core.storage.cases import Cases
 from core.storage.client import Store
 from tests.builders import call
@@ -55,6 +56,9 @@ class Club:
         if self.is_away:
             raise RightsUnknownError("away")
         return right in self.rights.get(call.author.id, ())
+
+    async def are_called(self, call: CommandCall, name: str) -> bool:
+        return any(member.name == name for member in self.people.values())
 
     async def serves(self, call: CommandCall) -> bool:
         return self.is_member
@@ -95,7 +99,7 @@ class World:
 
     async def run(self, asked: CommandCall) -> list[Part]:
         mailbox = Mailbox(self.store, "w", admission=Admission(), keep_days=1)
-        moderation = {Platform.TELEGRAM: Moderation(self.cases, self.club, reports_per_hour=3)}
+        moderation = {Platform.TELEGRAM: Moderation(self.cases, self.club, ModerationSettings(reports_per_hour=3))}
         async with engine(
             self.store, mailbox, owners=["telegram:77"], may=self.club.may, moderation=moderation
         ) as answering:

@@ -26,6 +26,7 @@ from core.models.router import Router
 from core.models.speech import Speaker
 from core.painting import Painting
 from core.parts import Finished, Menu, Notice, Part, TextDelta, Usage
+from core.people.choices import chosen
 from core.people.community import Community
 from core.settings import Settings
 from core.speaking import Speaking
@@ -100,7 +101,9 @@ class World:
         return parts
 
     async def chosen(self) -> Preferences:
-        return await self.history.preferences(conversation())
+        """What holds there: in a private chat the asker chose it for themselves."""
+        person = await self.community.people.of("telegram:7")
+        return chosen(await self.history.preferences(conversation()), person=person)
 
 
 @pytest.fixture
@@ -121,7 +124,7 @@ async def test_the_page_shows_what_holds(world: World) -> None:
     assert "**one**" in text.text
     assert say("setting.spoken") not in text.text, "nobody can read aloud"
     commands = [choice.command for row in menu.rows for choice in row]
-    assert commands == [".set model", ".set language", ".set buttons=0", ".close"]
+    assert commands == [".set model", ".set language", ".set persona", ".set buttons=0", ".close"]
     assert "/settings" in menu.instead
     world.catalog = catalog("one", speaks=True)
     await world.say("settings", "spoken on")

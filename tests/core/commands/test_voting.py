@@ -32,7 +32,7 @@ async def said(store: Store, text: str, **values: Any) -> str:
 
 
 async def scores(store: Store) -> Part:
-    return await answer(store, call("admin", author=OWNER, options={"text": "feedback"}))
+    return await answer(store, call("admin feedback", author=OWNER))
 
 
 async def test_a_button_votes_and_owners_see_it(store: Store) -> None:
@@ -60,4 +60,4 @@ async def test_what_is_no_vote_is_told(store: Store, text: str, reply_to: str, k
 
 
 async def test_others_are_not_told(store: Store) -> None:
-    assert await answer(store, call("admin", options={"text": "feedback"})) == Notice("owner_only", {"name": "admin"})
+    assert await answer(store, call("admin feedback")) == Notice("owner_only", {"name": "admin feedback"})

@@ -1,0 +1,85 @@
+"""What becomes of a space's settings when it moves, when the bot leaves it, and when it comes back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from core.conversation import moving
+from core.message import ConversationKey, Platform
+from core.people.changing import Actor, change_space, history, undo
+from core.people.community import Community
+from core.people.spaces import SpaceSettings, space_id
+from core.settings import Settings
+from core.storage import keys
+from core.storage.client import Store
+from core.tasks import end
+from tests.builders import conversation, mover
+
+OLD, NEW = conversation("-4001"), conversation("-100777")
+ADA = Actor("telegram:7", "Ada")
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "LOOK_SECONDS", 0.02)
+
+
+@pytest.fixture
+def community(store: Store) -> Community:
+    return Community.of(Settings(), store)
+
+
+async def settings_of(community: Community, place: ConversationKey) -> SpaceSettings:
+    return (await community.spaces.records.fresh(space_id(place, place.chat))).value
+
+
+async def keep(community: Community, place: ConversationKey, days: int) -> None:
+    await change_space(
+        community, space_id(place, place.chat), ADA, lambda value: value.model_copy(update={"keep_days": days})
+    )
+
+
+async def move(store: Store) -> None:
+    one = mover(store)
+    await one.begin(OLD, NEW)
+    running = asyncio.create_task(one.run())
+    async with asyncio.timeout(10):
+        while await store.redis.hlen(keys.moves()):
+            await asyncio.sleep(0.01)
+    await end([running])
+
+
+async def test_a_supergroup_has_the_settings_and_the_log_of_its_group(community: Community) -> None:
+    await keep(community, OLD, 7)
+    await keep(community, OLD, 9)
+    await move(community.store)
+    assert (await settings_of(community, NEW)).keep_days == 9
+    assert await settings_of(community, OLD) == SpaceSettings()
+    id = space_id(NEW, NEW.chat)
+    assert [entry.differences[0].after for entry in await history(community, id)] == [9, 7]
+    await undo(community, id, ADA)
+    assert (await settings_of(community, NEW)).keep_days == 7
+    # Told again, nothing changes.
+    await community.spaces.records.move(space_id(OLD, OLD.chat), id)
+    assert (await settings_of(community, NEW)).keep_days == 7
+
+
+async def test_what_was_chosen_in_the_supergroup_already_holds(community: Community) -> None:
+    await keep(community, OLD, 7)
+    await keep(community, NEW, 30)
+    await move(community.store)
+    assert (await settings_of(community, NEW)).keep_days == 30
+    assert await settings_of(community, OLD) == SpaceSettings()
+
+
+async def test_a_space_that_was_left_keeps_its_settings_for_thirty_days(community: Community) -> None:
+    await keep(community, OLD, 7)
+    name, redis = keys.record("spaces", space_id(OLD, OLD.chat)), community.store.redis
+    await community.seen.left(Platform.TELEGRAM, OLD.bot, OLD.chat)
+    assert 29 * 86400 < await redis.ttl(name) <= 30 * 86400
+    community.seen.saw(Platform.TELEGRAM, OLD.bot, OLD.chat, "Back again")
+    await community.seen.flush()
+    assert await redis.ttl(name) == -1
+    assert (await settings_of(community, OLD)).keep_days == 7
