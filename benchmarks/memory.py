@@ -135,6 +135,9 @@ class MemoryMailbox:
     async def created(self, turn: Turn, page: int, message_id: str) -> None:
         turn.pages[page] = message_id
 
+    async def taking_back(self, turn: Turn, message_id: str) -> None:
+        self._rooms[turn.conversation].tree.pop(message_id, None)
+
     async def recent(self, conversation: ConversationKey) -> list[str]:
         return list(self._rooms[conversation].tree)[::-1]
 

@@ -43,6 +43,8 @@ class Journal(Protocol):
 
     async def created(self, turn: Turn, page: int, message_id: str) -> None: ...
 
+    async def taking_back(self, turn: Turn, message_id: str) -> None: ...
+
     async def recent(self, conversation: ConversationKey) -> list[str]: ...
 
 
@@ -136,6 +138,7 @@ class Showing:
     async def remove(self, number: int) -> None:
         """Takes back a page that is too many. One that cannot be deleted, because it is too old, stays."""
         message_id = self._turn.pages.pop(number)
+        await self._journal.taking_back(self._turn, message_id)
         await self.quietly(self.insist(Kind.FINAL_EDIT, lambda: self._outbound.delete(self._target, message_id)))
 
     async def recover(self, page_of: Callable[[int], Page]) -> None:

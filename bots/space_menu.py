@@ -14,7 +14,7 @@ from bots.buttons import laid_out
 from core.access import Right
 from core.commands import space_pages
 from core.commands.space_pages import IMPORT, LOG, UNDO, Asked
-from core.commands.spaces import RIGHT, terms_of, zone_in
+from core.commands.spaces import RIGHT, SEEN, terms_of, zone_in
 from core.errors import RightsUnknownError
 from core.message import CommandCall
 from core.models.catalog import Catalog
@@ -74,7 +74,7 @@ class SpaceMenu:
             zone = zone_in(self._community, kept.value)
             return Turned(page=self._shown(space_pages.log(entries, kept, terms, zone)))
         if asked.sign == "?" and asked.field is not None:
-            return Turned(form=self._form(call, asked.field.name))
+            return Turned(form=self._form(call, asked.field.name, asked.version))
         if asked.act or asked.sign:
             return await self._change(call, asked, kept, terms, Actor(person.id, call.author.name))
         return Turned(page=self._page(asked, kept, terms))
@@ -123,8 +123,8 @@ class SpaceMenu:
         text, rows = page
         return text, laid_out(rows)
 
-    def _form(self, call: CommandCall, name: str) -> CommandCall:
-        return replace(call, name="admin set", options={"field": name}, reply_to="", quote=None)
+    def _form(self, call: CommandCall, name: str, seen: int) -> CommandCall:
+        return replace(call, name="admin set", options={"field": name, SEEN: str(seen)}, reply_to="", quote=None)
 
 
 def _set(settings: SpaceSettings, asked: Asked, terms: Terms) -> SpaceSettings:

@@ -177,8 +177,7 @@ class Engine:
         turn.space = await self._community.spaces.of(space)
         own = own_keys.opened(turn.person, self._community.sealing)
         turn.payer = Payer(turn.person.id, space, incoming.author.name, own, turn.person.key_shares)
-        turn.persona, by_all = await self._community.personas.of(turn)
-        turn.own_voice = by_all and bool(turn.space.own_voice)
+        turn.persona, turn.for_all = await self._community.personas.of(turn)
 
     async def respond(self, turn: Turn) -> AsyncGenerator[Part]:
         """The answer to a turn; the last part is always Finished. Raises LeaseLost, StorageError.
@@ -447,8 +446,9 @@ class Engine:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._catalog.settled(), LOCAL_SECONDS)
         asked, default = _asked_model(turn), self._catalog.default
-        # Who may not choose is not asked for what they chose elsewhere either.
-        chooses = not (asked or turn.person.model) or await self._access.has(turn, Right.CHOOSE_MODEL)
+        # Who may not choose is not asked for what they chose elsewhere either, nor for what a persona of theirs likes.
+        own = asked or turn.person.model or (not turn.for_all and turn.persona.model)
+        chooses = not own or await self._access.has(turn, Right.CHOOSE_MODEL)
         wanted = model_of(
             [model.name for model in self._catalog.models],
             default.name if default else "",
@@ -456,7 +456,7 @@ class Engine:
             turn.space,
             turn.person if chooses else None,
             asked=asked if chooses else "",
-            preferred=turn.persona.model,
+            preferred=turn.persona.model if chooses or turn.for_all else "",
         )
         return self._catalog.choose(wanted)
 

@@ -122,6 +122,9 @@ class Console:
                 wanted[field.name] = fields.parse(field, typed[field.name] or "auto", terms)
             except Refused as refused:
                 errors[field.name] = say(refused.key, terms.language, **refused.values)
+        if errors and _version(text_of(form, "version")) != kept.version:
+            # Shown again with what was typed, the page would put back what somebody else has changed.
+            return await self._conflict(request, user, space)
         if errors:
             return await self._form(request, user, space, kept, typed=typed, errors=errors, status=422)
         return await self._applied(request, user, space, wanted, text_of(form, "version"))

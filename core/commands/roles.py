@@ -169,7 +169,7 @@ async def _rule(allowed: bool | None, room: Room, access: Access) -> Notice:
     mine = await access.role(room.call, fresh=True)
     whom = await _whom(room, access, kept.value, gone=allowed is None)
     _check_height(mine, whom)
-    if mine is not Role.OWNER and not await access.may(room.call, right):
+    if mine is not Role.OWNER and not await _holds(room, access, right, channel):
         raise _Refused(Notice("not_held", {"right": say(f"right.{right}", room.language)}))
     if right is Right.CONFIGURE and mine is not Role.OWNER and whom.who.startswith((EVERYONE, PLATFORM_ROLE)):
         # It might lock out those who stand as high.
@@ -188,6 +188,13 @@ async def _rule(allowed: bool | None, room: Room, access: Access) -> Notice:
     await _change(room, change, kept.version)
     done = "rule_dropped" if allowed is None else "rule_given" if allowed else "rule_taken"
     return Notice(done, {"right": say(f"right.{right}", room.language), "name": whom.name})
+
+
+async def _holds(room: Room, access: Access, right: Right, channel: str) -> bool:
+    """Whether the caller has a right where a rule is to hold: what somebody has by a rule for one channel, they have
+    nowhere else."""
+    ruling = await access.rule(room.call, right)
+    return ruling.allowed and (ruling.grant is None or ruling.grant.channel in ("", channel))
 
 
 async def _change(room: Room, change: Callable[[SpaceSettings], SpaceSettings], seen: int) -> None:
@@ -221,7 +228,10 @@ async def _whom(room: Room, access: Access, settings: SpaceSettings, *, gone: bo
     if own:
         if not own.isdecimal() or room.call.conversation.platform is not Platform.DISCORD:
             raise _Refused(Notice("grant_how"))
-        return _Whom(f"{PLATFORM_ROLE}:{own}", _quoted(own), Role.MEMBER)
+        if own != room.call.space:
+            return _Whom(f"{PLATFORM_ROLE}:{own}", _quoted(own), Role.MEMBER)
+        # Discord's own role of all has the server's id, and nobody is told to have it.
+        role = EVERYONE
     if role == EVERYONE:
         return _Whom(EVERYONE, say("role.everyone", room.language), Role.MEMBER)
     return _Whom(f"{ROLE}:{role}", say(f"role.{role}", room.language), Role(role))

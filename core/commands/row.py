@@ -93,7 +93,7 @@ class Command:
     spread: bool = False
     """What is typed where there are no named options is spread over them in their order, one word (or ``"several"``)
     each; ``name=value`` names one, and the last takes the rest (``core/commands/typed.py``). Who wrote the message
-    replied to stands for a required person. No option may be called ``text``."""
+    replied to stands for a required person whom the words do not name. No option may be called ``text``."""
 
     def __post_init__(self) -> None:
         if self.spread and any(option.name == TYPED for option in self.options):
@@ -155,8 +155,9 @@ class Command:
     def _spread(self, call: CommandCall) -> dict[str, str]:
         about = call.quote.author_id if call.quote else ""
         person = next((option for option in self.options if option.kind is Kind.USER and option.required), None)
-        if person is None or not about or person.name in call.options:
-            return spread(call.options.get(TYPED, ""), self.options)
+        given = spread(call.options.get(TYPED, ""), self.options)
+        if person is None or not about or person.name in {*call.options, *given}:
+            return given
         others = [option for option in self.options if option is not person]
         return {person.name: about, **spread(call.options.get(TYPED, ""), others)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import tzinfo
+from typing import Any
 
 from core.access import Right
 from core.commands import space_pages
@@ -16,16 +17,18 @@ from core.parts import Choice, Ending, Finished, Media, Menu, Notice, Part, Text
 from core.people import changing, fields, transfer
 from core.people.changing import Actor, NothingToUndo, change_space
 from core.people.community import Community
-from core.people.fields import BY_NAME, Refused, Terms
+from core.people.fields import BY_NAME, Field, Refused, Terms
 from core.people.hearing import channels_of, zone_of
 from core.people.identity import Person
 from core.people.spaces import SpaceSettings, space_id
 from core.storage.proposals import Proposals
-from core.storage.records import Conflict
+from core.storage.records import Conflict, Kept
 from core.texts import one_line, say
 
 DONE = Finished(Ending.COMPLETE)
 LONGEST_FOUND = 60
+SEEN = "seen"
+"""An option of calls that a form of the menu completes: the version of the settings that its page showed."""
 
 
 async def terms_of(community: Community, catalog: Catalog, call: CommandCall, person: Person, language: str) -> Terms:
@@ -62,9 +65,7 @@ async def settings(room: Room) -> AsyncIterator[Part]:
     else:
         try:
             chosen = fields.parse(field, value, terms)
-            await change_space(
-                room.community, kept.id, Actor.of(room.turn), lambda space: fields.put(space, field, chosen)
-            )
+            await _set(room, field, chosen, kept)
         except Refused as refused:
             yield Notice(refused.key, refused.values)
         except Conflict:
@@ -75,10 +76,24 @@ async def settings(room: Room) -> AsyncIterator[Part]:
     yield DONE
 
 
+async def _set(room: Room, field: Field, chosen: Any, kept: Kept[SpaceSettings]) -> None:
+    """Raises Conflict where the field is not any more as it was when this turn, or the form that it is from, began."""
+    seen, before = room.call.options.get(SEEN, ""), fields.get(kept.value, field)
+    if seen not in ("", str(kept.version)) and before != chosen:
+        raise Conflict(f"{kept.id}: version {kept.version} instead of {seen}")
+
+    def change(space: SpaceSettings) -> SpaceSettings:
+        if fields.get(space, field) not in (chosen, before):
+            raise Conflict(f"{kept.id}: {field.name} was changed meanwhile")
+        return fields.put(space, field, chosen)
+
+    await change_space(room.community, kept.id, Actor.of(room.turn), change)
+
+
 async def undo(room: Room) -> AsyncIterator[Part]:
     """Takes the last change back."""
     try:
-        entry = await changing.undo(room.community, _space(room), Actor.of(room.turn))
+        entry = await changing.undo(room.community, _space(room), Actor.of(room.turn), turn=room.turn.id)
     except NothingToUndo:
         yield Notice("space_undo_none")
     except Conflict:

@@ -267,6 +267,11 @@ class Mailbox:
         turn.slot = None
         await self._note(turn, [f"m{page}", message_id, "slot", ""])
 
+    async def taking_back(self, turn: Turn, message_id: str) -> None:
+        """A page of an earlier form of the answer is about to be deleted: it stands for the answer no more."""
+        keys = conversation_keys(ConversationKeys.of(turn.conversation))
+        await self._store.run("take_back", keys, (turn.fence, turn.number, message_id))
+
     async def recent(self, conversation: ConversationKey) -> list[str]:
         """Ids of the newest messages in the tree, questions and answers with all their pages, newest first."""
         keys = ConversationKeys.of(conversation)

@@ -66,8 +66,8 @@ class Turn:
     """What their community chose."""
     persona: Persona = field(default_factory=Persona)
     """Who answers, once the engine knows."""
-    own_voice: bool = False
-    """It answers under its own name, where the platform can: all who are there chose it, and that."""
+    for_all: bool = False
+    """It was chosen for all who are there, not by the asker alone."""
     payer: Payer = NOBODY
     """In whose name models are asked."""
     pages: dict[int, str] = field(default_factory=dict[int, str])
@@ -100,6 +100,12 @@ class Turn:
         asker, else the one that their platform tells."""
         chosen = self.preferences.language or self.space.language or self.person.language
         return chosen or self.incoming.author.language
+
+    @property
+    def own_voice(self) -> bool:
+        """Whether the persona answers under its own name, where the platform can: all who are there chose it, and
+        that."""
+        return self.for_all and bool(self.space.own_voice)
 
     @property
     def share(self) -> str:

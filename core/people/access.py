@@ -144,6 +144,8 @@ class Access:
         StorageError."""
         if asker.private or self.is_owner(asker):
             return True
+        if (await self._person(asker)).blocked:
+            return False
         if ruling := await self._by_space(asker, Right.CONFIGURE):
             return ruling.allowed
         return self._platform_is_admin is None or await self._platform_is_admin(asker)
@@ -163,6 +165,8 @@ class Access:
             # A right over others is held in a space; what all of them spend is for the owner to see anywhere.
             allowed = bool(asker.space) or right in OF_ALL or right is Right.SEE_USAGE
             return Ruling(allowed, Ground.OWNER, Role.OWNER)
+        if (await self._person(asker)).blocked:
+            return Ruling(False, Ground.ROLE, Role.BLOCKED)
         if not asker.space:
             return Ruling(right in OF_ALL, Ground.PRIVATE)
         return await self._by_space(asker, right) or await self._by_platform(asker, right)
@@ -171,8 +175,7 @@ class Access:
         """What somebody is in the space. Raises RightsUnknownError, StorageError."""
         if self.is_owner(asker):
             return Role.OWNER
-        who = await self._people.of(account_of(asker.author, asker.conversation.platform))
-        chosen = chosen_role(await self._settings(asker, fresh=fresh), who, asker)
+        chosen = chosen_role(await self._settings(asker, fresh=fresh), await self._person(asker), asker)
         standing = await self._standing(asker, fresh=fresh)
         return Role.OWNER if standing.owns else chosen or role_by(standing)
 
@@ -204,6 +207,9 @@ class Access:
             return Denial(Notice("blocked_here"), Reason.BLOCKED, silent=not first)
         return Denial(Notice("lacking.talk"), Reason.RIGHT, silent=not first)
 
+    async def _person(self, asker: Asker) -> Person:
+        return await self._people.of(account_of(asker.author, asker.conversation.platform))
+
     async def _settings(self, asker: Asker, *, fresh: bool) -> SpaceSettings:
         id = space_id(asker.conversation, asker.space)
         return (await self._spaces.records.fresh(id)).value if fresh and id else await self._spaces.of(id)
@@ -224,7 +230,7 @@ class Access:
             return None
         settings = await self._settings(asker, fresh=right in ACTS)
         rules = [rule for rule in settings.grants if rule.right == right and _is_here(rule, asker)]
-        who = await self._people.of(account_of(asker.author, asker.conversation.platform))
+        who = await self._person(asker)
         chosen = chosen_role(settings, who, asker)
         if not rules and chosen is None:
             return None

@@ -47,6 +47,7 @@ async def change_space(
     *,
     seen: int | None = None,
     undoable: bool = True,
+    undone_in: str = "",
 ) -> Kept[SpaceSettings]:
     """Changes a space's settings (``core.people.spaces.space_id``) and logs who did, and what.
 
@@ -63,21 +64,28 @@ async def change_space(
         differences = difference(_fields(before.value), _fields(value))
         if not differences:
             return before
-        entry = Entry(actor.id, actor.name[:LONGEST_NAME], before.version + 1, differences, undoable)
+        entry = Entry(actor.id, actor.name[:LONGEST_NAME], before.version + 1, differences, undoable, undone_in=undone_in)
         logged = Logged(entry.to_json(), MOST_ENTRIES, community.settings.storage.audit_days * 86400)
+        is_kept_otherwise = value.keep_days != before.value.keep_days
+        if is_kept_otherwise:
+            # Before, so that no crash leaves it out; after as well, should somebody have looked just between.
+            await tidying.retain(community.store, id)
         if (written := await records.write([Change(before, value)], logged)) is not None:
-            if value.keep_days != before.value.keep_days:
+            if is_kept_otherwise:
                 await tidying.retain(community.store, id)
             return written[0]
     raise Conflict(f"{id}: changed by others {TRIES} times in a row")
 
 
-async def undo(community: Community, id: str, actor: Actor, *, seen: int | None = None) -> Entry:
+async def undo(community: Community, id: str, actor: Actor, *, seen: int | None = None, turn: str = "") -> Entry:
     """Takes the last change back, by a change that is logged like any: undone again, it is made anew. What was undone.
 
-    Raises Conflict where somebody changed it since, NothingToUndo, StorageError.
+    ``turn`` is the id of the turn that does it: begun anew after a crash, it takes nothing back a second time. Raises
+    Conflict where somebody changed it since, NothingToUndo, StorageError.
     """
-    last = await history(community, id, 1)
+    last = await history(community, id, 2)
+    if turn and len(last) == 2 and last[0].undone_in == turn:
+        return last[1]
     if not last or not last[0].is_undoable:
         raise NothingToUndo(id)
 
@@ -87,7 +95,7 @@ async def undo(community: Community, id: str, actor: Actor, *, seen: int | None 
             raise Conflict(f"{id}: changed since its version {last[0].version}")
         return SpaceSettings.model_validate(fields)
 
-    await change_space(community, id, actor, back, seen=seen)
+    await change_space(community, id, actor, back, seen=seen, undone_in=turn)
     return last[0]
 
 

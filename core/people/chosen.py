@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from core.people.budgets import allowance_of
 from core.people.community import Community
 from core.people.identity import Person
+from core.people.linking import below
 from core.people.personas import Personas
 from core.people.privacy import File, Subject, readable
-from core.people.spaces import Spaces
+from core.people.spaces import Allowance, Spaces
 from core.storage import keys
 from core.storage.audit import read_entry
 from core.storage.client import Store
@@ -20,19 +22,22 @@ from core.storage.scanning import scan
 
 ABOUT_PEOPLE = ("roles", "grants")
 """Settings of a space that name people."""
-BLOCKED = "blocked"
-"""The role that shuts somebody out of a space."""
+LESS = ("blocked", "member")
+"""Roles that let somebody do less than the platform does, or as much."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Roles and rights that communities gave them. What shuts them out stays: nobody escapes it like this."""
+    """Roles and rights that communities gave them. What shuts them out or takes rights away stays: nobody escapes it
+    like this."""
 
     spaces: Spaces
     name: str = "roles"
 
     async def count(self, subject: Subject) -> int:
-        return len(await self._told(subject))
+        """Of those that go."""
+        told = await self._told(subject)
+        return len([one for one in told if one.get("role") not in LESS and one.get("allowed") is not False])
 
     async def export(self, subject: Subject) -> AsyncIterator[File]:
         if told := await self._told(subject):
@@ -42,7 +47,7 @@ class Shares:
         for id in await self.spaces.records.ids():
             settings = (await self.spaces.records.fresh(id)).value
             roles = {
-                who: role for who, role in settings.roles.items() if who not in people_of(subject) or role == BLOCKED
+                who: role for who, role in settings.roles.items() if who not in people_of(subject) or role in LESS
             }
             grants = tuple(
                 grant for grant in settings.grants if grant.allowed is False or not _is_of(grant.who, subject)
@@ -175,38 +180,45 @@ class Profile:
                 yield File("person.json", readable(values))
 
     async def erase(self, subject: Subject) -> None:
-        """All at once: their accounts are known by it. Of somebody who is shut out it stays that they are, and by which
-        accounts."""
+        """All at once: their accounts are known by it. Of somebody who is shut out, or may do or spend less than others,
+        that stays, and by which accounts."""
         while True:
             kept = [await self._records.fresh(id) for id in sorted(people_of(subject))]
             is_barred = await self.bars(subject)
-            changes = [Change(one, _what_bars(one.value) if is_barred else None) for one in kept if one.version]
+            changes = [Change(one, self._what_bars(one.value) if is_barred else None) for one in kept if one.version]
             if not changes or await self._records.write(changes) is not None:
                 return
 
     async def bars(self, subject: Subject) -> bool:
-        """Whether the owner shut them out, or a community."""
+        """Whether the owner shut them out or lets them spend less than others, or a community lets them do less."""
         people = [(await self._records.fresh(id)).value for id in sorted(people_of(subject))]
-        if any(person.blocked for person in people):
+        if any(person.blocked or self._less(person) != Allowance() for person in people):
             return True
         spaces = self.community.spaces.records
         for id in await spaces.ids():
             settings = (await spaces.fresh(id)).value
-            shut = {who for who, role in settings.roles.items() if role == BLOCKED}
+            shut = {who for who, role in settings.roles.items() if role in LESS}
             shut |= {grant.who.partition(":")[2] for grant in settings.grants if not grant.allowed}
             if any(who in people_of(subject) or any(p.is_or_was(who) for p in people) for who in shut):
                 return True
         return False
 
+    def _what_bars(self, person: Person) -> Person:
+        return Person(
+            id=person.id,
+            accounts=person.accounts,
+            goes_by=person.goes_by,
+            blocked=person.blocked,
+            was=person.was,
+            allowance=self._less(person),
+        )
+
+    def _less(self, person: Person) -> Allowance:
+        return below(person.allowance, allowance_of(self.community.settings.budgets.person))
+
     @property
     def _records(self) -> Records[Person]:
         return self.community.people.records
-
-
-def _what_bars(person: Person) -> Person:
-    return Person(
-        id=person.id, accounts=person.accounts, goes_by=person.goes_by, blocked=person.blocked, was=person.was
-    )
 
 
 def people_of(subject: Subject) -> frozenset[str]:

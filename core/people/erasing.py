@@ -38,7 +38,7 @@ class Receipt:
     """Source -> how many."""
     at: datetime
     still_barred: bool
-    """They are shut out, so their accounts stay known as that."""
+    """They are shut out, or may do or spend less than others, so their accounts stay known as that."""
 
 
 class Erasures:
@@ -74,12 +74,15 @@ class Erasures:
 
     async def run(self, code: str, call: CommandCall, person: Person, account: str) -> Receipt | None:
         """Erases everything of the person, whoever they are on other platforms. None for a code that is over, or was
-        never theirs. Called again with the same code it goes on, and gives the same receipt."""
+        never theirs. Called again with the same code it goes on, and gives the same receipt; what was said after all
+        was done stays."""
         code = code.strip().lower()[:LONGEST_CODE]
         key, redis = keys.erasure(_digest(code)), self._store.redis
         request: dict[str, str] = await self._store.attempt(lambda: redis.hgetall(key))
         if not secrets.compare_digest(request.get("who", ""), _digest(code + account)):
             return None
+        if "done" in request:
+            return _receipt(request)
         subject = Subject.of(person, account, alias=f"erased-{_digest('alias' + code + account)[:12]}")
         what, said = await privacy(self._community, self._history, call.conversation, call.id)
         if "begun" not in request:
@@ -100,8 +103,15 @@ class Erasures:
         await tidying.leave_used(self._store, subject, await self._community.budgets.period())
         await what.erase(subject)
         await tidying.leave(self._store, subject, said.left)
-        counts = {name: int(count) for name, count in request.items() if name not in ("who", "begun")}
-        return Receipt(counts, datetime.fromtimestamp(int(request["begun"]), UTC), is_barred)
+        request["done"] = str(int(is_barred))
+        await self._store.attempt(lambda: redis.hset(key, "done", request["done"]))
+        return _receipt(request)
+
+
+def _receipt(request: Mapping[str, str]) -> Receipt:
+    counts = {name: int(count) for name, count in request.items() if name not in ("who", "begun", "done")}
+    at = datetime.fromtimestamp(int(request["begun"]), UTC)
+    return Receipt(counts, at, still_barred=request["done"] == "1")
 
 
 def _digest(text: str) -> str:

@@ -224,7 +224,7 @@ def part(person: Person, leaving: str, usual: Allowance) -> tuple[Person, Person
     leaves = Person(
         blocked=person.blocked,
         was=tuple(dict.fromkeys((*person.was, *map(trace, rest)))),
-        allowance=_below(person.allowance, usual),
+        allowance=below(person.allowance, usual),
     )
     return stays, leaves
 
@@ -235,7 +235,7 @@ def _least(one: Allowance, other: Allowance) -> Allowance:
     return Allowance(**least)
 
 
-def _below(allowance: Allowance, usual: Allowance) -> Allowance:
+def below(allowance: Allowance, usual: Allowance) -> Allowance:
     """The limits that are tighter than the usual ones."""
     kept = {name: getattr(allowance, name) for name in Allowance.model_fields}
     bounds = {name: getattr(usual, name) for name in kept}

@@ -25,7 +25,8 @@ def from_toml(data: bytes) -> Persona:
         raise PersonaError("persona_file_long", count=LONGEST_FILE // 1024)
     try:
         values = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
+        # Among them what is no UTF-8, no TOML, or a number of thousands of digits.
         raise PersonaError("persona_file_broken") from None
     if not isinstance(version := values.get("format", 1), int) or version > FORMAT:
         raise PersonaError("persona_file_newer")

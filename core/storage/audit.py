@@ -38,11 +38,14 @@ class Entry:
     is_undoable: bool = True
     at: float = 0.0
     """Unix seconds by Redis' clock."""
+    undone_in: str = ""
+    """Of one that took another back by a command: its turn, which may be begun anew after a crash."""
 
     def to_json(self) -> str:
         """Without the time: the script writes that."""
         rows = [[*each.path, each.before, each.after] for each in self.differences]
         kept = {"by": self.actor, "name": self.name, "v": self.version, "undo": self.is_undoable, "fields": rows}
+        kept |= {"in": self.undone_in} if self.undone_in else {}
         return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -51,7 +54,7 @@ def read_entry(at: float, text: str) -> Entry | None:
     try:
         kept = json.loads(text)
         differences = tuple(Difference(tuple(row[:-2]), row[-2], row[-1]) for row in kept["fields"])
-        return Entry(kept["by"], kept["name"], int(kept["v"]), differences, bool(kept["undo"]), at)
+        return Entry(kept["by"], kept["name"], int(kept["v"]), differences, bool(kept["undo"]), at, kept.get("in", ""))
     except (ValueError, KeyError, TypeError, IndexError):
         return None
 

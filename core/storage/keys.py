@@ -7,6 +7,7 @@ can write them together, on a single server and on a cluster alike.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -266,7 +267,12 @@ def recently(what: str) -> str:
 def limit(whose: str, who: str, window: str) -> str:
     """zset: token of a turn -> ms since 1970, the questions counted in a window of time; as long as the window. All of
     them lie in one slot, since a question is counted in several."""
-    return f"parley:{{limits}}:{whose}:{who}:{window}"
+    return f"parley:{{limits}}:{whose}:{_nameless(who)}:{window}"
+
+
+def _nameless(who: str) -> str:
+    """Stands for somebody in what outlives the erasing of all that is named after them: no limit begins anew by it."""
+    return hashlib.sha256(f"limited:{who}".encode()).hexdigest()[:16]
 
 
 def places(platform: str, bot: str) -> str:
@@ -312,7 +318,7 @@ class CaseKeys:
 
     def many(self, kind: str, actor: str) -> str:
         """string, how many cases of a kind somebody made of late; 1 hour after the first of them."""
-        return f"{self.cases}:many:{kind}:{actor}"
+        return f"{self.cases}:many:{kind}:{_nameless(actor)}"
 
     @property
     def choices(self) -> str:
@@ -428,8 +434,8 @@ def proposal(id: str) -> str:
 
 
 def erasure(digest: str) -> str:
-    """hash, a request to erase all of a person: who (a digest of theirs), begun (unix seconds), and source -> how many
-    there were; 10 minutes, 1 day once it was begun."""
+    """hash, a request to erase all of a person: who (a digest of theirs), begun (unix seconds), source -> how many
+    there were, and done (1 where something stays that limits them); 10 minutes, 1 day once it was begun."""
     return f"parley:erasure:{digest}"
 
 

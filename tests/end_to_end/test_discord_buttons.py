@@ -124,6 +124,23 @@ async def test_again_makes_the_answer_anew_in_its_place(place: Village) -> None:
     await until(lambda: here.texts == ["two"] and here.row() == ROW, "the new answer in its place")
 
 
+async def test_a_shorter_one_takes_back_a_page_and_is_still_known(place: Village) -> None:
+    here = Channel(place.discord)
+    place.models.reply = "in two pages " * 250
+    here.ask("hello")
+    await here.answered(2)
+    place.models.reply = "short"
+    await here.press("regenerate")
+    await until(lambda: here.texts == ["short"] and here.row() == ROW, "one page")
+    # Discord tells of it as of any deletion, whoever it was.
+    place.discord.say("and?", here.id, user=here.asker, reply_to=here.shown[0].id)
+    await here.answered(2)
+    said = [part["content"] for part in place.models.requests[-1].body["messages"][1:]]
+    assert ["hello" in said[0], "short" in said[1], "and?" in said[-1]] == [True] * 3
+    await here.press(".forget", number=0)
+    assert "forget" in here.row(0)
+
+
 async def test_going_on_is_a_message_of_its_own(place: Village) -> None:
     here = Channel(place.discord)
     place.models.fail(Fault.LENGTH)

@@ -45,6 +45,7 @@ class Dying:
 
     def __init__(self, journal: Journal) -> None:
         self.about_to_create = journal.about_to_create
+        self.taking_back = journal.taking_back
         self.recent = journal.recent
 
     async def created(self, turn: Turn, page: int, message_id: str) -> None:

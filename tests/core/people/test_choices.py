@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from core.conversation.history import History
@@ -16,6 +18,7 @@ from core.people.access import Standing
 from core.people.choices import allowed_models, chosen, keep, model_of
 from core.people.community import Community
 from core.people.identity import People, Person
+from core.people.persona import Persona
 from core.people.spaces import Grant, SpaceSettings
 from core.settings import Settings
 from core.storage.client import Store
@@ -125,6 +128,30 @@ async def test_an_answer_is_made_by_the_model_that_holds(
     assert turn.asked is not None
     assert turn.asked.model == answers
     assert [part.key for part in parts if isinstance(part, Notice) and part.key == "model_closed"] == told
+
+
+@pytest.mark.parametrize(("for_all", "answers"), [(False, "a"), (True, "c")])
+async def test_no_persona_of_ones_own_chooses_for_whoever_may_not(store: Store, for_all: bool, answers: str) -> None:
+    community = Community.of(Settings(), store)
+    persona = Persona(name="Jack", instructions="You are Jack.", model="c")
+    rule = Grant(right="choose-model", allowed=False, who="everyone")
+    chosen = {"grants": (rule,), "persona": "Jack" if for_all else ""}
+    await community.personas.put(["telegram:1:5" if for_all else "telegram:7"], persona, is_new=True)
+    await community.spaces.change("telegram:1:5", lambda space: space.model_copy(update=chosen))
+    await community.people.change("telegram:7", lambda person: person.model_copy(update={"persona": "Jack"}))
+    mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
+    await mailbox.post([call("chat", private=False, space="5", options={"text": "hello"})])
+    turn = await mailbox.take(conversation())
+    assert turn is not None
+    models = Catalog([Provider("p", "http://127.0.0.1:9/v1")], [Model(name, "p", name) for name in "abcd"])
+    async with engine(store, mailbox, models=models, standing=nothing) as answering:
+        async with asyncio.timeout(10):
+            parts = answering.respond(turn)
+            while turn.asked is None:
+                await anext(parts)
+            await parts.aclose()
+    assert turn.persona.name == "Jack"
+    assert turn.asked.model == answers
 
 
 async def nothing(asker: object, fresh: bool) -> Standing:

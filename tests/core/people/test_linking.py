@@ -211,6 +211,17 @@ async def test_a_change_that_comes_with_a_link_is_not_lost(store: Store) -> None
     assert (await People(store).of(HERE)).blocked == "spam"
 
 
+async def test_a_code_entered_by_who_is_linked_already_gives_no_fresh_budget(store: Store) -> None:
+    links, _ = linking(store)
+    await link(store, HERE, THERE)
+    at = Community.of(SETTINGS, store).budgets
+    await store.redis.hset(keys.BUDGETS.used((await at.period()).day), f"person:{HERE}\timages", 3)
+    for account, other in ((HERE, THERE), (THERE, HERE)):
+        again = await links.redeem(account, await issue(links, other), f"again {account}")
+        assert again.outcome is Outcome.DONE
+        assert (await at.used(f"person:{HERE}"))[Span.DAY].images == 3
+
+
 async def test_linking_and_parting_give_nobody_a_fresh_budget(store: Store) -> None:
     links, people = linking(store)
     budgets = Community.of(SETTINGS, store).budgets

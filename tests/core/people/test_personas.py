@@ -212,6 +212,7 @@ BROKEN: tuple[tuple[str, str], ...] = (
     ("name = ", "persona_file_broken"),
     ("\ud800", "persona_file_broken"),
     ("a = " + "[" * 5000, "persona_file_broken"),
+    ("max_tokens = " + "9" * 5000, "persona_file_broken"),
     ('format = 2\nname = "J"\ninstructions = "i"', "persona_file_newer"),
     ('format = "1"\nname = "J"\ninstructions = "i"', "persona_file_newer"),
     ('name = "J"\ninstructions = "i"\nrights = ["ban"]', "persona_no_value"),

@@ -13,16 +13,21 @@ from typing import Any
 import pytest
 
 from core.conversation.overheard import Overheard
+from core.conversation.turn import Turn
 from core.errors import StorageError
 from core.message import CommandCall, ConversationKey, Platform
+from core.moderation.cases import Case, CaseKind
 from core.people import tidying
 from core.people.erasing import Erasures, Receipt
 from core.people.export import PART_BYTES, Archives
 from core.people.identity import Person
+from core.people.limits import Limits
 from core.people.privacy import File, Privacy, Subject, safe_name
 from core.people.sources import privacy
-from core.settings import Settings
+from core.people.spaces import Allowance
+from core.settings import ChatSettings, Settings
 from core.storage import keys
+from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.sealing import Sealing
 from core.storage.texts import Texts
@@ -174,6 +179,48 @@ async def test_who_is_shut_out_of_one_community_stays_so(world: World) -> None:
     assert [grant.who for grant in settings.grants] == [f"person:{BOB.id}"]
     # The role goes by the person, whom another account of theirs still is.
     assert (await world.community.people.of(ADA.accounts[1])).id == ADA.id
+
+
+async def test_what_the_owner_or_a_community_let_them_do_less_stays(world: World) -> None:
+    less = Allowance(day_money=0)
+    await world.community.people.change(ADA.id, lambda person: person.model_copy(update={"allowance": less}))
+
+    def demote(now: Any) -> Any:
+        return now.model_copy(update={"roles": {**now.roles, ADA.id: "member"}})
+
+    await world.community.spaces.change("discord:2:900", demote)
+    receipt = await erased(world, ADA)
+    assert receipt is not None
+    assert receipt.still_barred
+    assert receipt.counts["roles"] == 1  # the right that was given
+    for account in ADA.accounts:
+        person = await world.community.people.of(account)
+        assert (person.allowance, person.facts) == (less, ())
+    settings = (await world.community.spaces.records.fresh("discord:2:900")).value
+    assert settings.roles == {ADA.id: "member", BOB.id: "moderator"}
+
+
+async def test_no_limit_begins_anew_by_it(world: World) -> None:
+    limits = Limits(world.store, ChatSettings(person_limit="1/hour"))
+    first, second = (
+        Turn(ADA.chat, number, number, message("hello", conversation=ADA.chat, author=ADA.telegram))
+        for number in ("1001", "1002")
+    )
+    assert await limits.count(first) is None
+    cases = Cases(world.store, keep_days=30)
+    report = Case(CaseKind.REPORT, "5", "Eve", ADA.telegram.id, ADA.telegram.name, "rude", time.time())
+    assert await cases.make("telegram:1:-500", report, "one", most=2)
+    assert await erased(world, ADA) is not None
+    assert await limits.count(second) is not None
+    assert await cases.make("telegram:1:-500", report, "two", most=2) == 0
+
+
+async def test_a_code_is_not_good_for_what_came_after(world: World) -> None:
+    code = await Erasures(world.community, world.history).ask(ADA.id)
+    first = await erased(world, ADA, code)
+    await world.ask(message("a new beginning", conversation=ADA.chat, author=ADA.telegram), "indeed")
+    assert await erased(world, ADA, code) == first
+    assert len([node async for node in world.history.all(ADA.chat)]) == 2
 
 
 async def test_a_channel_in_which_only_they_were_heard_keeps_what_was_chosen_for_it(store: Store) -> None:
