@@ -8,7 +8,6 @@ from core.conversation.history import Answer, History, Mode, Question, count_tok
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import Author, ConversationKey, Message
-from core.parts import Usage
 from core.storage.client import Store
 
 BATCH = 10
@@ -42,7 +41,7 @@ async def answered(mailbox: Mailbox, history: History, turn: Turn, more: str = "
     answer = Answer(
         f"Of {asked.text} this much can be said: it is a good one.{more}", (turn.pages[0],), "complete", "stub"
     )
-    return await mailbox.finish(turn, answer.to_payload(), count_tokens(answer.text), Usage("stub"))
+    return await mailbox.finish(turn, answer.to_payload(), count_tokens(answer.text))
 
 
 def _question(conversation: ConversationKey, number: int) -> Message:

@@ -60,7 +60,7 @@ class Broadcasting:
 
     async def look(self) -> None:
         """Goes on with the one under way, if there is one and no other process is at it. Raises StorageError."""
-        if await self.broadcasts.current() is None or (held := await self.leases.take(LEASE)) is None:
+        if not await self.broadcasts.is_any() or (held := await self.leases.take(LEASE)) is None:
             return
         try:
             found = await self.broadcasts.current()

@@ -28,6 +28,7 @@ from core.people.choices import chosen, keep
 from core.people.community import Community
 from core.people.identity import account_of
 from core.people.spaces import space_id
+from core.storage.records import Conflict
 from core.texts import say
 
 PAGES = {MODELS: "regenerate", FORGET: "forget", ROW: "regenerate"}
@@ -103,8 +104,16 @@ class Presses:
     async def decide(self, call: CommandCall, is_admin: IsAdmin) -> Outcome:
         """What comes of a press; a setting is kept and an answer stopped when this returns. Raises StorageError.
 
-        ``is_admin``: whether the caller may act for all there.
+        ``is_admin``: whether the caller may act for all there. Where nobody tells, the press says so: it must not hold
+        up what came in beside it.
         """
+        try:
+            return await self._decided(call, is_admin)
+        except (RightsUnknownError, Conflict) as error:
+            key = "conflict" if isinstance(error, Conflict) else "rights_unknown"
+            return Outcome(say(key, call.author.language))
+
+    async def _decided(self, call: CommandCall, is_admin: IsAdmin) -> Outcome:
         if call.name in UNDER_ANSWERS:
             return await self._under_answer(call, is_admin)
         if call.name == SPACE and self._space is not None:
@@ -181,7 +190,7 @@ class Presses:
     async def _recall(self, call: CommandCall) -> Outcome:
         """The presser's own facts, shown to them alone."""
         language = await self._language(call, await self._history.preferences(call.conversation))
-        if not (call.private or call.alone or call.reply_token):
+        if not (call.private or call.alone):
             return Outcome(say("memory_privately", language))
         word, text, menu = await memory.pressed(self._community.people, call, language)
         return Outcome(word, show=Instead(text, laid_out(menu.rows)), evident=bool(word))

@@ -253,7 +253,7 @@ def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitSta
     async def bury(name: str, id: str, argument: str, cause: BaseException) -> None:
         await failed.keep_job(name, id, argument, [cause_of(cause)])
 
-    table = [Job(JOB, "text", partial(summarise, history, router))]
+    table = [Job(JOB, "text", partial(summarise, history, router, shared.community.spaces))]
     paused = shared.community.houses.is_paused
     jobs = Jobs(shared.store, table, settings.jobs.worked(role.queues), on_dead=bury, is_paused=paused)
     stack.push_async_callback(jobs.close)
@@ -303,7 +303,7 @@ def _build_worker(
         shared.catalog,
         making.router,
         attachments,
-        Speaking(Speaker(shared.catalog, making.router), readings, making.history),
+        Speaking(Speaker(shared.catalog, making.router), making.history),
         Painting(Painter(shared.catalog, making.router)),
         making.jobs.enqueue,
         making.failed,

@@ -23,7 +23,7 @@ from core.models.own_wires import OwnKeyError
 from core.models.paying import NOBODY, OverBudget, Payer
 from core.models.pool import Busy
 from core.models.transcription import Transcriber
-from core.parts import Notice, Usage
+from core.parts import Notice
 from core.settings import ChatSettings
 from core.texts import Amount, Value, one_line
 
@@ -189,10 +189,10 @@ class Attachments:
         async with self._hearing if is_recording else self._reading:
             data = await self._fetched(message, attachment, limit)
             if is_recording:
-                read, usage, said = await self._heard(attachment, data, space, payer)
+                read, said = await self._heard(attachment, data, space, payer)
             else:
-                read, usage = await self._document(attachment, data), Usage()
-        await self._readings.put(message.conversation, id, read, usage)
+                read = await self._document(attachment, data)
+        await self._readings.put(message.conversation, id, read)
         return read, said
 
     def _admit_recording(self, message: Message, attachment: Attachment) -> int:
@@ -230,7 +230,7 @@ class Attachments:
 
     async def _heard(
         self, attachment: Attachment, data: bytes, space: str, payer: Payer
-    ) -> tuple[Attached, Usage, tuple[Notice, ...]]:
+    ) -> tuple[Attached, tuple[Notice, ...]]:
         try:
             heard = await self._transcriber.hear(
                 data, name=attachment.name, mime=attachment.mime, seconds=attachment.seconds, space=space, payer=payer
@@ -243,7 +243,7 @@ class Attachments:
             raise _Problem("not_heard") from None
         if not heard.text:
             raise _Problem("nothing_heard")
-        return Attached(Kind.RECORDING, attachment.name or "recording", heard.text), heard.usage, heard.notices
+        return Attached(Kind.RECORDING, attachment.name or "recording", heard.text), heard.notices
 
     async def _document(self, attachment: Attachment, data: bytes) -> Attached:
         name = attachment.name or "document"

@@ -271,6 +271,7 @@ class ProviderSettings(Section):
 
 
 ModelKind = Literal["chat", "transcription", "speech", "image"]
+Price = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 Shape = Literal["square", "wide", "tall"]
 SIZES: Mapping[Shape, str] = {"square": "1024x1024", "wide": "1536x1024", "tall": "1024x1536"}
 """Pixels of pictures, unless told otherwise: what all image models of OpenAI draw."""
@@ -292,17 +293,17 @@ class ModelSettings(Section):
     max_answer: Annotated[int, Field(ge=16)] = 4096
     """Longest answer in tokens."""
     accepts_images: bool = False
-    price_prompt: Annotated[float, Field(ge=0)] = 0.0
+    price_prompt: Price = 0.0
     """Currency units for a million prompt tokens."""
-    price_answer: Annotated[float, Field(ge=0)] = 0.0
+    price_answer: Price = 0.0
     """Currency units for a million answer tokens."""
-    price_minute: Annotated[float, Field(ge=0)] = 0.0
+    price_minute: Price = 0.0
     """Currency units for a minute of sound that a transcription model hears."""
-    price_characters: Annotated[float, Field(ge=0)] = 0.0
+    price_characters: Price = 0.0
     """Currency units for a million characters that a speech model says."""
     voice: Annotated[str, Field(pattern=r"^[\w./-]{1,64}$")] = "alloy"
     """Voice of a speech model."""
-    price_image: Annotated[float, Field(ge=0)] = 0.0
+    price_image: Price = 0.0
     """Currency units for a picture that an image model draws. Prices of tokens count besides, where its server tells
     how many it took."""
     sizes: Mapping[Shape, Annotated[str, Field(pattern=r"^\d{2,4}x\d{2,4}$")]] = {}

@@ -1,4 +1,4 @@
-"""Answers read aloud: as a file beside the text, what it took counted once for each turn."""
+"""Answers read aloud: as a file beside the text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 import structlog
 
 from core.conversation.history import History
-from core.conversation.readings import Readings
 from core.conversation.turn import Turn
 from core.errors import ModelError
 from core.message import ConversationKey
@@ -26,10 +25,9 @@ NOTHING_TO_SPEAK = Notice("nothing_to_speak")
 class Speaking:
     """Reads answers aloud."""
 
-    def __init__(self, speaker: Speaker, readings: Readings, history: History) -> None:
+    def __init__(self, speaker: Speaker, history: History) -> None:
         self._speaker = speaker
         self._history = history
-        self._readings = readings
 
     @property
     def is_set_up(self) -> bool:
@@ -65,7 +63,6 @@ class Speaking:
         if spoken is None:
             yield NOTHING_TO_SPEAK
             return
-        await self._readings.count(turn.conversation, f"speech:{turn.number}", spoken.usage)
         yield spoken.media
         if spoken.is_cut:
             yield Notice("spoken_part")

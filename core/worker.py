@@ -270,7 +270,7 @@ class Worker:
         faults.reached("edited")
         later = partial(self._wake_later, turn.conversation)
         tokens = count_tokens(delivered.text)
-        return await self._mailbox.finish(turn, answer.to_payload(), tokens, usage, failure, later)
+        return await self._mailbox.finish(turn, answer.to_payload(), tokens, failure, later)
 
 
 def _failure(turn: Turn, delivered: Delivered) -> Failure | None:

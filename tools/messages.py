@@ -2,14 +2,18 @@
 
 ``python tools/messages.py`` adds what a language lacks, empty and with the English beside it; drops what English no
 longer has; marks fuzzy what was translated from another English than now; sorts. ``python tools/messages.py de`` begins
-a language. Then it says what is left to translate.
+a language. Then it says what is left to translate. Of two runs at once the second waits, and no file is ever half
+written.
 """
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
@@ -91,7 +95,30 @@ def unfinished(folder: Path, code: str) -> list[str]:
     ]
 
 
+@contextmanager
+def alone(folder: Path) -> Generator[None]:
+    """While no other run is at work on the folder."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
+
+
+def write(path: Path, text: str) -> None:
+    """All at once: whoever reads the file meanwhile has the old one or the new one."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text, "utf-8")
+    beside.replace(path)
+
+
 def main(begun: list[str], folder: Path = FOLDER) -> int:
+    with alone(folder):
+        return brought_up(begun, folder)
+
+
+def brought_up(begun: list[str], folder: Path) -> int:
     for code in sorted({*begun, *(file.stem for file in folder.glob("*.po"))}):
         path = folder / f"{code}.po"
         try:
@@ -102,7 +129,7 @@ def main(begun: list[str], folder: Path = FOLDER) -> int:
             )
             return 1
         if not path.exists() or path.read_text("utf-8") != text:
-            path.write_text(text, "utf-8")
+            write(path, text)
         left = unfinished(folder, code)
         sys.stdout.write(f"{code}: {'complete' if not left else 'to translate: ' + ', '.join(left)}\n")
     return 0

@@ -200,7 +200,7 @@ class DiscordOutbound:
     async def _change(self, target: Target, message_id: str, body: dict[str, Any], uploads: tuple[Upload, ...]) -> None:
         """A message is changed by what sent it: the bot, or a persona by its webhook. Another process may have."""
         chat = target.conversation.chat
-        sender = self._senders.get(message_id, Sender.WEBHOOK if target.speaker else Sender.BOT)
+        sender = self._sender(target, message_id)
         if sender is Sender.WEBHOOK:
             try:
                 if await self._webhooks.edit(chat, message_id, body, uploads):
@@ -220,6 +220,10 @@ class DiscordOutbound:
         else:
             self._remember(message_id, Sender.BOT)
 
+    def _sender(self, target: Target, message_id: str) -> Sender:
+        """What probably sent it, where another process did."""
+        return self._senders.get(message_id, Sender.WEBHOOK if target.speaker else Sender.BOT)
+
     def _remember(self, message_id: str, sender: Sender) -> None:
         self._senders[message_id] = sender
         if len(self._senders) > MAX_REMEMBERED:
@@ -238,14 +242,30 @@ class DiscordOutbound:
         target = await self._threads.ensure(target)
         try:
             token = self._usable(target)
-            if self._senders.get(message_id) is Sender.WEBHOOK and await self._webhooks.delete(
-                target.conversation.chat, message_id
-            ):
-                return
-            by = _webhook(token) if token and _is_only_way(target, token) else _channel(target)
-            await self._rest.call("DELETE", f"{by}/messages/{message_id}")
+            if token and _is_only_way(target, token):
+                await self._rest.call("DELETE", f"{_webhook(token)}/messages/{message_id}")
+            else:
+                await self._remove(target, message_id)
         except OutboundError as error:
             if error.fault is not OutboundFault.GONE:
+                raise
+
+    async def _remove(self, target: Target, message_id: str) -> None:
+        """Like :meth:`_change`. What the bot did not send it deletes with a right that it may lack."""
+        chat = target.conversation.chat
+        sender = self._sender(target, message_id)
+        if sender is Sender.WEBHOOK:
+            try:
+                if await self._webhooks.delete(chat, message_id):
+                    return
+            except CallFailed as error:
+                if error.code != UNKNOWN_MESSAGE or message_id in self._senders:
+                    raise
+        try:
+            await self._rest.call("DELETE", f"{_channel(target)}/messages/{message_id}")
+        except CallFailed as error:
+            is_other = error.code == MISSING_RIGHT and sender is Sender.BOT
+            if not (is_other and await self._webhooks.delete(chat, message_id)):
                 raise
 
     async def fetch(self, conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:

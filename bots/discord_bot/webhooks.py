@@ -89,7 +89,12 @@ class Webhooks:
             if speaker.avatar:
                 fields["avatar_url"] = speaker.avatar
             path, query = f"/webhooks/{webhook.id}/{webhook.token}", {"wait": "true", **query}
-            return (await self._rest.call("POST", path, fields, uploads=uploads, query=query))["id"]
+            made: Raw = await self._rest.call("POST", path, fields, uploads=uploads, query=query)
+            if made.get("channel_id", chat) != chat:
+                # An administrator moved it: what was said here is for nobody there.
+                await self._rest.call("DELETE", f"/webhooks/{webhook.id}/{webhook.token}/messages/{made['id']}")
+                raise CallFailed(OutboundFault.GONE, "the webhook is of another channel now", 404, UNKNOWN_WEBHOOK)
+            return made["id"]
 
         try:
             return await self._by_webhook(chat, create, may_make=True)
@@ -134,7 +139,7 @@ class Webhooks:
         *,
         may_make: bool = False,
     ) -> Any:
-        """What the call gives; None without a webhook. One that somebody deleted is made anew, once."""
+        """What the call gives; None without a webhook. One that somebody deleted or moved is made anew, once."""
         try:
             place = await self._place(chat)
         except CallFailed:

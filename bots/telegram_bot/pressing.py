@@ -25,7 +25,7 @@ from core.conversation.history import History
 from core.errors import RightsUnknownError
 from core.message import CommandCall, ConversationKey, Incoming, Message
 from core.models.catalog import Catalog
-from core.people.access import IsAdmin
+from core.people.access import Asker, IsAdmin
 from core.people.community import Community
 from core.people.hearing import Hush, silence_for
 from core.people.spaces import space_id
@@ -113,7 +113,7 @@ class Pressing:
         row = BY_NAME.get(value.name) if isinstance(value, CommandCall) and not value.private else None
         if row is None or not row.urgent or not isinstance(value, CommandCall):
             return value
-        return replace(value, by_admin=await self._is_admin(value))
+        return replace(value, by_admin=await self._may_choose(value))
 
     async def _is_quiet(self, message: Message) -> bool:
         if message.overheard or not message.space:
@@ -122,9 +122,9 @@ class Pressing:
         hush = silence_for(message, space, time.time(), self._community.settings.chat.time_zone)
         return hush is not None and hush.why is Hush.QUIET
 
-    async def _may_choose(self, message: Message) -> bool:
+    async def _may_choose(self, asker: Asker) -> bool:
         try:
-            return await self._is_admin(message)
+            return await self._is_admin(asker)
         except RightsUnknownError as error:
             log.warning("telegram: nobody tells whether somebody is an administrator", cause=str(error))
             return False

@@ -121,7 +121,7 @@ class Console:
             try:
                 wanted[field.name] = fields.parse(field, typed[field.name] or "auto", terms)
             except Refused as refused:
-                errors[field.name] = say(refused.key, terms.language, **refused.values)
+                errors[field.name] = _told(refused, terms.language)
         if errors and _version(text_of(form, "version")) != kept.version:
             # Shown again with what was typed, the page would put back what somebody else has changed.
             return await self._conflict(request, user, space)
@@ -137,7 +137,7 @@ class Console:
         try:
             wanted = transfer.read(text_of(form, "file").encode(), await self._terms(request, space))
         except Refused as refused:
-            error = say(refused.key, language_of(request), **refused.values)
+            error = _told(refused, language_of(request))
             return await self._form(request, user, space, kept, error=error, status=422)
         return await self._applied(request, user, space, wanted, text_of(form, "version"))
 
@@ -170,7 +170,7 @@ class Console:
             if not steps:
                 raise Refused("import_same")
         except Refused as refused:
-            error = say(refused.key, terms.language, **refused.values)
+            error = _told(refused, terms.language)
             return await self._form(request, user, space, kept, error=error, status=422)
         told = self.site.renderer.markdown(space_pages.compared(steps, terms), terms.language)
         return self._page(
@@ -283,6 +283,11 @@ def _space(id: str, seen: SeenSpace | None) -> Space | None:
         return None
     name = (seen.name if seen else "") or space
     return Space(id, f"{HOME}/spaces/{platform}/{bot}/{space}", name, platform, seen)
+
+
+def _told(refused: Refused, language: str) -> str:
+    """As plain text: what is quoted in it is made harmless for Markdown."""
+    return say(refused.key, language, **refused.values).replace("\\", "")
 
 
 async def _form_of(request: Request) -> FormData:

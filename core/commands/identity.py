@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 DONE = Finished(Ending.COMPLETE)
 LONGEST_NAME = 64
+TOLD = "linked-"
+"""Begins the ids of what the bot posts itself, as no platform's do."""
 
 
 async def link(room: Room) -> AsyncIterator[Part]:
@@ -51,8 +53,12 @@ async def link(room: Room) -> AsyncIterator[Part]:
 
 
 async def linked(room: Room) -> AsyncIterator[Part]:
-    """Tells who was given a code that it was used: posted to their chat by :func:`link`, in the name of the bot."""
-    yield Notice("link_told", _whose(room.value("name"), room.value("platform")))
+    """Tells who was given a code that it was used: posted to their chat by :func:`link`, in the name of the bot. Nobody
+    else has the bot say so."""
+    if room.call.id.startswith(TOLD):
+        yield Notice("link_told", _whose(room.value("name"), room.value("platform")))
+    else:
+        yield Notice("unknown_command", {"found": room.call.name})
     yield DONE
 
 
@@ -96,7 +102,7 @@ async def _tell(room: Room, issued: Issued) -> None:
         there = ConversationKey.parse(issued.conversation)
         author = Author(account, issued.name, language=issued.language)
         options = {"name": name, "platform": str(platform)}
-        id = f"linked-{room.turn.id}"
+        id = f"{TOLD}{room.turn.id}"
         told = CommandCall(there, id, id, author, "linked", options, call.sent_at, private=True)
         await room.mailbox.post([told], wakes=True)
     elif (moderation := room.elsewhere.get(Platform(theirs))) is not None:
@@ -104,7 +110,7 @@ async def _tell(room: Room, issued: Issued) -> None:
         def words(language: str) -> str:
             return say("link_told", issued.language or language, **_whose(name, platform))
 
-        await moderation.members.tell(call, account, words, f"linked-{room.turn.id}")
+        await moderation.members.tell(call, account, words, f"{TOLD}{room.turn.id}")
 
 
 def _whose(name: str, platform: str) -> dict[str, Value]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from zlib import crc32
 
 from core.commands.row import Room
 from core.message import CommandCall
@@ -80,15 +81,25 @@ async def change(people: People, call: CommandCall, wanted: str, words: str | No
         return Notice("memory_how")
     if len(text) > LONGEST_FACT:
         return Notice("remember_long", {"found": len(text), "allowed": LONGEST_FACT})
+    done, this = Notice("memory_changed" if text else "memory_forgotten"), _digest(call)
+    person = await people.of(_account(call))
     # What the number or the button meant when it was given; not what another change has made of it.
-    fact = find(await people.of(_account(call)), wanted)
+    fact = find(person, wanted)
+    if person.tidied == this:
+        return done
     if fact is None:
         return Notice("memory_unknown", {"found": wanted[:20]})
+
+    def once(person: Person) -> Person:
+        if person.tidied == this:
+            return person
+        return replaced(person, fact, text).model_copy(update={"tidied": this})
+
     try:
-        await people.change(_account(call), lambda person: replaced(person, fact, text))
+        await people.change(_account(call), once)
     except Conflict:
         return Notice("conflict")
-    return Notice("memory_changed" if text else "memory_forgotten")
+    return done
 
 
 async def _switched(people: People, call: CommandCall, wanted: str) -> Notice:
@@ -148,6 +159,10 @@ async def pressed(people: People, call: CommandCall, language: str) -> tuple[str
 
 def _named(options: Mapping[str, str]) -> Mapping[str, str]:
     return {name: value for name, value in options.items() if name in ("forget", "groups", "fact")}
+
+
+def _digest(call: CommandCall) -> str:
+    return f"{crc32(f'{call.conversation} {call.id}'.encode()):08x}"
 
 
 def _account(call: CommandCall) -> str:

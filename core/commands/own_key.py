@@ -116,7 +116,7 @@ async def _failure(room: Room, provider: str, key: str) -> Notice | None:
 
 
 def _providers(room: Room) -> list[str]:
-    return [provider.name for provider in room.catalog.providers]
+    return list(room.catalog.taking_keys)
 
 
 def _line(provider: str, key: str, language: str) -> str:

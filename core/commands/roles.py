@@ -13,7 +13,7 @@ from functools import partial
 
 from core.access import Right, is_owner
 from core.commands.row import Room
-from core.commands.typed import ACCOUNT
+from core.commands.typed import ACCOUNT, LEFT
 from core.errors import RightsUnknownError
 from core.message import Author, Platform
 from core.moderation.members import Rank
@@ -162,7 +162,8 @@ async def _role(room: Room, access: Access) -> Notice:
 
 async def _rule(allowed: bool | None, room: Room, access: Access) -> Notice:
     named = _word(room, "right")
-    if named not in set(Right):
+    # Of words that were not understood one may be the name of somebody else than the message replied to is from.
+    if named not in set(Right) or room.value(LEFT):
         raise _Refused(Notice("grant_how"))
     right, channel = Right(named), await _channel(room)
     kept = await room.community.spaces.records.fresh(_space(room))

@@ -29,6 +29,8 @@ async def settings(room: Room) -> AsyncIterator[Part]:
         text, menu = choosing.page(offer, _chosen(room), room.language)
         yield TextDelta(text)
         yield menu
+    elif name.lower() == "model" and not (room.call.private or await room.may(Right.CHOOSE_MODEL)):
+        yield Notice("lacking.choose-model")
     elif (kept := choosing.kept_value(name.lower(), value, offer, room.language)) is None:
         yield Notice("settings_unknown", {"found": f"{name} {value}".strip()[:LONGEST_FOUND]})
     else:

@@ -50,7 +50,7 @@ class Suggestions:
                 found = [Suggestion(say(f"setting.{name}", language), name) for name in _settings(offer)]
             case "settings", "value":
                 found = _values(options.get("name", "").strip().lower(), offer, language)
-            case ("persona" | "persona choose" | "persona show" | "persona export"), "name":
+            case (("persona" | "persona choose" | "persona show" | "persona export"), "name"):
                 found = [Suggestion(one.called(language), one.name) for one in shipped().values()]
             case "persona edit", "field":
                 found = [Suggestion(name, name) for name in PERSONA_FIELDS]
@@ -60,8 +60,8 @@ class Suggestions:
                 found = _space_values(options.get("field", "").strip().lower(), self._catalog, language)
             case "translate", "language":
                 found = _languages(language)
-            case ("key set" | "key remove"), "provider":
-                found = [Suggestion(provider.name, provider.name) for provider in self._catalog.providers]
+            case (("key set" | "key remove"), "provider"):
+                found = [Suggestion(name, name) for name in self._catalog.taking_keys]
             case _:
                 found = []
         typed = options.get(option, "").strip().lower()

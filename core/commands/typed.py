@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from core.commands.option import Kind, Option
 
 _WORD = re.compile(r"(?:(?P<name>[a-z_]{1,32})=)?(?:\"(?P<quoted>[^\"]*)\"|“(?P<curly>[^”]*)”|(?P<plain>\S+))(?!\S)")
+LEFT = ""
+"""Name under which :func:`spread` gives what no option takes."""
 ACCOUNT = re.compile(r"[a-z]{1,16}:[\w-]{1,64}", re.ASCII)
 """An account with its platform."""
 _MARKED = {
@@ -25,8 +27,8 @@ in front, like ``telegram:123``."""
 
 
 def spread(text: str, options: Sequence[Option]) -> dict[str, str]:
-    """The options that ``text`` gives, by their names. Never fails: what is missing is left out, and what is wrong is
-    the value of an option, for the command to tell."""
+    """The options that ``text`` gives, by their names. Never fails: what is missing is left out, what is wrong is the
+    value of an option, for the command to tell, and what fits none is :data:`LEFT`."""
     takers = [option for option in options if option.kind is not Kind.FILE]
     given: dict[str, str] = {}
     rest, at = text.strip(), 0
@@ -42,11 +44,11 @@ def spread(text: str, options: Sequence[Option]) -> dict[str, str]:
             at = takers.index(taker) + 1
             if taker is takers[-1]:
                 given[taker.name] = id_in(taker.kind, value if found.end() == len(rest) else rest)
-                break
+                return given
             named = taker
         given[named.name] = id_in(named.kind, value)
         rest = rest[found.end() :].lstrip()
-    return given
+    return {**given, LEFT: rest} if rest else given
 
 
 def id_in(kind: Kind, value: str) -> str:

@@ -121,7 +121,7 @@ async def _in_the_way(room: Room) -> list[str]:
     lines = [say(notice.key, room.language, **notice.values) for notice in found]
     if room.access is not None and room.call.space:
         ruling = await _ruled(room, room.call, Right.TALK)
-        if ruling is not None and not ruling.allowed:
+        if ruling is not None and not ruling.allowed and ruling.ground is not Ground.BLOCKED:
             lines.append(_grounds(room, Right.TALK, ruling))
     return lines
 

@@ -10,7 +10,6 @@ import itertools
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -29,7 +28,7 @@ from core.message import (
     relocated,
     to_json,
 )
-from core.parts import Finished, Usage
+from core.parts import Finished
 from core.people.spaces import kept_days
 from core.storage import channels
 from core.storage import failed as dead_letters
@@ -149,9 +148,7 @@ class Mailbox:
             for value, reply in zip(incoming, replies, strict=True)
         ]
 
-    async def _post(
-        self, incoming: Sequence[Message | CommandCall], urgent: Collection[str], wakes: bool
-    ) -> list[str]:
+    async def _post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str], wakes: bool) -> list[str]:
         calls: list[tuple[Sequence[str], Sequence[str | int | float]]] = []
         for value in incoming:
             keys = ConversationKeys.of(value.conversation)
@@ -300,7 +297,6 @@ class Mailbox:
         turn: Turn,
         answer: str,
         tokens: int,
-        usage: Usage,
         failure: Failure | None = None,
         later: Later | None = None,
     ) -> Turn | None:
@@ -311,13 +307,12 @@ class Mailbox:
         Raises LeaseLost when another worker has taken over.
         """
         keys = ConversationKeys.of(turn.conversation)
-        day = datetime.now(UTC).strftime("%Y-%m-%d")
         sent = _Sent()
         pages = [turn.pages[number] for number in sorted(turn.pages)]
         days = kept_days(turn.space, self._keep_days)
         reply = await self._store.run(
             "finish",
-            conversation_keys(keys, usage=storage_keys.usage(keys.partition, day)),
+            conversation_keys(keys),
             (
                 keys.name,
                 self._worker,
@@ -328,12 +323,6 @@ class Mailbox:
                 self._store.texts.seal_json(answer, keys.name),
                 tokens,
                 days * 86400,
-                usage.model,
-                usage.prompt_tokens,
-                usage.answer_tokens,
-                usage.cost,
-                usage.calls,
-                storage_keys.USAGE_SECONDS,
                 *dead_letters.arguments(failure, days),
                 *pages,
             ),
@@ -365,9 +354,7 @@ class Mailbox:
         keys += [storage_keys.wake(partition, bot.platform, bot.id) for bot in bots for partition in partitions]
         return _works(await self._store.pop(keys, most, LISTEN_SECONDS))
 
-    def _taken(
-        self, conversation: ConversationKey, reply: list[Any], began: float, later: Later | None
-    ) -> Turn | None:
+    def _taken(self, conversation: ConversationKey, reply: list[Any], began: float, later: Later | None) -> Turn | None:
         if reply[0] == "wait" and later is not None:
             later(int(reply[1]) / 1000)
         if reply[0] != "turn":

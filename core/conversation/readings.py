@@ -5,11 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
 
 from core.conversation.attached import Attached
 from core.message import Attachment, ConversationKey, Message
-from core.parts import Usage
 from core.storage import keys
 from core.storage.client import Store
 from core.storage.sealing import SealedError
@@ -38,29 +36,8 @@ class Readings:
             return None  # read anew
         return Attached.of(json.loads(opened)) if opened else None
 
-    async def put(self, conversation: ConversationKey, id: str, read: Attached, usage: Usage) -> None:
-        """Keeps a reading and counts what it took, both once. Raises StorageError."""
+    async def put(self, conversation: ConversationKey, id: str, read: Attached) -> None:
+        """Raises StorageError."""
+        key, redis = keys.ConversationKeys.of(conversation).blob(id), self._store.redis
         value = self._store.texts.seal_json(json.dumps(read.to_values(), ensure_ascii=False), str(conversation))
-        await self._put(conversation, id, value, usage)
-
-    async def count(self, conversation: ConversationKey, id: str, usage: Usage) -> None:
-        """Counts what some work took, once within the hour. Raises StorageError."""
-        await self._put(conversation, id, "1", usage)
-
-    async def _put(self, conversation: ConversationKey, id: str, value: str, usage: Usage) -> None:
-        of = keys.ConversationKeys.of(conversation)
-        day = datetime.now(UTC).strftime("%Y-%m-%d")
-        await self._store.run(
-            "reading",
-            (of.blob(id), keys.usage(of.partition, day)),
-            (
-                value,
-                keys.READING_SECONDS,
-                usage.model,
-                usage.prompt_tokens,
-                usage.answer_tokens,
-                usage.cost,
-                usage.calls,
-                keys.USAGE_SECONDS,
-            ),
-        )
+        await self._store.attempt(lambda: redis.set(key, value, ex=keys.READING_SECONDS))

@@ -13,6 +13,7 @@ from core.models.chat import ChatMessage, ChatRequest
 from core.models.paying import NOBODY, Payer
 from core.models.router import Router
 from core.parts import Ending, Finished, Notice, TextDelta
+from core.people.spaces import Spaces
 
 log = structlog.get_logger()
 
@@ -36,8 +37,9 @@ async def request(enqueue: Enqueue, conversation: ConversationKey, cut: str, pay
     await enqueue(JOB, f"{conversation}|{cut}", f"{conversation}|{cut}{whose}")
 
 
-async def summarise(history: History, router: Router, argument: str) -> None:
-    """The job: reads what was cut, has it summarised, keeps it. Does nothing when it was forgotten meanwhile."""
+async def summarise(history: History, router: Router, spaces: Spaces, argument: str) -> None:
+    """The job: reads what was cut, has it summarised by a model that the space allows, keeps it. Does nothing when it
+    was forgotten meanwhile."""
     name, cut, *whose = argument.split("|")
     space, person = whose or ("", "")
     conversation = ConversationKey.parse(name)
@@ -45,7 +47,8 @@ async def summarise(history: History, router: Router, argument: str) -> None:
     if not older.nodes:
         return
     payer = Payer(person, space, listens=False)
-    answer = router.answer(ChatRequest(_prompt(older), max_answer=MAX_TOKENS, payer=payer))
+    allowed = frozenset((await spaces.of(space)).models)
+    answer = router.answer(ChatRequest(_prompt(older), max_answer=MAX_TOKENS, models=allowed, payer=payer))
     pieces: list[str] = []
     ending, is_affordable = Ending.FAILED, True
     async with aclosing(answer) as parts:

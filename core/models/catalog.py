@@ -242,9 +242,10 @@ class Catalog:
         return self.find(name) or self.default
 
     @property
-    def providers(self) -> tuple[Provider, ...]:
-        """Those of the settings."""
-        return tuple(self._providers.values())
+    def taking_keys(self) -> tuple[str, ...]:
+        """The providers of the settings that people may have keys of their own for: those that ask for one. A server
+        that takes everybody would take any key, and who had one there would pass the budgets by."""
+        return tuple(provider.name for provider in self._providers.values() if provider.api_key)
 
     def provider(self, name: str) -> Provider | None:
         """A provider of the settings."""

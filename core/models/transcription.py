@@ -65,7 +65,8 @@ class Transcriber:
         nobody says. Raises ModelError, Busy, OverBudget, StorageError."""
         recording = Recording(f"recording.{_suffix(name, mime)}", mime or "application/octet-stream", data)
 
-        expected = costs.recorded_seconds(seconds, len(data))
+        # What a platform tells is often what the sender's own program said.
+        expected = max(costs.recorded_seconds(seconds, len(data)), costs.sounding_seconds(data) or 0)
 
         async def work(wire: Wire, model: Model, bill: Bill) -> tuple[Transcript, Usage]:
             transcript = await wire.transcribe(model, recording)

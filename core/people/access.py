@@ -92,6 +92,8 @@ class Ground(StrEnum):
     """What a ruling is founded on."""
 
     OWNER = "owner"
+    BLOCKED = "blocked"
+    """The owner shut them out everywhere."""
     RULE = "rule"
     ROLE = "role"
     PLATFORM = "platform"
@@ -166,7 +168,7 @@ class Access:
             allowed = bool(asker.space) or right in OF_ALL or right is Right.SEE_USAGE
             return Ruling(allowed, Ground.OWNER, Role.OWNER)
         if (await self._person(asker)).blocked:
-            return Ruling(False, Ground.ROLE, Role.BLOCKED)
+            return Ruling(False, Ground.BLOCKED, Role.BLOCKED)
         if not asker.space:
             return Ruling(right in OF_ALL, Ground.PRIVATE)
         return await self._by_space(asker, right) or await self._by_platform(asker, right)
@@ -267,7 +269,7 @@ def role_by(standing: Standing) -> Role:
 def chosen_role(settings: SpaceSettings, person: Person, asker: Asker) -> Role | None:
     """The role that stands in place of what the platform says; None for none, and for one of a newer program. Who was
     shut out is so by whatever account they write."""
-    if any(role == Role.BLOCKED and person.is_or_was(account) for account, role in settings.roles.items()):
+    if person.is_shut_out(settings.roles):
         return Role.BLOCKED
     kept = settings.roles.get(account_of(asker.author, asker.conversation.platform), "")
     return Role(kept) if kept in set(Role) else None

@@ -6,6 +6,8 @@ knows where it stopped.
 
 from __future__ import annotations
 
+import asyncio
+import random
 import secrets
 import time
 from collections import Counter
@@ -19,7 +21,7 @@ from core.message import ConversationKey
 from core.people.spaces import Spaces
 from core.storage import keys
 from core.storage.client import Store
-from core.storage.records import Record, Records
+from core.storage.records import PAUSE_SECONDS, TRIES, Change, Conflict, Record, Records
 from core.storage.spaces_seen import SeenSpace, SpacesSeen
 from core.texts import say
 
@@ -115,19 +117,23 @@ class Broadcasts:
         return (await self._spaces.of(space.space_id)).broadcasts is not False
 
     async def confirm(self, id: str, by: str) -> None:
-        """Has it sent. Raises NotConfirmed, OneRuns, Conflict, StorageError."""
-        kept = await self.records.fresh(id)
-        is_theirs = kept.version and kept.value.state == "asked" and kept.value.by == by
-        if not is_theirs or id == RUNNING or time.time() > kept.value.at + CONFIRM_SECONDS:
-            raise NotConfirmed(id)
-
-        def begin(running: Broadcast) -> Broadcast:
-            if running.current not in ("", id):
-                raise OneRuns(running.current)
-            return Broadcast(current=id)
-
-        await self.records.change(RUNNING, begin)
-        await self.records.change(id, lambda value: value.model_copy(update={"state": "running"}), seen=kept.version)
+        """Has it sent; one that is under way is so already. Raises NotConfirmed, OneRuns, Conflict, StorageError."""
+        for number in range(TRIES):
+            kept, running = await self.records.fresh(id), await self.records.fresh(RUNNING)
+            if not kept.version or kept.value.by != by or id == RUNNING:
+                raise NotConfirmed(id)
+            if kept.value.state == "running":
+                return
+            if kept.value.state != "asked" or time.time() > kept.value.at + CONFIRM_SECONDS:
+                raise NotConfirmed(id)
+            if running.value.current:
+                raise OneRuns(running.value.current)
+            # Both at once: a sender ends what is named as under way and is not.
+            begun = kept.value.model_copy(update={"state": "running"})
+            if await self.records.write([Change(running, Broadcast(current=id)), Change(kept, begun)]) is not None:
+                return
+            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS * (number + 1)))
+        raise Conflict(f"{id}: changed by others {TRIES} times in a row")
 
     async def cancel(self, by_id: str = "") -> bool:
         """Ends the one under way, or one that was only asked for; whether there was one. Raises Conflict,
@@ -141,10 +147,15 @@ class Broadcasts:
         await self.records.change(id, lambda value: value.model_copy(update={"state": "cancelled"}))
         return True
 
+    async def is_any(self) -> bool:
+        """Whether one is under way, as this process knows it: costs nothing while there is none. Raises
+        StorageError."""
+        return bool((await self.records.get(RUNNING)).value.current)
+
     async def current(self) -> tuple[str, Broadcast] | None:
-        """The one under way, as this process knows it: costs nothing while there is none. Raises StorageError."""
-        id = (await self.records.get(RUNNING)).value.current
-        return (id, (await self.records.get(id)).value) if id else None
+        """The one under way. Raises StorageError."""
+        id = (await self.records.fresh(RUNNING)).value.current
+        return (id, (await self.records.fresh(id)).value) if id else None
 
     async def finish(self, id: str) -> None:
         """It went everywhere, or was cancelled. Raises Conflict, StorageError."""

@@ -82,6 +82,11 @@ class Budgets:
         self._zone = ZoneInfo(settings.time_zone)
         self.today = Period.at(round(time.time() * 1000), self._zone)
 
+    @property
+    def usual(self) -> Allowance:
+        """What a person may spend where the owner said nothing of them."""
+        return self._allowed["person"]
+
     async def close(self) -> None:
         """Writes what waits to be counted."""
         if self._flushing is not None:
@@ -101,9 +106,15 @@ class Budgets:
         low = self._settings.low_percent / 100 if sparing and self._settings.low_percent else None
         for _ in range(TRIES):
             period = self.today
-            reply = await self.ledger.reserve(id, period, caps, most, least.money, seconds=seconds, low_share=low)
+            wanted = Reservation(id, payer, model, most, tuple(caps), period)
+            try:
+                reply = await self.ledger.reserve(id, period, caps, most, least.money, seconds=seconds, low_share=low)
+            except BaseException:
+                # It may be set aside all the same, for nobody.
+                self._start(self._settle(self._entry(wanted, NOTHING, Usage()), listens=False))
+                raise
             if isinstance(reply, Granted):
-                return Reservation(id, payer, model, replace(most, money=reply.money), tuple(caps), period)
+                return replace(wanted, granted=replace(most, money=reply.money))
             if isinstance(reply, Refused):
                 if reply.cap is None:
                     raise LowBudget(f"little is left for {model.name}")
@@ -206,8 +217,13 @@ class Budgets:
             log.warning("a call is counted later", cause=str(error))
             self._later(entry)
             return ()
-        notices = [await self._told_of(cap, entry, listens=listens) for cap in near]
-        return tuple(filter(None, notices))[:1]
+        notices: list[Notice] = []
+        for cap in near:
+            # One with an answer: of another budget the next answer tells.
+            notice = await self._told_of(cap, entry, listens=listens and not notices)
+            if notice is not None:
+                notices.append(notice)
+        return tuple(notices)
 
     async def _write(self, entries: Sequence[Entry]) -> list[tuple[Cap, ...]]:
         for _ in range(TRIES):
@@ -282,6 +298,7 @@ class Budgets:
                 return None
         except StorageError as error:
             log.warning("nobody is told of a budget", cause=str(error))
+            self._told.discard(what)
             return None
         log.warning("much of a budget is used", whose=cap.whose, span=cap.span, thing=cap.thing, most=cap.most)
         if is_theirs:

@@ -64,7 +64,9 @@ async def change_space(
         differences = difference(_fields(before.value), _fields(value))
         if not differences:
             return before
-        entry = Entry(actor.id, actor.name[:LONGEST_NAME], before.version + 1, differences, undoable, undone_in=undone_in)
+        entry = Entry(
+            actor.id, actor.name[:LONGEST_NAME], before.version + 1, differences, undoable, undone_in=undone_in
+        )
         logged = Logged(entry.to_json(), MOST_ENTRIES, community.settings.storage.audit_days * 86400)
         is_kept_otherwise = value.keep_days != before.value.keep_days
         if is_kept_otherwise:

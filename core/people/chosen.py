@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from core.people.budgets import allowance_of
 from core.people.community import Community
 from core.people.identity import Person
 from core.people.linking import below
@@ -46,9 +45,7 @@ class Shares:
     async def erase(self, subject: Subject) -> None:
         for id in await self.spaces.records.ids():
             settings = (await self.spaces.records.fresh(id)).value
-            roles = {
-                who: role for who, role in settings.roles.items() if who not in people_of(subject) or role in LESS
-            }
+            roles = {who: role for who, role in settings.roles.items() if who not in people_of(subject) or role in LESS}
             grants = tuple(
                 grant for grant in settings.grants if grant.allowed is False or not _is_of(grant.who, subject)
             )
@@ -214,7 +211,7 @@ class Profile:
         )
 
     def _less(self, person: Person) -> Allowance:
-        return below(person.allowance, allowance_of(self.community.settings.budgets.person))
+        return below(person.allowance, self.community.budgets.usual)
 
     @property
     def _records(self) -> Records[Person]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.people.broadcasts import Broadcasts
-from core.people.budgets import Budgets, allowance_of
+from core.people.budgets import Budgets
 from core.people.gate import Check
 from core.people.house import Houses
 from core.people.identity import People
@@ -57,7 +57,7 @@ class Community:
             settings=settings,
             store=store,
             people=people,
-            linking=Linking(store, people, sealing, budgets, allowance_of(settings.budgets.person)),
+            linking=Linking(store, people, sealing, budgets),
             spaces=spaces,
             personas=Personas(store, settings.chat.persona),
             houses=houses,

@@ -150,7 +150,13 @@ class Attention:
         is_answered = not message.overheard and (hush is None or await self._is_admin(message, space))
         if is_answered:
             return Reading.ANSWER
-        return Reading.OVERHEAR if space.passive and message.text else Reading.IGNORE
+        is_kept = space.passive and message.text and not await self._is_shut_out(message, space)
+        return Reading.OVERHEAR if is_kept else Reading.IGNORE
+
+    async def _is_shut_out(self, message: Message, space: SpaceSettings) -> bool:
+        """Whose questions are not answered is not heard by way of others' either."""
+        person = await self._people.of(account_of(message.author, message.conversation.platform))
+        return bool(person.blocked) or person.is_shut_out(space.roles)
 
     async def _is_admin(self, message: Message, space: SpaceSettings) -> bool:
         """By the setting, by the space's own word, else by the platform's, which came with the message."""

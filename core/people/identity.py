@@ -41,6 +41,8 @@ class Person(Record):
     """Provider -> their own API key, sealed (``core/storage/sealing.py``)."""
     key_shares: bool = False
     """Whether the community's budget may be used where their own key fails."""
+    tidied: str = ""
+    """A digest of the last command that changed a fact: run again after a crash, its number would mean another one."""
     facts_in_groups: bool = False
     """Whether these are used for what they ask in groups, too, where others read the answers."""
     allowance: Allowance = Allowance()
@@ -59,6 +61,10 @@ class Person(Record):
         space stays so when they link accounts, and when they part them. What is given goes by
         :attr:`known_accounts` alone."""
         return account in self.known_accounts or trace(account) in self.was
+
+    def is_shut_out(self, roles: Mapping[str, str]) -> bool:
+        """Whether they are in a space with these roles (``SpaceSettings.roles``), by whatever account they write."""
+        return any(role == "blocked" and self.is_or_was(account) for account, role in roles.items())
 
 
 def trace(account: str) -> str:

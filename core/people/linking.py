@@ -102,13 +102,11 @@ def platform_of(account: str) -> str:
 class Linking:
     """Joins and parts accounts. Every method raises StorageError."""
 
-    def __init__(self, store: Store, people: People, sealing: Sealing, budgets: Budgets, usual: Allowance) -> None:
-        """``usual`` is what a person may spend where the owner said nothing of them."""
+    def __init__(self, store: Store, people: People, sealing: Sealing, budgets: Budgets) -> None:
         self._store = store
         self._people = people
         self._sealing = sealing
         self._budgets = budgets
-        self._usual = usual
 
     async def issue(self, issued: Issued) -> str:
         """A new code; the one that the account had is void."""
@@ -130,7 +128,8 @@ class Linking:
             host, guest = await self._people.fresh(said.account), await self._people.fresh(account)
             if host.id == guest.id:
                 # Linked before a process died: what was spent may not have come along.
-                await self._budgets.joined(account, host.id)
+                for one in {*host.value.known_accounts} - {host.id}:
+                    await self._budgets.joined(one, host.id)
                 return Linked(Outcome.DONE, said)
             if platform := _shared(host.value, guest.value):
                 return Linked(Outcome.TAKEN, said, platform)
@@ -164,7 +163,7 @@ class Linking:
                 # Before they part: there is no budget to be had by it, also if a process dies now.
                 await self._budgets.parted(person.id, one)
             whole = resealed(person.value.model_copy(update={"id": rest[0]}), self._sealing)
-            stays, leaves = part(whole, found[0], self._usual)
+            stays, leaves = part(whole, found[0], self._budgets.usual)
             records = await self._records(every)
             changes = [
                 Change(one, leaves if one.id == found[0] else stays if one.id == rest[0] else Person(goes_by=rest[0]))

@@ -14,10 +14,12 @@ from typing import Any
 from core.errors import EntryError
 from core.message import ConversationKey, Deletion, Message, from_json, to_json
 from core.moderation.cases import Case, CaseKind, Evidence
+from core.people.broadcasts import Broadcast
 from core.people.privacy import File, Subject, readable
 from core.storage import keys
 from core.storage.client import Store
 from core.storage.failed import DeadLetters, Letter
+from core.storage.records import Records
 from core.storage.scanning import fields_of, scan
 
 
@@ -212,9 +214,10 @@ def _anonymous(case: Case, ids: frozenset[str], alias: str) -> Case:
 @dataclass(frozen=True, slots=True)
 class Traces:
     """What is kept for minutes or days so that the bot works: forms and inline questions that are still open, hints
-    that were given once, counts of questions. It is named after the account, or says its id."""
+    that were given once, who asked for an announcement. It is named after the account, or says its id."""
 
     store: Store
+    broadcasts: Records[Broadcast]
     name: str = "traces"
 
     async def count(self, subject: Subject) -> int:
@@ -243,6 +246,10 @@ class Traces:
                 continue
             if subject.is_named(key) or (TELLING.match(key) and await self._says(key, subject)):
                 await self.store.attempt(lambda key=key: redis.unlink(key))
+        for id in await self.broadcasts.ids():
+            asked = (await self.broadcasts.fresh(id)).value
+            if asked.by in subject.accounts or subject.is_named(asked.tell):
+                await self.broadcasts.change(id, lambda value: value.model_copy(update={"by": "", "tell": ""}))
         for key in await scan(self.store, "parley:{??}:notes:*"):
             told: list[str] = await self.store.attempt(lambda key=key: redis.lrange(key, 0, -1))
             for text in filter(subject.is_named, told):

@@ -33,7 +33,7 @@ async def privacy(
         Changes(store),
         OwnPersonas(community.personas),
         Usage(store, (period.day, period.month)),
-        Traces(store),
+        Traces(store, community.broadcasts.records),
         Profile(community),
     )
     return Privacy(sources), said

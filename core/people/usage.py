@@ -14,8 +14,9 @@ from core.storage.budgets import Row
 
 COLUMNS = ("day", "person", "account", "model", "calls", "prompt", "answer", "money", "own", "images", "seconds")
 """``money`` is the community's and ``own`` what people paid with keys of their own, in currency units."""
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-"""A spreadsheet takes a cell that begins so for a formula, whoever wrote it (OWASP: CSV injection)."""
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""A spreadsheet takes a cell that begins so for a formula, whoever wrote it, where people write Chinese or Japanese the
+wide ones as well (OWASP: CSV injection)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,10 +187,11 @@ async def _scan(store: Store, pattern: str) -> AsyncIterator[str]:
 
 
 async def is_empty(store: Store) -> bool:
-    """Whether there is nothing of Parley's but the mark of a restore. Raises StorageError."""
+    """Whether there is nothing of Parley's but the mark of a restore, and the words of keys that ``parley doctor``
+    notes. Raises StorageError."""
     for pattern in ("parley:*", "streaq:*parley:*"):
         async for name in _scan(store, pattern):
-            if name != keys.restoring():
+            if name not in (keys.restoring(), keys.sealed_by()):
                 return False
     return True
 

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -159,7 +160,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise BackupError(f"{path} is not there.") from None
     except EOFError:
         raise BackupError(f"{path} is not whole: its end is missing.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zlib.error) as error:
         raise BackupError(f"{path} cannot be read as a backup: {error}.") from None
 
 

@@ -233,7 +233,8 @@ class Ledger:
         for day in days:
             rows: dict[tuple[str, str], Row] = {}
             async for name, amount in self._scan(self._keys.usage(day, space)):
-                person, model, what = name.split("\t")
+                person, _, rest = name.partition("\t")
+                model, _, what = rest.rpartition("\t")
                 row = rows.setdefault((person, model), Row(day, person, model))
                 row.amounts[what] = int(amount)
             for row in rows.values():

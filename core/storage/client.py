@@ -80,7 +80,6 @@ ALONE = frozenset(
         "reseal",
         "seats",
         "places",
-        "reading",
         "record",
         "reserve",
         "renamed",
@@ -246,7 +245,7 @@ def _is_stale(error: Exception) -> bool:
     return isinstance(error, ResponseError) and str(error).startswith("STALE")
 
 
-def conversation_keys(keys: ConversationKeys, seen: str = "", usage: str = "") -> list[str]:
+def conversation_keys(keys: ConversationKeys, seen: str = "", feedback: str = "") -> list[str]:
     """The key list of the scripts that share the prelude. A script that does not use the last two gets stand-ins."""
     return [
         keys.box,
@@ -258,7 +257,7 @@ def conversation_keys(keys: ConversationKeys, seen: str = "", usage: str = "") -
         keys.load,
         keys.wake,
         seen or keys.box,
-        usage or keys.box,
+        feedback or keys.box,
     ]
 
 

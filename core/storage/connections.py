@@ -42,6 +42,14 @@ def connect(address: Address) -> Any:
     return _client(address, _to(address.nodes[0], context))
 
 
+async def nodes_of(client: Any, address: Address) -> tuple[Node, ...]:
+    """Where the servers are that a client talks to: of those that Sentinels watch, the master of now. Raises
+    RedisError, OSError."""
+    if address.topology == "sentinel":
+        return (await client.connection_pool.connection_kwargs["connection_pool"].get_master_address(),)
+    return address.nodes
+
+
 def alone(client: Any) -> Any:
     """A connection like those of the client's pool, not connected yet: for a caller that keeps it, and the time."""
     pool: Any = client.connection_pool

@@ -105,7 +105,7 @@ class Feedback:
                 self._keep_seconds,
                 keys.USAGE_SECONDS,
             )
-            calls.append(([*conversation_keys(place, usage=keys.feedback(place.partition)), place.votes], arguments))
+            calls.append(([*conversation_keys(place, feedback=keys.feedback(place.partition)), place.votes], arguments))
         return any(await self._store.run_many("vote", calls))
 
 

@@ -71,11 +71,6 @@ def calls(partition: int, worker: str) -> str:
     return f"{_prefix(partition)}calls:{worker}"
 
 
-def usage(partition: int, day: str) -> str:
-    """hash ``model:what`` -> amount; 400 days."""
-    return f"{_prefix(partition)}usage:{day}"
-
-
 def feedback(partition: int) -> str:
     """hash ``model:up`` and ``model:down`` -> people who think so of its answers; 400 days after the last one."""
     return f"{_prefix(partition)}feedback"

@@ -17,8 +17,9 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from core.storage import keys
-from core.storage.address import Address
+from core.storage.address import Address, Node
 from core.storage.client import Store
+from core.storage.connections import nodes_of
 
 LOOK_SECONDS = 3.0
 ANYWHERE = frozenset(("*", "::*", "0.0.0.0", "::"))  # noqa: S104 - compared with, not listened on
@@ -31,32 +32,30 @@ async def exposure(store: Store) -> str:
     """
     with contextlib.suppress(RedisError, OSError, TimeoutError):
         async with asyncio.timeout(LOOK_SECONDS):
-            where = await _exposed(store)
-            if where and await is_open(store.address):
-                return where
+            return await _exposed(store.address)
     return ""
 
 
-async def is_open(address: Address) -> bool:
-    """Whether a caller without any password is served."""
-    stranger = Store(replace(address, username=None, password=None))
-    try:
-        await stranger.redis.exists(keys.schema())
-    except RedisError:
-        return False
-    finally:
-        await stranger.close()
-    return True
-
-
-async def _exposed(store: Store) -> str:
-    address = store.address
+async def _exposed(address: Address) -> str:
     if address.path:
         return ""
-    found = await _ips(address)
+    # Without any password, and without a certificate of ours. Whatever the server tells, it tells a stranger: our own
+    # user may have no right to ask for it.
+    tls = replace(address.tls, certificate="", key="")
+    stranger = Store(replace(address, username=None, password=None, tls=tls))
+    try:
+        await stranger.redis.exists(keys.schema())
+        return await _reachable(stranger.redis, address)
+    finally:
+        await stranger.close()
+
+
+async def _reachable(redis: Any, address: Address) -> str:
+    """From where strangers reach an open server."""
+    found = await _ips(await nodes_of(redis, address))
     if public := next((ip for ip in found if ip.is_global), None):
         return f"at the public address {public}"
-    told = await _bound(store.redis)
+    told = await _bound(redis)
     if told is None:
         return ""
     bound, is_protected = told
@@ -84,12 +83,9 @@ async def _bound(redis: Any) -> tuple[list[str], bool] | None:
     return [word.removeprefix("-") for word in settings.get("bind", "").split()], settings["protected-mode"] == "yes"
 
 
-async def _ips(address: Address) -> Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    if address.topology == "sentinel":
-        # Where the master is, only the Sentinels know: the server is asked itself.
-        return ()
+async def _ips(nodes: Sequence[Node]) -> Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     loop, found = asyncio.get_running_loop(), list[ipaddress.IPv4Address | ipaddress.IPv6Address]()
-    for host, port in address.nodes:
+    for host, port in nodes:
         for *_, where in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             found.append(ipaddress.ip_address(str(where[0]).partition("%")[0]))
     return found

@@ -6,7 +6,7 @@ from core.conversation.history import Answer, History, Mode, Question, count_tok
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import Author, ConversationKey
-from core.parts import Ending, Usage
+from core.parts import Ending
 from core.storage.client import Store
 from tests.builders import message
 
@@ -35,7 +35,7 @@ class Answers:
 
     async def end(self, turn: Turn, ending: Ending = Ending.COMPLETE, model: str = "one") -> None:
         answer = Answer("an answer", tuple(turn.pages.values()), ending, model)
-        await self.mailbox.finish(turn, answer.to_payload(), count_tokens(answer.text), Usage())
+        await self.mailbox.finish(turn, answer.to_payload(), count_tokens(answer.text))
 
     async def keep(self, shown_in: str, ending: Ending = Ending.COMPLETE, model: str = "one", asker: str = "7") -> None:
         """A question with its answer, which is shown in a message."""

@@ -109,4 +109,7 @@ async def test_a_memory_is_turned_over_by_its_owner(store: Store, values: dict[s
 
 
 async def test_where_others_see_it_a_memory_is_not_shown(store: Store) -> None:
-    assert await Place(store).press(PAGE, private=False) == Outcome(say("memory_privately"))
+    told = Outcome(say("memory_privately"))
+    assert await Place(store).press(PAGE, private=False) == told
+    # A token answers the press; what is shown in its place is the message itself.
+    assert await Place(store).press(PAGE, private=False, reply_token="token") == told

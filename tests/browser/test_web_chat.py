@@ -224,8 +224,16 @@ async def test_works_by_keyboard_alone(open_page: Open) -> None:
     assert await page.locator(".question p").inner_text() == "line one\nline two"
     await page.reload()
     await page.wait_for_selector("#text:focus")
-    names = ["Skip to the message box", "Parley", "New conversation", "line one line two", "Invite someone", "Sign out"]
-    names += ["Delete this conversation", "Edit", "Copy", "Answer again"]
+    names = ["Skip to the message box", "Parley", "New conversation", "line one line two"]
+    names += [
+        "Administration",
+        "Invite someone",
+        "Sign out",
+        "Delete this conversation",
+        "Edit",
+        "Copy",
+        "Answer again",
+    ]
     assert await tabbed(page, "Shift+Tab", len(names)) == names[::-1]
     await page.keyboard.press("Enter")
     await page.wait_for_selector("#text:focus")

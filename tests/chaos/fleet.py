@@ -170,10 +170,12 @@ class Member:
 def configuration(one: str, two: str) -> str:
     """parley.toml: two models at two servers, each the other's fallback, with prices; quick to give up on one.
 
-    The window is small, so that old messages are cut and summaries are asked for, which are jobs.
+    The window is small, so that old messages are cut and summaries are asked for, which are jobs. With a budget each
+    call is counted before its turn ends, so that none is lost with a process.
     """
     rows = ("[chat]", 'model = "one"', "[routing]", "first_token_seconds = 5", "stall_seconds = 4")
     lines = [*rows, "total_seconds = 60", "breaker_failures = 5", "breaker_seconds = 3"]
+    lines += ["[budgets]", "all = { month_money = 1000000 }"]
     for name, other, url, prices in (("one", "two", one, (2.0, 8.0)), ("two", "one", two, (0.3, 1.1))):
         lines += ["[[providers]]", f"name = {json.dumps(name)}", f"base_url = {json.dumps(url)}", 'api_key = "x"']
         lines += ["[[models]]", f"name = {json.dumps(name)}", f"provider = {json.dumps(name)}", "window = 5000"]

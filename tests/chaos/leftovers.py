@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,11 +31,13 @@ GONE = {
 LASTING = (
     *(
         rf"{_TAGGED}{name}:"
-        for name in ("state", "tree", "order", "seen", "blob", "usage", "calls", "failed", "served", "notices")
+        for name in ("state", "tree", "order", "seen", "blob", "calls", "failed", "served", "notices", "notes")
     ),
     rf"{_TAGGED}failed$",
     r"parley:breaker$",
     r"parley:\{models\}:",
+    r"parley:\{budget\}:",
+    r"parley:\{spaces\}:seen:",
     *(rf"parley:{name}:" for name in ("memory", "permits", "sightings", "fleet", "turn", "places", "web", "health")),
     *(rf"parley:{name}:" for name in ("form", "tally", "alive", "recently", "channels", "cases")),
 )
@@ -44,7 +45,8 @@ LASTING = (
 FOR_GOOD = (r"parley:schema$", r"streaq:\S+:(queues:\w+$|index:results$|cron:|health|task:results:)")
 FILES = re.compile(r"(instance|worker-\d+\.lock)")
 """What a process may keep in its data folder when Redis is elsewhere."""
-USAGE = ("prompt", "answer", "cost", "calls")
+WHOLE = ("complete", "length")
+"""Endings of answers whose cost is what their calls took; that of one that was interrupted is told by estimate."""
 
 
 @dataclass(slots=True)
@@ -57,10 +59,8 @@ class Remains:
     """Conversation's state key -> the worker that still holds it."""
     backlog: dict[str, int] = field(default_factory=dict[str, int])
     """Queue of jobs -> how many wait or run."""
-    usage: Counter[str] = field(default_factory=Counter[str])
-    """``model:what`` -> amount."""
-    answers: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
-    """Payloads of all answers in all trees."""
+    money: int = 0
+    """What all calls of models were counted with, in millionths."""
 
 
 async def read(port: int) -> Remains:
@@ -75,10 +75,9 @@ async def read(port: int) -> Remains:
             remains.lives[key] = life
             if re.match(rf"{_TAGGED}state:", key) and (holder := await redis.hget(key, "holder")):
                 remains.holders[key] = holder
-            elif re.match(rf"{_TAGGED}usage:", key):
-                remains.usage.update({name: int(value) for name, value in (await redis.hgetall(key)).items()})
-            elif re.match(rf"{_TAGGED}tree:", key):
-                remains.answers += _answers(await redis.hvals(key))
+            elif re.match(r"parley:\{budget\}:usage:.*:\*$", key):
+                counted: Mapping[str, str] = await redis.hgetall(key)
+                remains.money += sum(int(amount) for name, amount in counted.items() if name.endswith("\tmoney"))
             elif re.match(r"streaq:\S+:queues:\w+$", key) and await redis.type(key) == "stream":
                 remains.backlog[key] = await redis.xlen(key)
     finally:
@@ -92,11 +91,6 @@ async def jobs_left(redis: Any) -> int:
     async for key in redis.scan_iter(match="streaq:*:queues:*", count=1000):
         count += await (redis.xlen(key) if await redis.type(key) == "stream" else redis.zcard(key))
     return count
-
-
-def _answers(nodes: Iterable[str]) -> list[Mapping[str, Any]]:
-    rows = [node.split("\t", 4) for node in nodes]
-    return [json.loads(row[4]) for row in rows if len(row) == 5 and row[3] == "a"]
 
 
 def check_keys(remains: Remains) -> list[Violation]:
@@ -119,32 +113,20 @@ def check_keys(remains: Remains) -> list[Violation]:
 
 
 def check_usage(remains: Remains, journal: Journal) -> list[Violation]:
-    """What was counted is what the turns say they took, each turn once, and what their answers carry.
+    """No money that an answer took went uncounted. What comes on top are summaries, interrupted answers, and calls of
+    processes that were killed before their turn ended.
 
-    A turn says it in the log before it is closed. One that was taken over says it again: only the last time counts,
-    for the one before was refused, or there was no turn left to take over.
+    A turn says it in the log before it is closed. One that was taken over says it again: only the last time counts.
     """
-    said: dict[str, Mapping[str, Any]] = {}
+    said: dict[str, int] = {}
     for entry in journal.entries:
         if '"event": "answered"' in entry.what:
             line = json.loads(entry.what)
-            said[line["turn"]] = line
-    wanted = Counter[str]()
-    for line in said.values():
-        if line["model"]:
-            wanted[f"{line['model']}:cost"] += line["cost"]
-            wanted[f"{line['model']}:calls"] += line["calls"]
-    counted = Counter({name: n for name, n in remains.usage.items() if name.rpartition(":")[2] in ("cost", "calls")})
-    found = [
-        Violation("usage", "redis", "", f"{name}: {counted[name]} counted, the turns took {wanted[name]}")
-        for name in sorted(counted | wanted)
-        if counted[name] != wanted[name]
-    ]
-    kept = sum(answer.get("cost", 0) for answer in remains.answers)
-    total = sum(n for name, n in counted.items() if name.endswith(":cost"))
-    if kept > total:
-        found.append(Violation("usage", "redis", "", f"answers cost {kept}, only {total} was counted"))
-    return found
+            said[line["turn"]] = line["cost"] if line["ending"] in WHOLE else 0
+    wanted = sum(said.values())
+    if remains.money >= wanted:
+        return []
+    return [Violation("usage", "redis", "", f"{remains.money} counted, the answers took {wanted}")]
 
 
 def check_processes(sessions: Collection[int]) -> list[Violation]:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 from core.message import ConversationKey, Platform
@@ -23,7 +22,7 @@ def told(lives: dict[str, int]) -> list[str]:
 
 
 def test_what_a_conversation_keeps_is_allowed_with_a_time_to_live() -> None:
-    kept = [CHAT.state, CHAT.tree, CHAT.order, CHAT.seen("1"), CHAT.blob("x"), keys.usage(3, "2026-01-01")]
+    kept = [CHAT.state, CHAT.tree, CHAT.order, CHAT.seen("1"), CHAT.blob("x"), keys.BUDGETS.usage("2026-01-01", "*")]
     kept += [keys.breaker(), keys.memory("x"), keys.permits("x"), keys.places("discord", "1")]
     assert told(dict.fromkeys(kept, 100)) == []
     assert len(told(dict.fromkeys(kept, -1))) == len(kept)
@@ -39,23 +38,19 @@ def test_what_must_be_gone() -> None:
     assert len(check_keys(Remains(holders={CHAT.state: "w"}, backlog={keys.job_queue("text")[0]: 1}))) == 2
 
 
-def answered(turn: str, cost: int) -> str:
-    return json.dumps({"turn": turn, "model": "one", "calls": 1, "cost": cost, "event": "answered"})
+def answered(turn: str, cost: int, ending: str = "complete") -> str:
+    return json.dumps({"turn": turn, "ending": ending, "cost": cost, "event": "answered"})
 
 
-def test_accounts_add_up_by_the_last_word_of_each_turn() -> None:
+def test_what_answers_took_is_counted_by_the_last_word_of_each_turn() -> None:
     journal = Journal()
     journal.note("work-0", answered("a/1", 30))
     journal.note("work-1", answered("a/1", 40))
     journal.note("work-1", answered("a/2", 5))
-    right = Counter({"one:cost": 45, "one:calls": 2, "one:prompt": 900})
-    assert check_usage(Remains(usage=right), journal) == []
-    twice = Counter({"one:cost": 75, "one:calls": 3})
-    assert [v.what for v in check_usage(Remains(usage=twice), journal)] == [
-        "one:calls: 3 counted, the turns took 2",
-        "one:cost: 75 counted, the turns took 45",
-    ]
-    assert len(check_usage(Remains(usage=right, answers=[{"cost": 46}]), journal)) == 1
+    journal.note("work-1", answered("a/3", 900, "stopped"))
+    assert check_usage(Remains(money=45), journal) == []
+    assert check_usage(Remains(money=75), journal) == []
+    assert [v.what for v in check_usage(Remains(money=44), journal)] == ["44 counted, the answers took 45"]
 
 
 def test_children_and_files(tmp_path: Path) -> None:

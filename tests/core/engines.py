@@ -61,7 +61,7 @@ async def engine(
     attachments = Attachments(
         SETTINGS.chat, history, readings, Transcriber(catalog, router), fetch, dict.fromkeys(Platform, 0)
     )
-    speaking = Speaking(Speaker(catalog, router), readings, history)
+    speaking = Speaking(Speaker(catalog, router), history)
     yield Engine(
         SETTINGS.chat,
         mailbox,

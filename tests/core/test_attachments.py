@@ -114,13 +114,6 @@ async def test_nothing_is_heard_or_read_twice(shelf: Shelf) -> None:
         assert len(read.readings) == 2
     assert shelf.fetched == ["voice", "menu"]
     assert len(shelf.server.audio.heard) == 1
-    (usage,) = [key async for key in shelf.store.redis.scan_iter("*usage:*")]
-    assert await shelf.store.redis.hgetall(usage) == {
-        "whisper:prompt": "0",
-        "whisper:answer": "0",
-        "whisper:cost": "3000",
-        "whisper:calls": "1",
-    }
 
 
 def megabytes(number: float) -> Amount:

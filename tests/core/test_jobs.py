@@ -21,7 +21,7 @@ from core.models.breaker import Breaker
 from core.models.catalog import Catalog
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
-from core.parts import Usage
+from core.people.spaces import Spaces
 from core.settings import ModelSettings, ProviderSettings, Settings
 from core.storage.client import Store
 from core.tasks import end
@@ -257,12 +257,13 @@ async def test_the_job_of_a_killed_process_is_done_by_another(store: Store, valk
 
 @pytest.fixture
 async def models() -> OpenAIServer:
-    return OpenAIServer(reply=lambda body: "SUMMARY")
+    return OpenAIServer(models=("stub", "other"), reply=lambda body: "SUMMARY")
 
 
 def routed(server: OpenAIServer) -> Router:
     settings = Settings(
-        providers=(ProviderSettings(name="p", base_url=server.url),), models=(ModelSettings(name="stub", provider="p"),)
+        providers=(ProviderSettings(name="p", base_url=server.url),),
+        models=tuple(ModelSettings(name=name, provider="p") for name in ("stub", "other")),
     )
     return Router(Catalog.of(settings), settings.routing, Breaker(5, 1), OpenAIApi)
 
@@ -280,7 +281,7 @@ async def long_talk(store: Store) -> tuple[History, Mailbox, str]:
         path = await history.path(turn, Mode.ASK, Question.of(asked), id=asked.id, reply_to="", window=400)
         assert path is not None
         turn.question, turn.pages, cut = path.question, {0: f"a{number}"}, path.cut
-        await mailbox.finish(turn, Answer("yes", (f"a{number}",), "complete").to_payload(), 10, Usage())
+        await mailbox.finish(turn, Answer("yes", (f"a{number}",), "complete").to_payload(), 10)
     assert cut
     return history, mailbox, cut
 
@@ -289,7 +290,7 @@ async def test_a_summary_stands_in_the_next_path(store: Store, models: OpenAISer
     history, mailbox, cut = await long_talk(store)
     async with models:
         router = routed(models)
-        await summarise(history, router, f"{conversation()}|{cut}")
+        await summarise(history, router, Spaces(store), f"{conversation()}|{cut}")
         await router.aclose()
     prompt = str(models.requests[0].body)
     assert "fact 0 " in prompt
@@ -304,6 +305,17 @@ async def test_a_summary_stands_in_the_next_path(store: Store, models: OpenAISer
     assert path is not None
     assert path.cut == cut
     assert path.summary == "SUMMARY"
+
+
+async def test_a_space_is_summarised_by_a_model_that_it_allows(store: Store, models: OpenAIServer) -> None:
+    history, _, cut = await long_talk(store)
+    spaces, space = Spaces(store), "telegram:4242:1"
+    await spaces.change(space, lambda settings: settings.model_copy(update={"models": ("other",)}))
+    async with models:
+        router = routed(models)
+        await summarise(history, router, spaces, f"{conversation()}|{cut}|{space}|")
+        await router.aclose()
+    assert [request.body["model"] for request in models.requests] == ["other"]
 
 
 async def test_a_summary_of_what_was_forgotten_meanwhile_is_not_kept(store: Store, models: OpenAIServer) -> None:

@@ -75,6 +75,7 @@ def test_a_wrong_setting_is_named(tmp_path: Path, environ: dict[str, str], says:
         ("[telegram]\nlocal_server = true\n", "telegram.local_files is wrong: found ''."),
         ('[telegram]\nlocal_server = true\nlocal_files = "files"\n', "must be the whole path"),
         ('[[models]]\nname = "m"\nprovider = "local"\nkind = "ears"\n', "models.0.kind is wrong: found 'ears'"),
+        ('[[models]]\nname = "m"\nprovider = "local"\nprice_prompt = inf\n', "models.0.price_prompt is wrong"),
     ],
 )
 def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:

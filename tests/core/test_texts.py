@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -225,7 +226,7 @@ def test_counts_and_numbers_are_said_as_the_language_says_them() -> None:
     assert say("failed_more", "zh", count=1) == "……还有 1 条更早的。"
     assert say("new", "en") != say("new", "zh")
     with pytest.raises(KeyError):
-        say("no such key")
+        say("superfluous_key")
 
 
 def test_amounts_and_words_are_said_as_the_language_says_them() -> None:
@@ -293,6 +294,25 @@ def test_a_changed_english_makes_the_others_fuzzy(tmp_path: Path, capsys: pytest
     assert messages.main([], tmp_path) == 0
     assert messages.unfinished(tmp_path, "zh_Hans") == ["stopped"]
     assert messages.main(["english"], tmp_path) == 1
+
+
+def test_of_two_runs_the_second_waits_and_files_are_replaced_whole(tmp_path: Path) -> None:
+    for code in languages():
+        shutil.copy(FOLDER / f"{code}.po", tmp_path)
+    chinese = tmp_path / "zh_Hans.po"
+    with chinese.open("a", encoding="utf-8") as file:
+        file.write('\nmsgid "superfluous_key"\nmsgstr "x"\n')
+    with chinese.open(encoding="utf-8") as reading:
+        with messages.alone(tmp_path):
+            second = Thread(target=messages.main, args=([], tmp_path))
+            second.start()
+            second.join(0.2)
+            assert second.is_alive()
+            assert "superfluous_key" in chinese.read_text("utf-8")
+        second.join(20)
+        assert "superfluous_key" in reading.read(), "who was reading it has the old one"
+    assert "superfluous_key" not in chinese.read_text("utf-8")
+    assert {file.name for file in tmp_path.iterdir()} == {f"{code}.po" for code in languages()}
 
 
 @pytest.mark.parametrize("key", ["overflow", "overload"])

@@ -2,6 +2,7 @@
 -- the first spent is added to what the other did, and gone there) or 'copy' (the other spent as much, at least).
 -- Done twice it comes to the same.
 local from, to, way = ARGV[1], ARGV[2], ARGV[3]
+if from == to then return 1 end
 for _, key in ipairs(KEYS) do
   for _, field in ipairs(redis.call('HKEYS', key)) do
     local whose, thing = string.match(field, '^(.*)(\t[^\t]*)$')

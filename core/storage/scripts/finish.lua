@@ -1,7 +1,6 @@
--- Closes the turn: answer into the tree, usage counted, the next turn opened in the same breath.
+-- Closes the turn: answer into the tree, the next turn opened in the same breath.
 -- ARGV: conversation, worker, fence, lease in ms, turn number, question id or '', answer payload, tokens,
---       seconds to keep, usage prefix or '', prompt tokens, answer tokens, cost, calls, seconds to keep usage,
---       of a dead letter: kind or '', causes, seconds to keep, version; then the pages' message ids
+--       seconds to keep, of a dead letter: kind or '', causes, seconds to keep, version; then the pages' message ids
 local conversation, worker, fence, lease_ms, number = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local question_id, payload, tokens, seconds = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local stale = check_fence(fence)
@@ -14,7 +13,7 @@ if redis.call('HGET', TURN, 'number') ~= number then
 end
 
 local pages = {}
-for i = 20, #ARGV do table.insert(pages, ARGV[i]) end
+for i = 14, #ARGV do table.insert(pages, ARGV[i]) end
 if question_id == '' and #pages > 0 then
   -- A command's answer is in no tree, but who looks for a lost message has to know that it is none.
   local notices = string.gsub(ORDER, '}:order:', '}:notices:', 1)
@@ -34,15 +33,9 @@ if question and question.kind == 'q' and #pages > 0 then
   redis.call('HSET', TREE, '@' .. question_id, pages[1])
   redis.call('HSET', STATE, 'newest', pages[1])
 end
-if ARGV[10] ~= '' then
-  for i, what in ipairs({ 'prompt', 'answer', 'cost', 'calls' }) do
-    redis.call('HINCRBY', USAGE, ARGV[10] .. ':' .. what, ARGV[10 + i])
-  end
-  redis.call('EXPIRE', USAGE, ARGV[15])
-end
 -- Who stopped, edited or deleted the question wants it no more.
-if ARGV[16] ~= '' and redis.call('HEXISTS', TURN, 'interrupt') == 0 then
-  keep_failed(conversation .. '/' .. number, conversation, redis.call('HGET', TURN, 'entry'), ARGV[16], ARGV[17], ARGV[18], ARGV[19])
+if ARGV[10] ~= '' and redis.call('HEXISTS', TURN, 'interrupt') == 0 then
+  keep_failed(conversation .. '/' .. number, conversation, redis.call('HGET', TURN, 'entry'), ARGV[10], ARGV[11], ARGV[12], ARGV[13])
 end
 if redis.call('HGET', TURN, 'interrupt') == 'moved' and string.find(payload, '"ending":"superseded"', 1, true) then
   -- It is answered where the conversation has moved to.

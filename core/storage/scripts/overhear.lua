@@ -4,8 +4,9 @@ local heard, most, id, tokens, payload = heard_key(), tonumber(ARGV[1]), ARGV[3]
 if redis.call('HGET', STATE, 'moved') then return 0 end
 local node = read_node(id)
 if node then
-  -- In the tree already: a question, or heard before an earlier one.
-  if ARGV[6] == '1' and node.kind == 'q' and node.payload ~= payload then
+  -- In the tree already: heard before an earlier question, or one itself, which stays as it was answered.
+  local is_answered = redis.call('HEXISTS', TREE, '@' .. node.id) == 1
+  if ARGV[6] == '1' and node.kind == 'q' and not is_answered and node.payload ~= payload then
     write_node(node.id, node.parent, node.before, tokens, 'q', payload)
   end
   return 0

@@ -32,12 +32,14 @@ else
     end
     question.tokens, question.payload, question.kind = tokens, payload, 'q'
   else
+    local former = newest and read_node(newest)
     if mode ~= 'more' then
       -- What was said beside the bot since the last question stands before this one.
-      local last = newest and read_node(newest) or nil
+      local last = former
       for _, entry in ipairs(redis.call('LRANGE', heard_key(), 0, -1)) do
         local heard_id, heard_tokens, heard_payload = string.match(entry, '^([^\t]*)\t(%d+)\t(.*)$')
-        if heard_id and redis.call('HEXISTS', TREE, heard_id) == 0 then
+        -- One that became a question by an edit is no word beside itself.
+        if heard_id and heard_id ~= id and redis.call('HEXISTS', TREE, heard_id) == 0 then
           local before = last and last.before + last.tokens or 0
           write_node(heard_id, last and last.id or '', before, heard_tokens, 'q', heard_payload)
           redis.call('ZADD', ORDER, 'NX', now_ms(), heard_id)
@@ -47,7 +49,10 @@ else
       end
       redis.call('DEL', heard_key())
     end
-    local parent = reply_to ~= '' and read_node(reply_to) or (newest and read_node(newest)) or nil
+    local replied = reply_to ~= '' and read_node(reply_to)
+    -- Who replies to what was said last goes on from there, with what was heard since.
+    if replied and former and replied.id == former.id then replied = nil end
+    local parent = replied or (newest and read_node(newest)) or nil
     if mode == 'more' and not (parent and parent.kind == 'a') then return { 'unknown' } end
     question = { id = id, parent = parent and parent.id or '', before = parent and parent.before + parent.tokens or 0,
                  tokens = tokens, kind = 'q', payload = payload }

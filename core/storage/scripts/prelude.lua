@@ -1,5 +1,5 @@
 -- Put before every script. A conversation's scripts get its keys in this order:
-local BOX, STATE, TURN, TREE, ORDER, READY, LOAD, WAKE, SEEN, USAGE =
+local BOX, STATE, TURN, TREE, ORDER, READY, LOAD, WAKE, SEEN, FEEDBACK =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 
 -- The server's clock: the hosts' clocks may differ or jump.

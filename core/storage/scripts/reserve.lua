@@ -15,6 +15,10 @@ local most = { tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]) }
 local least = { tonumber(ARGV[12]), most[2], most[3] }
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
+
+-- Done before, and the reply got lost.
+local before = redis.call('HGET', OPEN, id)
+if before then return { 'granted', cjson.decode(before)['money'] } end
 if now < tonumber(ARGV[6]) or now >= tonumber(ARGV[7]) then return { 'clock', now } end
 
 local function whole(number) return string.format('%.0f', number) end
@@ -31,9 +35,6 @@ local function release(reservation)
   redis.call('ZREM', ENDS, reservation)
 end
 
--- Done before, and the reply got lost.
-local before = redis.call('HGET', OPEN, id)
-if before then return { 'granted', cjson.decode(before)['money'] } end
 for _, reservation in ipairs(redis.call('ZRANGEBYSCORE', ENDS, '-inf', now)) do release(reservation) end
 -- None holds so long: the clock was set back.
 for _, reservation in ipairs(redis.call('ZRANGEBYSCORE', ENDS, now + longest, '+inf')) do

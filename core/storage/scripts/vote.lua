@@ -1,5 +1,4 @@
--- Counts what a person thinks of an answer, in place of what they thought before. KEYS[11]: the conversation's votes; the
--- feedback of the partition stands in place of the usage.
+-- Counts what a person thinks of an answer, in place of what they thought before. KEYS[11]: the conversation's votes.
 -- ARGV: id of the message, digest of the person, verdict (up, down or ''), unix seconds of it, seconds to keep the vote,
 -- seconds to keep the count. Answers 1 if the message is an answer of a model.
 local node = read_node(ARGV[1])
@@ -12,12 +11,12 @@ local then_at, before, voted_for = string.match(redis.call('HGET', votes, field)
 if then_at and tonumber(at) < tonumber(then_at) or not then_at and verdict == '' then return 1 end
 if before and before ~= '' then
   -- The answer may have been made anew since, by another model.
-  redis.call('HINCRBY', USAGE, voted_for .. ':' .. before, -1)
+  redis.call('HINCRBY', FEEDBACK, voted_for .. ':' .. before, -1)
 end
-if verdict ~= '' then redis.call('HINCRBY', USAGE, model .. ':' .. verdict, 1) end
+if verdict ~= '' then redis.call('HINCRBY', FEEDBACK, model .. ':' .. verdict, 1) end
 redis.call('HSET', votes, field, at .. '\t' .. verdict .. '\t' .. model)
 -- No longer than the conversation, which its space may keep for less time.
 local left = redis.call('TTL', TREE)
 redis.call('EXPIRE', votes, left > 0 and math.min(left, tonumber(ARGV[5])) or ARGV[5])
-redis.call('EXPIRE', USAGE, ARGV[6])
+redis.call('EXPIRE', FEEDBACK, ARGV[6])
 return 1

@@ -120,6 +120,17 @@ async def test_a_webhook_that_somebody_deleted_is_made_anew(stage: Stage) -> Non
     assert names(stage) == ["Captain Jack"] * 2
 
 
+async def test_nothing_is_left_where_somebody_moved_the_webhook_to(stage: Stage) -> None:
+    world = stage.discord.world
+    await stage.outbound.send(target(stage), page("a"), stage.slot())
+    (webhook,) = world.webhooks.values()
+    webhook["channel_id"] = elsewhere = world.add_channel(world.guild["id"], "elsewhere")
+    await stage.outbound.send(target(stage), page("b"), stage.slot(1))
+    assert [message.text for message in stage.by_bot()] == ["a", "b"]
+    assert names(stage) == ["Captain Jack"] * 2
+    assert stage.discord.by_bot(elsewhere) == []
+
+
 async def test_a_channel_that_is_full_of_webhooks_is_answered_by_the_bot(stage: Stage, told: Told) -> None:
     for _ in range(15):
         make(stage.discord.rest, stage.channel, "Other", application="12345")
@@ -151,6 +162,20 @@ async def test_a_message_that_was_never_noted_is_found_by_another_process(stage:
     await successor.edit(target(stage), further, page("and more", final=True))
     assert [message.text for message in stage.by_bot()] == ["all of it", "and more"]
     assert [call.status for call in stage.discord.calls if call.status >= 400] == [], "what is refused is counted"
+
+
+async def test_another_process_deletes_what_either_sent(stage: Stage) -> None:
+    """By what sent it: else a right to manage messages is asked for, and no message of the bot's is deleted then."""
+    by_persona = [await stage.outbound.send(target(stage), page(str(n)), stage.slot(n)) for n in range(2)]
+    by_bot = await stage.outbound.send(stage.target(), page("bot"), stage.slot(2))
+    for spoken in (True, False):
+        successor = other_process(stage).outbound
+        there = target(stage) if spoken else stage.target()
+        await successor.delete(there, by_persona.pop())
+        if spoken:
+            await successor.delete(there, by_bot)
+            assert [call.status for call in stage.discord.calls if call.status >= 400] == [404]
+    assert stage.by_bot() == []
 
 
 async def test_what_the_bot_sent_itself_is_changed_by_the_bot(stage: Stage) -> None:

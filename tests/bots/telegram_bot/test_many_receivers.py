@@ -14,7 +14,6 @@ from bots.telegram_bot.webhook import SECRET_HEADER
 from core import clock
 from core.conversation.mailbox import Admission, Mailbox, Posted
 from core.message import ConversationKey, Message, Platform
-from core.parts import Usage
 from core.settings import TelegramSettings
 from core.storage import keys
 from core.storage.client import Store
@@ -322,4 +321,4 @@ async def test_an_album_whose_pieces_come_to_different_receivers_is_one_question
     assert turn.incoming.text == "which one?"
     assert len(turn.incoming.attachments) == 4
     assert {turn.incoming.id, *turn.incoming.also} == set(map(str, pieces))
-    assert await mailboxes[0].finish(turn, "{}", 1, Usage()) is None
+    assert await mailboxes[0].finish(turn, "{}", 1) is None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from bots.pacing import TELEGRAM, Pacer
 from bots.telegram_bot.api import Api
+from bots.telegram_bot.keyboard import PRESS
 from bots.telegram_bot.pressing import Pressing
 from core.conversation.history import History
 from core.errors import RightsUnknownError
@@ -17,7 +20,8 @@ from core.people.access import Asker
 from core.people.community import Community
 from core.settings import Settings
 from core.storage.client import Store
-from tests.builders import message
+from core.texts import say
+from tests.builders import call, message
 
 ADMIN, MEMBER, UNKNOWN = "1", "2", "3"
 
@@ -60,6 +64,16 @@ async def test_administrators_are_known_in_quiet_hours(group: Group) -> None:
     assert [await group.by_admin(author) for author in (ADMIN, MEMBER, UNKNOWN)] == [True, False, False]
     assert not await group.by_admin(ADMIN, overheard=True)
     assert group.asked == [ADMIN, MEMBER, UNKNOWN]
+
+
+async def test_where_nobody_tells_what_came_beside_it_is_taken_in_all_the_same(group: Group) -> None:
+    unknown: dict[str, Any] = {"private": False, "space": "5", "author": Author(UNKNOWN, "Ann")}
+    pressed = call(".set", **unknown, options={"buttons": "0"})
+    pressed = replace(pressed, id=f"{PRESS}1")
+    stop, said = call("stop", **unknown), message(private=False, space="5")
+    decided = await group.pressing.decide([pressed, stop, said])
+    assert decided.incoming == [stop, said]
+    assert decided.toasts == {"1": say("rights_unknown")}
 
 
 async def test_at_other_hours_nobody_is_asked_about(group: Group) -> None:

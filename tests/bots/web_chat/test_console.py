@@ -125,6 +125,8 @@ async def test_a_wrong_field_is_marked_and_nothing_is_saved(owner: Visitor, comm
     assert status == 422
     assert page.count('class="error"') == 2
     assert 'value="-1"' in page
+    _, other = await save(owner, {"quiet": "22_to_7"})
+    assert "“22_to_7” cannot be used" in other, "as text, without marks of Markdown"
     assert "<b>" not in page[page.index("settings") :]
     assert await settings(community) == SpaceSettings()
 
@@ -138,6 +140,10 @@ async def test_the_second_of_two_tabs_sees_a_conflict(owner: Visitor, community:
     assert (await settings(community)).language == ""
     for version in ("", "-1", "x", "9" * 40):
         assert (await save(owner, {"version": version, "language": "en"}))[0] == 409
+    # With a mistake in it as well: corrected, it would put back what the other one has changed.
+    status, page = await send(owner, PATH, {**first, "quiet": "late"})
+    assert status == 409
+    assert 'value="9"' in page
 
 
 async def test_the_last_change_is_taken_back(owner: Visitor, community: Community) -> None:

@@ -109,6 +109,11 @@ async def test_a_code_links_and_whoever_was_given_it_is_told_in_their_chat(world
     assert "Gr\\*ce @everyone on Discord" in sentence
 
 
+async def test_nobody_has_the_bot_say_that_accounts_were_linked(world: World) -> None:
+    (notice,) = await world.say("linked", "Bob")
+    assert notice.key == "unknown_command"
+
+
 async def test_who_asked_in_a_server_is_told_in_private(world: World) -> None:
     server: dict[str, Any] = {"conversation": THERE, "author": GRACE, "private": False, "space": "5"}
     server["reply_token"] = "seen by the asker alone"

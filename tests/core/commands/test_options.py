@@ -70,4 +70,5 @@ def test_languages_are_named_in_the_askers_own() -> None:
     ("command", "option"), [(row.name, option.name) for row in COMMANDS for option in row.options if option.suggests]
 )
 def test_whatever_is_marked_so_has_suggestions(command: str, option: str) -> None:
-    assert suggested(suggestions(*NAMES), command, option, **({"name": "language"} if option == "value" else {}))
+    chosen = {"name": "language", "field": "language"} if option == "value" else {}
+    assert suggested(suggestions(*NAMES), command, option, **chosen)

@@ -14,7 +14,7 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.inbox import Inbox
 from core.message import Author, CommandCall
 from core.models.catalog import Catalog, Model, Provider
-from core.parts import Finished, Notice, Part, TextDelta, Usage
+from core.parts import Finished, Notice, Part, TextDelta
 from core.people.identity import People
 from core.people.own_keys import opened
 from core.settings import Settings
@@ -43,6 +43,7 @@ async def run(
     asked: CommandCall,
     settings: Settings = KEYS,
     providers: tuple[str, ...] = ("openai",),
+    house: str = "house",
 ) -> list[Part]:
     """The answer, as the engine gives it once the call went through the inbox and the mailbox."""
     mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
@@ -53,12 +54,12 @@ async def run(
         assert THEIRS not in text
     turn = await mailbox.take(asked.conversation)
     assert turn is not None
-    rows = [Provider(name, server.url, "house") for name in providers]
+    rows = [Provider(name, server.url, house) for name in providers]
     catalog = Catalog(rows, [Model("stub", providers[0], "stub")])
     async with engine(store, mailbox, models=catalog, settings=settings) as answering:
         parts = [part async for part in answering.respond(turn)]
     assert isinstance(parts[-1], Finished)
-    await mailbox.finish(turn, "", 0, Usage())
+    await mailbox.finish(turn, "", 0)
     for part in parts:
         assert THEIRS not in str(part)
     return parts[:-1]
@@ -106,6 +107,20 @@ async def test_another_key_is_not_kept(store: Store, server: OpenAIServer, key: 
     assert told.key == ("own_key_refused" if key.startswith("sk-wrong") else "own_key_how")
     assert key not in str(told)
     assert await keys_of(store) == {}
+
+
+async def test_a_server_that_asks_for_no_key_takes_none_so_no_budget_is_passed_by_one(store: Store) -> None:
+    async with OpenAIServer() as open_to_all:
+        told = await run(store, open_to_all, typed(f"set openai {THEIRS}"), house="")
+    assert told == [Notice("own_key_how", {"providers": "–"})]
+    assert await keys_of(store) == {}
+
+
+async def test_keys_are_not_tried_more_often_than_people_may_ask(store: Store, server: OpenAIServer) -> None:
+    settings = Settings.model_validate({"keys": new_key(), "chat": {"person_limit": "2/minute"}})
+    wrong = [typed(f"set openai sk-wrong-wrong-{number}") for number in range(3)]
+    told = [part for asked in wrong for part in await run(store, server, asked, settings) if isinstance(part, Notice)]
+    assert [notice.key for notice in told] == ["own_key_refused", "own_key_refused", "limited_person"]
 
 
 async def test_where_others_read_along_it_is_not_taken(store: Store, server: OpenAIServer) -> None:

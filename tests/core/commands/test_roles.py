@@ -13,7 +13,7 @@ from core.commands.row import Moderation
 from core.commands.table import meant
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
-from core.message import Author, CommandCall, Platform, Quote
+from core.message import Author, CommandCall, ConversationKey, Platform, Quote
 from core.moderation.members import Member, Rank
 from core.parts import Finished, Notice, Part, TextDelta
 from core.people.access import Asker, Standing
@@ -49,7 +49,8 @@ class World:
         async def standing(asker: Asker, fresh: bool) -> Standing:
             return STANDINGS.get(asker.author.id, Standing())
 
-        moderation = {Platform.TELEGRAM: Moderation(Cases(self.store, keep_days=1), club)}
+        kept = Moderation(Cases(self.store, keep_days=1), club)
+        moderation = {Platform.TELEGRAM: kept, Platform.DISCORD: kept}
         async with engine(
             self.store,
             mailbox,
@@ -137,6 +138,35 @@ async def test_a_right_that_was_taken_cannot_be_given_on(world: World) -> None:
     assert await world.say("grant purge 5") == "not_held"
     assert await world.say("reset purge 2") == "not_above_them"
     assert await world.say("grant warn 5") == "rule_given"
+
+
+async def test_what_is_held_in_one_channel_is_given_on_in_that_channel_alone(world: World) -> None:
+    assert await world.say("deny purge 2", BOSS) == "rule_taken"
+    assert await world.say("grant purge 2 100", BOSS) == "rule_given"
+    assert await world.say("grant purge 5") == "not_held"
+    assert await world.say("grant purge 5 100") == "rule_given"
+
+
+async def test_a_name_that_is_not_understood_is_not_taken_for_who_was_replied_to(world: World) -> None:
+    replied = Quote("77", "Bob", "hello", author_id=BOB)
+    for text in ("deny talk @eve", "deny talk everyon"):
+        assert await world.say(text, quote=replied) == "grant_how"
+    world.club.people["8"] = Member("Cy", Rank.BELOW)
+    assert await world.say("role 8 moderator", quote=replied) == "role_set"
+    settings = await world.settings()
+    assert (settings.roles, settings.grants) == ({"telegram:8": "moderator"}, ())
+    assert await world.say("deny talk", quote=replied) == "rule_taken"
+
+
+async def test_the_role_that_all_of_a_server_have_is_everyone(world: World) -> None:
+    there = ConversationKey(Platform.DISCORD, "1", "42")
+    options = {"right": "draw", "server_role": "100"}
+    values: dict[str, Any] = {"conversation": there, "private": False, "space": "100", "author": Author(BOSS, "Boss")}
+    (part,) = await world.parts(call("admin deny", options=options, **values))
+    assert isinstance(part, Notice)
+    assert part.key == "rule_taken"
+    (grant,) = (await Spaces(world.store).records.fresh("discord:1:100")).value.grants
+    assert grant.who == "everyone"
 
 
 async def test_rules_hold_from_the_next_message_on(world: World) -> None:

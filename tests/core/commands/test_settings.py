@@ -15,7 +15,6 @@ from core.commands.table import BY_NAME, COMMANDS
 from core.conversation.history import History
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.preferences import Preferences
-from core.conversation.readings import Readings
 from core.conversation.turn import Turn
 from core.message import Author
 from core.models.breaker import Breaker
@@ -25,7 +24,7 @@ from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.models.speech import Speaker
 from core.painting import Painting
-from core.parts import Finished, Menu, Notice, Part, TextDelta, Usage
+from core.parts import Finished, Menu, Notice, Part, TextDelta
 from core.people.choices import chosen
 from core.people.community import Community
 from core.settings import Settings
@@ -59,7 +58,7 @@ class World:
         self.feedback = Feedback(store, keep_days=1)
         self.catalog = catalog("one", "Two/2.5")
         self.router = Router(self.catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
-        self.speaking = Speaking(Speaker(self.catalog, self.router), Readings(store), self.history)
+        self.speaking = Speaking(Speaker(self.catalog, self.router), self.history)
         self.community = Community.of(Settings(), store)
         self.is_admin = True
 
@@ -135,6 +134,13 @@ async def test_the_page_shows_what_holds(world: World) -> None:
     assert ".set spoken=0" in [choice.command for row in menu.rows for choice in row]
 
 
+async def test_who_may_not_choose_a_model_does_it_by_no_command(world: World) -> None:
+    group = {"private": False, "space": "5"}
+    for name, text in (("model", "one"), ("settings", "model one")):
+        assert keys(await world.say(name, text, **group)) == ["lacking.choose-model"]
+    assert (await world.history.preferences(conversation())).model == ""
+
+
 @pytest.mark.parametrize(
     ("text", "chosen"),
     [
@@ -193,7 +199,7 @@ async def test_a_chosen_language_comes_with_each_turn(world: World) -> None:
     first = await world.mailbox.take(conversation())
     assert first is not None
     assert first.language == "zh_Hans"
-    second = await world.mailbox.finish(first, "", 0, Usage())
+    second = await world.mailbox.finish(first, "", 0)
     assert second is not None
     assert second.preferences == Preferences(language="zh_Hans", buttons=False)
     await world.history.choose(conversation(), "language", "")

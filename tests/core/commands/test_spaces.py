@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from core.people.fields import FIELDS, GROUPS, Kind
 from core.people.spaces import Grant, SpaceSettings
 from core.settings import Settings
 from core.storage.client import Store
+from core.storage.records import Kept
 from core.texts import say
 from tests.builders import ADA, call, conversation
 from tests.core.engines import engine
@@ -31,6 +33,7 @@ from tests.core.engines import engine
 BOB = Author("8", "Bob")
 SPACE = "telegram:1:-100"
 MODELS = Catalog([Provider("p", "http://127.0.0.1:9/v1")], [Model(name, "p", name) for name in ("one", "x" * 60)])
+Change = Callable[[SpaceSettings], SpaceSettings]
 FILE = (Attachment(AttachmentKind.DOCUMENT, "ref", "settings.toml"),)
 
 
@@ -48,7 +51,9 @@ class Place:
 
     async def admin(self, text: str, by: Author = ADA, *, fetched: bytes = b"", **values: Any) -> list[Part]:
         name, rest = meant("admin", text)
-        asked = called(name, by, options={"text": rest} if rest else {}, **values)
+        return await self.asked(called(name, by, options={"text": rest} if rest else {}, **values), fetched)
+
+    async def asked(self, asked: CommandCall, fetched: bytes = b"") -> list[Part]:
         mailbox = Mailbox(self.store, "w", admission=Admission(), keep_days=1)
         async with engine(self.store, mailbox, may=self.may, models=MODELS, fetched=fetched) as answering:
             return [part async for part in answering.respond(Turn(asked.conversation, "1", "1", asked))][:-1]
@@ -166,6 +171,36 @@ async def test_of_two_administrators_at_once_the_second_sees_a_conflict(place: P
     assert (await place.settings()).keep_days == 7
     assert (await place.press(commands(turned)[0], BOB)).word == say("settings_set")
     assert [entry.name for entry in await history(place.community, SPACE)] == ["Bob", "Ada"]
+
+
+@pytest.mark.parametrize(("text", "key"), [("keep_days 7", "conflict"), ("quiet 22-7", "space_set")])
+async def test_of_two_who_type_at_once_the_second_sees_a_conflict(
+    place: Place, monkeypatch: pytest.MonkeyPatch, text: str, key: str
+) -> None:
+    async def beaten(community: Community, id: str, actor: Actor, change: Change) -> Kept[SpaceSettings]:
+        """Bob's comes between the look at the settings and the change."""
+        await change_space(community, id, Actor("telegram:8", "Bob"), lambda s: s.model_copy(update={"keep_days": 30}))
+        return await change_space(community, id, actor, change)
+
+    monkeypatch.setattr("core.commands.spaces.change_space", beaten)
+    (part,) = await place.admin(f"set {text}")
+    assert isinstance(part, Notice)
+    assert part.key == key
+    assert (await place.settings()).keep_days == 30
+
+
+async def test_a_form_belongs_to_the_version_that_its_page_showed(place: Place) -> None:
+    forms = SpaceMenu(place.community, MODELS, place.may, forms=True)
+    seen = await place.seen()
+    asked = (await forms.decide(called(".space", ADA, options={"text": f"{seen} keep_days?"}))).form
+    assert asked is not None
+    await place.press(f".space {seen} keep_days=7")
+    late = replace(asked, options={**asked.options, "value": "30"})
+    assert said(await place.asked(late)) == say("conflict")
+    assert (await place.settings()).keep_days == 7
+    # Begun anew after a crash, what was done is told as done.
+    again = replace(asked, options={**asked.options, "value": "7"})
+    assert "Days kept: 7" in said(await place.asked(again))
 
 
 async def test_the_right_is_asked_again_with_every_press(place: Place) -> None:

@@ -9,7 +9,7 @@ import pytest
 from core.commands.option import Kind, Option
 from core.commands.row import Command, Room
 from core.commands.table import meant
-from core.commands.typed import spread
+from core.commands.typed import LEFT, spread
 from core.message import Quote
 from core.parts import Part
 from tests.builders import call
@@ -61,7 +61,7 @@ WHO = (
         ("draw 12 34", {"right": "draw", "user": "12", "channel": "34"}),
         ("draw discord:12 admin", {"right": "draw", "user": "discord:12", "role": "admin"}),
         ("what 12", {"right": "what", "user": "12"}),
-        ("draw owner", {"right": "draw"}),
+        ("draw owner 12", {"right": "draw", LEFT: "owner 12"}),
     ],
 )
 def test_what_may_be_left_out_is_not_taken_for_something_else(text: str, given: dict[str, str]) -> None:
@@ -95,6 +95,8 @@ def test_who_wrote_the_message_replied_to_stands_for_a_required_person() -> None
     assert (row.value(replied, "user"), row.value(replied, "role")) == ("77", "moderator")
     typed = call("admin retry", options={"text": "12 moderator"})
     assert (row.value(typed, "user"), row.value(typed, "role")) == ("12", "moderator")
+    both = call("admin retry", options={"text": "12 moderator"}, quote=about)
+    assert (row.value(both, "user"), row.value(both, "role")) == ("12", "moderator"), "who is named is meant"
     chosen = call("admin retry", options={"user": "12", "role": "moderator"}, quote=about)
     assert (row.value(chosen, "user"), row.value(chosen, "role")) == ("12", "moderator")
 

@@ -127,7 +127,16 @@ async def test_the_owner_sets_and_takes_back_a_budget(store: Store) -> None:
     assert (await People(store).of("telegram:7")).allowance == Allowance()
 
 
-NAMES = {"a": "=HYPERLINK(1)", "b": "+1", "c": "@x", "d": "-2\u202e\u200b", "e": "\t=1", "f": '王, "五"', "g": "عمر"}
+NAMES = {
+    "a": "=HYPERLINK(1)",
+    "b": "+1",
+    "c": "@x",
+    "d": "-2\u202e\u200b",
+    "e": "\t=1",
+    "f": '王, "五"',
+    "g": "عمر",
+    "h": "＝1+1",
+}
 WILD = Report(
     ("2026-11-21", "2026-11-22"),
     tuple(Row("2026-11-22", person, f"m{index}", {"calls": index + 1}) for index, person in enumerate([*NAMES, ""])),
@@ -139,7 +148,7 @@ def test_no_cell_is_a_formula() -> None:
     import csv
 
     rows = list(csv.reader(io.StringIO(table(WILD).decode("utf-8-sig"))))
-    assert [row[1] for row in rows[2:]] == ["'=HYPERLINK(1)", "'+1", "'@x", "'-2", "'=1", '王, "五"', "عمر"]
+    assert [row[1] for row in rows[2:]] == ["'=HYPERLINK(1)", "'+1", "'@x", "'-2", "'=1", '王, "五"', "عمر", "'＝1+1"]
     assert all(not cell.startswith(("=", "+", "-", "@")) for row in rows for cell in row)
 
 

@@ -120,6 +120,10 @@ async def test_who_is_shut_out_is_told_so_and_maintenance_does_not_silence_it(st
     assert say("blocked_everywhere") in told
     assert "new pipes" in told
     assert "spam" not in told, "why is the owner's"
+    there = await ask(store)
+    assert there.count("shut") == 1
+    told = await ask(store, "draw 5", MODERATOR)
+    assert told == "Not allowed – have pictures made: whoever runs this bot has shut this account out everywhere."
 
 
 async def test_an_error_shows_its_causes_to_the_owner_alone(store: Store) -> None:

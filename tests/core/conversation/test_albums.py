@@ -12,7 +12,7 @@ from core.conversation.history import History, Mode, Path, Question
 from core.conversation.mailbox import Admission, Bot, Mailbox, Posted
 from core.conversation.turn import Turn, Work
 from core.message import Attachment, AttachmentKind, Deletion, Message, Platform, Quote
-from core.parts import Ending, Usage
+from core.parts import Ending
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys, load
 from core.storage.schema import recount
@@ -77,10 +77,10 @@ async def test_pieces_from_several_receivers_are_one_turn(store: Store) -> None:
     assert asked(turn).quote == Quote("9", "Ann", "x")
     assert asked(turn).attachments[0].size == 111
     assert not asked(turn).edited
-    following = await box(store).finish(turn, "{}", 1, Usage())
+    following = await box(store).finish(turn, "{}", 1)
     assert following is not None
     assert asked(following).text == "next"
-    assert await box(store).finish(following, "{}", 1, Usage()) is None
+    assert await box(store).finish(following, "{}", 1) is None
 
 
 async def test_what_every_piece_says_is_said_once(store: Store) -> None:
@@ -99,7 +99,7 @@ async def test_a_piece_delivered_twice_is_there_once(store: Store) -> None:
     turn = await ripe(store, mailbox)
     assert files(turn) == ["file1", "file2"]
     assert await mailbox.post(pieces) == [Posted.SEEN] * 2
-    assert await mailbox.finish(turn, "{}", 1, Usage()) is None
+    assert await mailbox.finish(turn, "{}", 1) is None
 
 
 async def test_each_piece_lets_it_wait_a_little_longer(store: Store) -> None:
@@ -165,7 +165,7 @@ async def test_it_counts_as_one(store: Store) -> None:
     overflow = 0
     while turn is not None:
         overflow += turn.overflow
-        turn = await mailbox.finish(turn, "{}", 1, Usage())
+        turn = await mailbox.finish(turn, "{}", 1)
     assert overflow == 2
     assert await store.redis.exists(waiting) == 0
 
@@ -180,14 +180,14 @@ async def test_a_piece_that_comes_while_it_is_answered_is_answered_with_it(store
     assert await mailbox.post([piece(2, addressed=False)]) == [Posted.ACCEPTED]
     await mailbox.renew([turn])
     assert turn.reason == Ending.SUPERSEDED
-    assert await mailbox.finish(turn, "{}", 1, Usage()) is None, "it waits for more of the album"
+    assert await mailbox.finish(turn, "{}", 1) is None, "it waits for more of the album"
     turn = await ripe(store, mailbox)
     assert files(turn) == ["file1", "file2"]
     assert (asked(turn).id, asked(turn).edited) == ("1", True)
     path = await ask(store, turn)
     assert path is not None
     assert path.question == "1"
-    following = await mailbox.finish(turn, "{}", 1, Usage())
+    following = await mailbox.finish(turn, "{}", 1)
     assert following is not None
     assert asked(following).id == "9"
 
@@ -198,7 +198,7 @@ async def test_a_piece_that_comes_after_the_answer_has_it_made_anew(store: Store
     turn = await ripe(store, mailbox)
     await ask(store, turn)
     await mailbox.created(turn, 0, "50")
-    assert await mailbox.finish(turn, '{"text":"one","pages":["50"]}', 1, Usage()) is None
+    assert await mailbox.finish(turn, '{"text":"one","pages":["50"]}', 1) is None
     await mailbox.post([piece(2)])
     turn = await ripe(store, mailbox)
     assert (files(turn), asked(turn).edited) == (["file1", "file2"], True)
@@ -215,10 +215,10 @@ async def test_who_stopped_the_answer_gets_none_for_a_late_piece(store: Store) -
     stop = message("stop", "5")
     await mailbox.post([stop], urgent=[stop.id])
     await mailbox.post([piece(2)])
-    following = await mailbox.finish(turn, "{}", 1, Usage())
+    following = await mailbox.finish(turn, "{}", 1)
     assert following is not None
     assert asked(following).id == "5"
-    assert await mailbox.finish(following, "{}", 1, Usage()) is None
+    assert await mailbox.finish(following, "{}", 1) is None
 
 
 async def test_an_edited_caption_asks_about_all_pictures(store: Store) -> None:
@@ -228,7 +228,7 @@ async def test_an_edited_caption_asks_about_all_pictures(store: Store) -> None:
     turn = await ripe(store, mailbox)
     assert (asked(turn).text, files(turn)) == ("while it waits", ["file1", "file2"])
     await ask(store, turn)
-    assert await mailbox.finish(turn, "{}", 1, Usage()) is None
+    assert await mailbox.finish(turn, "{}", 1) is None
     await mailbox.post([piece(2, "after it", edited=True, addressed=False)])
     turn = await ripe(store, mailbox)
     assert (asked(turn).text, files(turn)) == ("while it waits\n\nafter it", ["file1", "file2"])
@@ -241,12 +241,12 @@ async def test_a_reply_to_any_piece_branches_there(store: Store) -> None:
     turn = await ripe(store, mailbox)
     await ask(store, turn)
     await mailbox.created(turn, 0, "50")
-    await mailbox.finish(turn, '{"text":"both","pages":["50"]}', 1, Usage())
+    await mailbox.finish(turn, '{"text":"both","pages":["50"]}', 1)
     await mailbox.post([message("other", "60"), message("this one", "61", reply_to="2")])
     turn = await mailbox.take(conversation())
     assert turn is not None
     await ask(store, turn)
-    turn = await mailbox.finish(turn, "{}", 1, Usage())
+    turn = await mailbox.finish(turn, "{}", 1)
     assert turn is not None
     path = await ask(store, turn)
     assert path is not None
@@ -264,11 +264,11 @@ async def test_forgetting_a_piece_forgets_the_album(store: Store) -> None:
     turn = await ripe(store, mailbox)
     assert await mailbox.forget(Deletion(conversation(), ("4",), "d2")) == 1
     assert await store.redis.exists(album) == 0
-    await mailbox.finish(turn, "{}", 1, Usage())
+    await mailbox.finish(turn, "{}", 1)
     await mailbox.post([piece(5, "secret"), piece(6)])
     turn = await ripe(store, mailbox)
     await ask(store, turn)
-    await mailbox.finish(turn, "{}", 1, Usage())
+    await mailbox.finish(turn, "{}", 1)
     assert await store.redis.exists(album) == 1
     assert await mailbox.forget(Deletion(conversation(), ("6",), "d3")) == 1
     assert await store.redis.exists(album) == 0

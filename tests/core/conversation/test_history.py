@@ -11,7 +11,7 @@ import pytest
 from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
 from core.conversation.mailbox import Admission, Mailbox
 from core.message import Author, Deletion, Message, Quote
-from core.parts import Ending, Finished, Usage
+from core.parts import Ending, Finished
 from core.storage.client import Store
 from tests.builders import call, conversation, message
 
@@ -46,7 +46,7 @@ class Chat:
                 turn.pages = {0: str(self.answers), 1: str(self.answers + 1)}
         said = answer or f"re:{text}"
         pages = tuple(turn.pages.values())
-        await self.mailbox.finish(turn, Answer(said, pages, Ending.COMPLETE).to_payload(), count_tokens(said), Usage())
+        await self.mailbox.finish(turn, Answer(said, pages, Ending.COMPLETE).to_payload(), count_tokens(said))
         return path
 
     async def texts(self, text: str, **values: Any) -> list[str]:
@@ -96,7 +96,7 @@ async def test_an_edit_that_says_the_same_is_not_answered_anew(store: Store) -> 
 
     assert await path() is None
     assert turn.reason == "unchanged"
-    assert await chat.mailbox.finish(turn, "{}", 1, Usage()) is None
+    assert await chat.mailbox.finish(turn, "{}", 1) is None
     assert await chat.texts("c") == ["a", "re:a", "b", "re:b", "c"], "it goes on from the newest"
 
 
@@ -138,7 +138,7 @@ async def test_an_edit_of_an_answer_that_broke_off_is_answered(store: Store) -> 
         assert path is not None
         turn.question, turn.pages = "1", {0: "50"}
         ending = Ending.SUPERSEDED if text == "b" else Ending.COMPLETE
-        await chat.mailbox.finish(turn, Answer("re", ("50",), ending).to_payload(), 1, Usage())
+        await chat.mailbox.finish(turn, Answer("re", ("50",), ending).to_payload(), 1)
 
 
 async def test_a_reply_to_an_unknown_message_goes_on_from_the_newest(store: Store) -> None:
@@ -246,7 +246,7 @@ async def test_forgetting_takes_pictures_and_earlier_answers_along(store: Store)
         path = await chat.history.path(turn, Mode.ASK, question, id="1", reply_to="", window=1000)
         assert path is not None
         turn.pages = {0: f"page{number}"}
-        await chat.mailbox.finish(turn, Answer(answer, (), Ending.COMPLETE).to_payload(), 1, Usage())
+        await chat.mailbox.finish(turn, Answer(answer, (), Ending.COMPLETE).to_payload(), 1)
     await chat.mailbox.forget(Deletion(conversation(), ("1",), "x"))
     assert await chat.history.get_images(conversation(), ["digest"]) == [None]
     dump = str([await store.redis.hgetall(key) async for key in store.redis.scan_iter("*tree*")])
@@ -264,7 +264,7 @@ async def test_an_answer_that_a_dead_worker_had_whole_is_in_the_history(store: S
     turn = await chat.mailbox.take(conversation())
     assert turn is not None
     await chat.mailbox.created(turn, 0, "2")
-    await chat.mailbox.finish(turn, Answer(turn.text, ("2",), "complete").to_payload(), 1, Usage())
+    await chat.mailbox.finish(turn, Answer(turn.text, ("2",), "complete").to_payload(), 1)
     assert await chat.texts("b") == ["a", "re:a", "b"]
 
 
@@ -354,7 +354,7 @@ async def test_a_stop_that_overtakes_the_worker_stops_the_next_answer_as_it_begi
     assert (path.previous is not None) is edited
     await chat.mailbox.renew([turn])
     assert turn.reason == Ending.STOPPED
-    own = await chat.mailbox.finish(turn, Answer("", (), Ending.STOPPED).to_payload(), 1, Usage())
+    own = await chat.mailbox.finish(turn, Answer("", (), Ending.STOPPED).to_payload(), 1)
     assert own is not None
     assert own.incoming.id == stop.id
     assert await chat.mailbox.has_stopped(stop)
@@ -368,7 +368,7 @@ async def test_a_stop_that_finds_nothing_stops_nothing_later(store: Store) -> No
     await chat.mailbox.post([stop], urgent=[stop.id])
     turn = await chat.mailbox.take(conversation())
     while turn is not None:
-        turn = await chat.mailbox.finish(turn, "", 0, Usage())
+        turn = await chat.mailbox.finish(turn, "", 0)
     assert not await chat.mailbox.has_stopped(stop)
     asked = message("later", id="2")
     await chat.mailbox.post([asked])

@@ -8,7 +8,7 @@ from core.conversation.history import Answer, History, Mode, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import ConversationKey, Message
-from core.parts import Ending, Usage
+from core.parts import Ending
 from core.storage.client import Store
 from core.storage.failed import DeadLetters, Failure, Kind
 from core.storage.keys import ConversationKeys
@@ -60,7 +60,7 @@ async def test_what_is_deleted_with_its_channel_leaves_no_trace(store: Store) ->
         await guild.ask(turn)
         turn.pages = {0: f"9{chat}"}
         answer = Answer("hello", (f"9{chat}",), Ending.COMPLETE)
-        await guild.mailbox.finish(turn, answer.to_payload(), 1, Usage())
+        await guild.mailbox.finish(turn, answer.to_payload(), 1)
         await guild.post(chat, "50", "5")
     turn = await guild.take("1")
     assert turn is not None
@@ -69,7 +69,7 @@ async def test_what_is_deleted_with_its_channel_leaves_no_trace(store: Store) ->
     await guild.mailbox.renew([turn])
     assert turn.reason == "forgotten"
     turn.pages = {0: "95"}
-    await guild.mailbox.finish(turn, Answer("late", ("95",), Ending.COMPLETE).to_payload(), 1, Usage())
+    await guild.mailbox.finish(turn, Answer("late", ("95",), Ending.COMPLETE).to_payload(), 1)
     assert not await guild.history.has_begun(conversation("1"))
     assert await left(store, conversation("1")) == []
     assert await guild.history.has_begun(conversation("2"))
@@ -83,7 +83,7 @@ async def test_dead_letters_go_with_it(store: Store) -> None:
         assert turn is not None
         await guild.ask(turn)
         failure = Failure(Kind.MODEL, ("timeout",))
-        await guild.mailbox.finish(turn, Answer("", (), Ending.FAILED).to_payload(), 1, Usage(), failure)
+        await guild.mailbox.finish(turn, Answer("", (), Ending.FAILED).to_payload(), 1, failure)
     letters = DeadLetters(store, keep_days=30)
     assert (await letters.newest(10))[0] == 2
     await guild.mailbox.leave(conversation("1"), chat=True, gone=True)

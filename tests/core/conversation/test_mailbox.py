@@ -45,7 +45,7 @@ def _same_partition(number: int) -> ConversationKey:
 
 
 async def finish(mailbox: Mailbox, turn: Turn) -> Turn | None:
-    return await mailbox.finish(turn, "{}", 1, Usage())
+    return await mailbox.finish(turn, "{}", 1)
 
 
 async def test_a_value_comes_out_as_it_went_in(store: Store) -> None:
@@ -490,16 +490,6 @@ async def test_conversations_do_not_wait_for_each_other(store: Store) -> None:
     assert await mailbox.waiting([BOT]) == []
     held = {work.conversation for work in await mailbox.waiting([BOT], own=True)}
     assert held == {first.conversation, second.conversation}
-
-
-async def test_usage_is_counted(store: Store) -> None:
-    mailbox = box(store)
-    for _ in range(2):
-        await mailbox.post([message("a")])
-        await mailbox.finish(await take(mailbox), "{}", 1, Usage("m", 100, 50, 7, 1))
-    keys = [key async for key in store.redis.scan_iter("*usage*")]
-    assert len(keys) == 1
-    assert await store.redis.hgetall(keys[0]) == {"m:prompt": "200", "m:answer": "100", "m:cost": "14", "m:calls": "2"}
 
 
 async def test_nothing_stays_without_a_lifetime_once_all_is_answered(store: Store) -> None:

@@ -19,7 +19,7 @@ from core.conversation.turn import Turn
 from core.errors import LeaseLost, StorageError
 from core.message import Attachment, AttachmentKind, ConversationKey, Message, Platform, Quote
 from core.moderation.cases import Case, CaseKind, space_at
-from core.parts import Ending, Usage
+from core.parts import Ending
 from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.failed import DeadLetters, Failure, Kind, Retried
@@ -66,7 +66,7 @@ class Group:
         self._answers += 2
         turn.pages = {0: str(self._answers), 1: str(self._answers + 1)}
         payload = Answer(answer, tuple(turn.pages.values()), ending).to_payload()
-        return await self.mailbox.finish(turn, payload, 1, Usage())
+        return await self.mailbox.finish(turn, payload, 1)
 
     async def talk(self, *questions: str, key: Any = OLD) -> None:
         """Each is asked and answered; ids count from 11."""
@@ -343,7 +343,7 @@ async def test_an_album_that_waits_is_whole(group: Group) -> None:
 async def test_a_dead_letter_of_the_old_chat_is_answered_in_the_new_one(store: Store, group: Group) -> None:
     await group.post("a", "11")
     turn = await group.take(OLD)
-    await group.mailbox.finish(turn, "{}", 1, Usage(), Failure(Kind.MODEL, ("down",)))
+    await group.mailbox.finish(turn, "{}", 1, Failure(Kind.MODEL, ("down",)))
     await relocated(group)
     letters = DeadLetters(store, keep_days=1)
     (id,) = await letters.ids()

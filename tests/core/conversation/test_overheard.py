@@ -12,7 +12,6 @@ from core.conversation.history import History, Mode, Path, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.overheard import Overheard
 from core.message import Author, Deletion, Message, Quote
-from core.parts import Usage
 from core.storage.client import Store
 from core.storage.keys import HEARD_SECONDS, ConversationKeys
 from tests.builders import conversation, message
@@ -46,7 +45,7 @@ class Group:
         turn.question = path.question
         if answer:
             turn.pages = {0: answer}
-        await self.mailbox.finish(turn, '{"text":"ok"}' if answer else "", 1, Usage())
+        await self.mailbox.finish(turn, '{"text":"ok"}' if answer else "", 1)
         return path
 
     async def heard(self) -> int:
@@ -89,7 +88,7 @@ async def test_what_was_heard_while_an_answer_was_made_comes_after_it(group: Gro
     assert path is not None
     await group.hear(said("meanwhile", "2"))
     turn.question, turn.pages = path.question, {0: "3"}
-    await group.mailbox.finish(turn, '{"text":"ok"}', 1, Usage())
+    await group.mailbox.finish(turn, '{"text":"ok"}', 1)
     assert texts(await group.ask("second?", "4")) == ["first?", "ok", "meanwhile", "second?"]
 
 
@@ -133,3 +132,24 @@ async def test_a_new_conversation_begins_without_it(group: Group) -> None:
 async def test_files_and_messages_without_words_are_let_go(group: Group) -> None:
     await group.hear(said("", "1"))
     assert await group.heard() == 0
+
+
+async def test_a_question_stays_as_it_was_answered(group: Group) -> None:
+    """An edit that turns away from the bot is no new question, and has none of its files."""
+    await group.ask("one?", "1", answer="2")
+    await group.hear(said("one", "1", edited=True))
+    assert texts(await group.ask("three?", "3")) == ["one?", "ok", "three?"]
+
+
+async def test_what_becomes_a_question_by_an_edit_is_asked_once(group: Group) -> None:
+    await group.hear(said("one", "1"), said("two", "2"), said("three", "3"))
+    assert texts(await group.ask("@bot two?", "2")) == ["one", "three", "@bot two?"]
+    assert texts(await group.ask("four?", "4")) == ["one", "three", "@bot two?", "four?"]
+
+
+async def test_a_reply_to_the_last_answer_knows_what_was_said_since(group: Group) -> None:
+    await group.ask("one?", "1", answer="2")
+    await group.hear(said("three", "3"))
+    assert texts(await group.ask("four?", "4", reply_to="2")) == ["one?", "ok", "three", "four?"]
+    await group.hear(said("five", "5"))
+    assert texts(await group.ask("six?", "6", reply_to="2")) == ["one?", "ok", "six?"], "an older one branches"

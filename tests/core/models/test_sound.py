@@ -72,6 +72,13 @@ async def test_what_the_server_reports_counts(usage: dict[str, object], cost: in
         assert (await at.hear()).usage == Usage("whisper", *tokens, cost, 1)
 
 
+async def test_a_recording_that_is_longer_than_its_sender_says_is_paid_in_full() -> None:
+    async with desk() as at:
+        minute = b"OggS\0\0" + (60 * 48_000).to_bytes(8, "little") + b"OpusHead"
+        assert (await at.hear(minute, seconds=1)).usage.cost == 6000
+        assert (await at.hear(minute, seconds=90)).usage.cost == 9000
+
+
 @pytest.mark.parametrize(
     ("name", "mime", "sent"),
     [

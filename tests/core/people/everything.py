@@ -18,6 +18,7 @@ from core.models.catalog import Model
 from core.models.paying import Payer
 from core.moderation.cases import Case, CaseKind, Evidence
 from core.parts import Ending, Notice, Usage
+from core.people.broadcasts import Broadcast
 from core.people.changing import Actor, change_space
 from core.people.community import Community
 from core.people.gate import Reason
@@ -114,7 +115,7 @@ class World:
         self.answers += 1
         turn.question, turn.pages = path.question, {0: str(self.answers)}
         payload = Answer(answer, (str(self.answers),), Ending.COMPLETE, "m").to_payload()
-        await self.mailbox.finish(turn, payload, 5, Usage("m", 1, 1, 1, 1))
+        await self.mailbox.finish(turn, payload, 5)
 
     async def vote(self, place: ConversationKey, author: Author) -> None:
         """Likes the newest answer."""
@@ -164,7 +165,7 @@ class World:
         await self.mailbox.post([lost])
         turn = await self.mailbox.take(lost.conversation)
         assert turn is not None
-        await self.mailbox.finish(turn, "{}", 0, Usage(), Failure(Kind.MODEL, ("none",)))
+        await self.mailbox.finish(turn, "{}", 0, Failure(Kind.MODEL, ("none",)))
 
     async def _choose(self, who: Human) -> None:
         person = Person(
@@ -190,6 +191,7 @@ class World:
             )
 
         await change_space(self.community, space, actor, change)
+        await self.community.broadcasts.ask(Broadcast(text="hello all", by=who.id, tell=str(who.chat)))
 
     async def _spend(self, who: Human) -> None:
         model = Model("m", "p", "m")

@@ -162,6 +162,16 @@ async def test_who_is_shut_out_stays_so_under_another_account(world: World) -> N
     assert not await world.may(Right.TALK)
 
 
+async def test_who_is_shut_out_everywhere_has_no_right_anywhere(world: World) -> None:
+    await world.people.change(f"telegram:{ADMIN}", lambda person: person.model_copy(update={"blocked": "spam"}))
+    for right in (Right.CONFIGURE, Right.WARN, Right.DRAW):
+        assert not await world.may(right, ADMIN)
+    assert not await world.access.may_choose(said(ADMIN))
+    await world.choose(roles={f"telegram:{ADMIN}": "admin"})
+    assert not await world.may(Right.CONFIGURE, ADMIN)
+    assert not await world.access.may_choose(said(ADMIN))
+
+
 async def test_the_ruling_tells_what_it_is_founded_on(world: World) -> None:
     denied = rule(Right.DRAW, "everyone", False)
     await world.choose(grants=(denied,), roles={"telegram:5": "blocked"})

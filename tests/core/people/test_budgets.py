@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +22,8 @@ from core.people.spaces import Allowance, Spaces
 from core.settings import BudgetSettings
 from core.storage.budgets import Granted, Row
 from core.storage.client import Store
+from core.storage.shared import Once
+from core.texts import Label
 
 MODEL = Model("big", "p", "big", price_prompt=1_000_000)
 ANNA = Payer("telegram:1", "discord:9:5", "安娜")
@@ -178,6 +182,25 @@ async def test_the_person_is_told_once_in_the_day_and_others_by_a_word(store: St
     assert told == [(Scope.ALL, ""), (Scope.SPACE, ANNA.space)]
 
 
+async def test_of_two_budgets_that_are_near_at_once_each_is_told_with_an_answer_of_its_own(store: Store) -> None:
+    at = budgets(store, person={"day_images": 10, "month_images": 10})
+    told = [notice.values["span"] for images in (8, 1, 1) for notice in await spend(at, images=images)]
+    assert told == [Label("budget_span", span) for span in Span]
+
+
+async def test_what_could_not_be_told_is_told_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = budgets(store, person={"day_images": 10})
+
+    async def away(*_: object) -> bool:
+        raise StorageError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Once, "may", away)
+        assert await spend(at, images=8) == ()
+    (notice,) = await spend(at, images=1)
+    assert notice.key == "budget_near"
+
+
 async def test_where_no_limit_holds_calls_are_only_counted(store: Store) -> None:
     at = budgets(store)
     await at.caps(ANNA)
@@ -302,6 +325,31 @@ async def test_a_reservation_whose_reply_got_lost_is_the_same_when_it_is_made_ag
         made = await at.ledger.reserve("one", await at.period(), caps, Amounts(90), 90, seconds=60, low_share=None)
         assert made == Granted(90)
     assert await store.redis.hvals("parley:{budget}:held") == ["90"]
+    # So it is where the day ended meanwhile.
+    over = replace(await at.period(), ends=0)
+    assert await at.ledger.reserve("one", over, caps, Amounts(90), 90, seconds=60, low_share=None) == Granted(90)
+
+
+async def test_what_is_set_aside_for_who_no_longer_waits_for_it_comes_back(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, run, is_set_aside = budgets(store, all={"day_money": 0.0001}), store.run, asyncio.Event()
+
+    async def slow(name: str, *rest: Any, **named: Any) -> Any:
+        reply = await run(name, *rest, **named)
+        if name == "reserve":
+            is_set_aside.set()
+            await asyncio.Event().wait()
+        return reply
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "run", slow)
+        asking = asyncio.create_task(reserve(at, money=100))
+        await is_set_aside.wait()
+        asking.cancel()
+        await asyncio.wait((asking,))
+    await at.close()
+    await spend(budgets(store, all={"day_money": 0.0001}), BEN, money=100)
 
 
 async def test_a_clock_that_is_set_back_holds_nothing_for_ever(store: Store) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -13,7 +13,7 @@ from core.people.spaces import Allowance, SpaceSettings
 from core.settings import Settings
 from core.storage import keys
 from core.storage.client import Store
-from core.storage.records import Conflict
+from core.storage.records import Change, Conflict, Logged
 
 SPACE = "discord:1:2"
 ADA, BOB = Actor("discord:7", "Ada"), Actor("telegram:8", "Bob")
@@ -97,6 +97,34 @@ async def test_the_last_change_is_taken_back_and_made_again(store: Store) -> Non
     kept = await spaces.spaces.of(SPACE)
     assert (kept.model, kept.person_allowance) == ("", Allowance(day_money=1, day_images=2))
     assert [entry.name for entry in await history(spaces, SPACE)] == ["Bob", "Bob", "Ada", "Ada"]
+
+
+async def test_a_turn_that_is_begun_anew_takes_back_once(store: Store) -> None:
+    spaces = community(store)
+    await change_space(spaces, SPACE, ADA, to(model="a"))
+    await change_space(spaces, SPACE, ADA, to(model="b"))
+    for _ in range(2):
+        assert (await undo(spaces, SPACE, BOB, turn="one")).version == 2
+        assert (await spaces.spaces.of(SPACE)).model == "a"
+    await undo(spaces, SPACE, BOB, turn="two")
+    assert (await spaces.spaces.of(SPACE)).model == "b"
+
+
+async def test_another_lifetime_is_applied_though_its_process_dies(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spaces = community(store)
+    write = spaces.spaces.records.write
+
+    async def killed(changes: Sequence[Change[SpaceSettings]], logged: Logged | None = None) -> None:
+        await write(changes, logged)
+        raise ConnectionAbortedError
+
+    monkeypatch.setattr(spaces.spaces.records, "write", killed)
+    with pytest.raises(ConnectionAbortedError):
+        await change_space(spaces, SPACE, ADA, to(keep_days=3))
+    assert (await community(store).spaces.of(SPACE)).keep_days == 3
+    assert await store.redis.zrange(keys.to_retain(), 0, -1) == [SPACE]
 
 
 async def test_what_was_changed_since_is_not_undone(store: Store) -> None:

@@ -15,7 +15,7 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.overheard import Overheard
 from core.inbox import Inbox
 from core.message import Author, Deletion, Message, Platform
-from core.parts import Notice, Part, Usage
+from core.parts import Notice, Part
 from core.people.community import Community
 from core.people.hearing import Attention, Hearing, Hush, Silence, channels_of, quiet_until, silence, silence_for
 from core.people.spaces import Spaces, SpaceSettings
@@ -165,6 +165,15 @@ async def test_what_is_for_others_is_kept_only_where_it_is_read_along(store: Sto
     assert await (await attend(store, passive=True)).reading(gossip) is Reading.OVERHEAR
 
 
+async def test_who_is_shut_out_is_not_heard_by_way_of_others_questions(store: Store) -> None:
+    gossip = message(space="5", private=False, overheard=True)
+    by_space = await attend(store, passive=True, roles={"telegram:7": "blocked"})
+    assert await by_space.reading(gossip) is Reading.IGNORE
+    community = Community.of(Settings(), store)
+    await community.people.change("telegram:7", lambda person: person.model_copy(update={"blocked": "rude"}))
+    assert await (await attend(store, passive=True, roles={})).reading(gossip) is Reading.IGNORE
+
+
 async def test_the_inbox_answers_keeps_and_lets_go(store: Store) -> None:
     attention = await attend(store, passive=True, not_channels=("200",))
     mailbox = Mailbox(store, "w", admission=Admission(), keep_days=1)
@@ -221,7 +230,7 @@ async def test_commands_that_ask_go_by_the_same_rules(
         assert turn is not None
         async with engine(store, mailbox, is_admin=nobody) as answering:
             parts = [part async for part in answering.respond(turn)]
-        await mailbox.finish(turn, "", 0, Usage())
+        await mailbox.finish(turn, "", 0)
         return parts
 
     async def nobody(asked: object) -> bool:

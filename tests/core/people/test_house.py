@@ -86,12 +86,12 @@ async def test_an_announcement_is_confirmed_once_by_who_asked_and_one_runs_at_a_
         with pytest.raises(NotConfirmed):
             await broadcasts.confirm(id, by)
     await broadcasts.confirm(first, "telegram:1")
-    with pytest.raises(NotConfirmed):
-        await broadcasts.confirm(first, "telegram:1")
     with pytest.raises(OneRuns):
         await broadcasts.confirm(second, "telegram:1")
     assert await broadcasts.cancel()
     await broadcasts.finish(first)
+    with pytest.raises(NotConfirmed):
+        await broadcasts.confirm(first, "telegram:1")
     assert await broadcasts.current() is None
     assert (await broadcasts.result(first)).broadcast.state == "cancelled"
     await broadcasts.confirm(second, "telegram:1")

@@ -14,7 +14,7 @@ from core.people.identity import Fact, People, Person
 from core.people.linking import ALPHABET, LENGTH, MOST_WRONG, Issued, Linking, Outcome, read_code
 from core.people.own_keys import keep, opened
 from core.people.spaces import Allowance
-from core.settings import Settings
+from core.settings import BudgetSettings, Settings
 from core.storage import keys
 from core.storage.client import Store
 from core.storage.sealing import new_key
@@ -260,6 +260,16 @@ async def test_what_the_owner_takes_away_is_not_had_back_and_what_they_give_not_
     await community.linking.part(THERE)
     assert (await community.people.of(HERE)).allowance == given
     assert (await community.people.of(THERE)).allowance == Allowance(month_seconds=3)
+
+
+async def test_what_is_usual_is_what_the_settings_say_by_now(store: Store) -> None:
+    community = Community.of(Settings.model_validate({"budgets": {"person": {"day_images": 1}}}), store)
+    given = Allowance(day_images=3)
+    await community.people.change(HERE, lambda person: person.model_copy(update={"allowance": given}))
+    await community.linking.redeem(THERE, await issue(community.linking), "one")
+    community.budgets.update(BudgetSettings(person={"day_images": 5}))
+    await community.linking.part(THERE)
+    assert (await community.people.of(THERE)).allowance == given
 
 
 async def test_a_sealed_key_comes_along_and_stays_with_the_rest(store: Store) -> None:

@@ -16,7 +16,7 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import Author, CommandCall, Message, Platform, Quote
 from core.models.catalog import Catalog, Model, Provider
-from core.parts import Finished, Menu, Notice, Part, TextDelta, Usage
+from core.parts import Finished, Menu, Notice, Part, TextDelta
 from core.people.community import Community
 from core.people.identity import Fact, Person
 from core.people.linking import MOST_FACTS
@@ -127,6 +127,18 @@ async def test_facts_are_changed_by_their_numbers(
     assert await facts(store) == (["likes tea", "lives in Graz"] if kept is None else kept)
 
 
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_command_that_is_run_again_after_a_crash_forgets_no_other(store: Store, number: int) -> None:
+    people = Community.of(Settings(), store).people
+    await people.change("telegram:7", lambda person: person.model_copy(update={"facts": ADA.facts}))
+    asked = call("memory", options={"text": f"forget {number}"})
+    for _ in range(2):
+        assert keys(await answer(store, asked)) == ["memory_forgotten"]
+    assert len(await facts(store)) == 1
+    assert keys(await say(store, "memory", "forget 1")) == ["memory_forgotten"]
+    assert await facts(store) == []
+
+
 async def test_a_button_means_the_fact_that_it_stood_beside(store: Store) -> None:
     people = Community.of(Settings(), store).people
     await people.change("telegram:7", lambda person: person.model_copy(update={"facts": ADA.facts}))
@@ -218,7 +230,7 @@ async def test_a_memory_is_for_its_owners_own_questions_alone(store: Store, monk
                 pass
         assert turn.asked is not None
         turn.pages = {0: shown}
-        await mailbox.finish(turn, '{"text":"ok","ending":"complete"}', 1, Usage())
+        await mailbox.finish(turn, '{"text":"ok","ending":"complete"}', 1)
         return turn.asked.messages[0].text
 
     asked = message("hello", private=False, space="100")

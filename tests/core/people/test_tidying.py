@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from core.errors import StorageError
 from core.message import ConversationKey, Platform
 from core.people import tidying
 from core.people.changing import Actor, change_space
@@ -108,6 +109,24 @@ async def test_a_choice_made_while_another_is_applied_is_applied_as_well(
     assert await store.redis.zcard(to_retain()) == 1
     await tidy(world)
     assert await left(store, keys) == pytest.approx([3, 3, 3], abs=0.01)
+    assert await store.redis.zcard(to_retain()) == 0
+
+
+async def test_a_choice_whose_maker_died_is_applied_as_well(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(store)
+    keys = await asked(world, PLACE, days_ago=3)
+    records = world.community.spaces.records
+    write = records.write
+
+    async def dying(*values: Any) -> Any:
+        await write(*values)
+        raise StorageError("the process died")
+
+    monkeypatch.setattr(records, "write", dying)
+    with pytest.raises(StorageError, match="the process died"):
+        await choose(world, 10)
+    await tidying.tidy(store, world.community.spaces, 30, time.time() + 60)
+    assert await left(store, keys) == pytest.approx([7, 7, 7], abs=0.01)
     assert await store.redis.zcard(to_retain()) == 0
 
 

@@ -20,11 +20,11 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.errors import SettingsError
 from core.message import ConversationKey, Platform
 from core.moderation.cases import Case, CaseKind
-from core.parts import Ending, Usage
+from core.parts import Ending
 from core.people.identity import Fact, People
 from core.people.spaces import Spaces
 from core.settings import Settings, StorageSettings
-from core.storage import backup, keys, schema, web_keys
+from core.storage import backup, key_check, keys, schema, web_keys
 from core.storage.backup_file import BackupError
 from core.storage.cases import Cases
 from core.storage.client import Store
@@ -32,6 +32,7 @@ from core.storage.embedded import EmbeddedServer
 from core.storage.key_table import KINDS, UnknownKeyError, known
 from core.storage.keys import ConversationKeys
 from core.storage.records import Change
+from core.storage.sealing import Sealing, new_key
 from tests.builders import conversation, message
 
 IN_A_TOPIC = ConversationKey(Platform.TELEGRAM, "1", "2", "3")
@@ -88,9 +89,7 @@ async def talk(store: Store, chat: str, *texts: str, waiting: str = "") -> None:
         path = await history.path(turn, Mode.ASK, Question.of(asked), id=asked.id, reply_to="", window=10_000)
         assert path is not None
         turn.question, turn.pages = path.question, {0: f"a{asked.id}"}
-        await mailbox.finish(
-            turn, Answer(f"re:{text}", (f"a{asked.id}",), Ending.COMPLETE).to_payload(), 5, Usage("m", 1, 2, 3, 1)
-        )
+        await mailbox.finish(turn, Answer(f"re:{text}", (f"a{asked.id}",), Ending.COMPLETE).to_payload(), 5)
     if waiting:
         await mailbox.post([message(waiting, chat=chat)])
 
@@ -220,6 +219,17 @@ async def test_only_an_empty_store_is_filled(store: Store, other: Store, valkey_
         await save(here, file, lambda _: None)
 
 
+async def test_a_store_that_was_only_looked_at_is_empty(
+    store: Store, other: Store, valkey_url: str, file: Path
+) -> None:
+    await talk(store, "1", "a")
+    await save(settings_of(store, valkey_url), file, lambda _: None)
+    # `parley doctor` does that.
+    assert await key_check.check(other, Sealing.of(Settings.model_validate({"keys": new_key()}))) == ""
+    await restore(settings_of(other, f"unix://{other.address.path}"), file, lambda _: None)
+    assert set(await snapshot(store)) <= set(await snapshot(other))
+
+
 async def test_a_restore_that_broke_off_is_done_again_before_anything_starts(
     store: Store, other: Store, valkey_url: str, file: Path
 ) -> None:
@@ -289,6 +299,21 @@ async def test_the_embedded_store_is_opened_for_as_long_as_it_is_needed(tmp_path
         store = Store(url)
         assert len(await store.redis.hgetall(ConversationKeys.of(conversation("1")).tree)) == 3
         await store.close()
+
+
+@pytest.mark.parametrize("at", [0, 10, 40])
+async def test_a_file_with_spoilt_bytes_is_refused(
+    store: Store, other: Store, valkey_url: str, file: Path, at: int
+) -> None:
+    await talk(store, "1", "a" * 5000)
+    await save(settings_of(store, valkey_url), file, lambda _: None)
+    data = bytearray(file.read_bytes())
+    data[at] ^= 0xFF
+    data[at + 1] ^= 0xFF
+    file.write_bytes(data)
+    with pytest.raises(BackupError):
+        await restore(settings_of(other, f"unix://{other.address.path}"), file, lambda _: None)
+    assert await other.redis.dbsize() == 0
 
 
 async def test_a_file_cut_short_is_refused(store: Store, other: Store, valkey_url: str, file: Path) -> None:

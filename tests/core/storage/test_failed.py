@@ -12,7 +12,6 @@ from structlog.testing import capture_logs
 from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.errors import OutboundError, OutboundFault
 from core.message import VERSION, CommandCall, Deletion, Message, Platform, Quote, to_json
-from core.parts import Usage
 from core.storage import failed as failed_module
 from core.storage import keys
 from core.storage.client import Store, conversation_keys, partition_keys
@@ -215,9 +214,9 @@ async def test_the_turn_is_closed_and_its_letter_kept_in_one_breath(store: Store
     assert turn is not None
     failure = Failure(Kind.MODEL, ("timeout: no first token in time",))
     with capture_logs() as logs:
-        following = await box.finish(turn, "{}", 1, Usage(), failure)
+        following = await box.finish(turn, "{}", 1, failure)
         # Its reply got lost: it is done again.
-        again = await box.finish(turn, "{}", 1, Usage(), failure)
+        again = await box.finish(turn, "{}", 1, failure)
     assert following is not None
     assert again is not None
     assert following.number == again.number
@@ -239,7 +238,7 @@ async def test_who_took_the_question_back_leaves_no_letter(store: Store, change:
         await box.forget(Deletion(asked.conversation, ("1",), "d"))
     else:
         await box.post([message("A!", id="1", edited=True)])
-    await box.finish(turn, "{}", 1, Usage(), Failure(Kind.MODEL, ("timeout",)))
+    await box.finish(turn, "{}", 1, Failure(Kind.MODEL, ("timeout",)))
     assert await letters.newest(10) == (0, [])
 
 
@@ -256,7 +255,7 @@ async def test_an_entry_that_cannot_be_read_does_not_stop_its_conversation(store
     while turn is not None:
         reasons.append(turn.unreadable)
         failure = Failure(Kind.ENTRY, (turn.unreadable,)) if turn.unreadable else None
-        turn = await box.finish(turn, "{}", 1, Usage(), failure)
+        turn = await box.finish(turn, "{}", 1, failure)
     assert [bool(reason) for reason in reasons] == [True, True, False]
     found = (await DeadLetters(store, keep_days=30).newest(10))[1]
     assert [letter.kind for letter in found] == ["entry", "entry"]

@@ -14,7 +14,7 @@ from core.storage import open_check
 from core.storage.client import Store
 from core.storage.open_check import exposure
 from core.storage.reach import reach
-from tests.platforms.valkey_servers import HOST, single
+from tests.platforms.valkey_servers import HOST, sentinel, single, tls_front
 
 EVERYWHERE = ("--bind", "0.0.0.0", "--protected-mode", "no")
 ON_LOOPBACK = ("--bind", HOST, "--protected-mode", "no")
@@ -75,6 +75,24 @@ async def test_a_public_address_counts_whatever_the_server_tells(
         assert await exposure(store) == "at the public address 8.8.8.8"
         # Over a socket nobody else is there.
         store.address = replace(store.address, path="/run/socket")
+        assert await exposure(store) == ""
+        await store.close()
+
+
+async def test_a_master_that_sentinels_know_is_looked_at_like_any(tmp_path: Path) -> None:
+    async with sentinel(tmp_path) as servers:
+        assert await looked_at(servers.url) == ""
+        await servers.servers[0].call("CONFIG", "SET", "bind", "0.0.0.0")
+        await servers.servers[0].call("CONFIG", "SET", "protected-mode", "no")
+        assert await looked_at(servers.url) == "at every address of this machine"
+
+
+# The front leaves the connection of whoever it did not let in to the collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_who_has_no_certificate_of_ours_is_no_stranger_that_is_served(tmp_path: Path) -> None:
+    async with single(tmp_path, *EVERYWHERE) as server, tls_front(server.port, tmp_path) as front:
+        settings = StorageSettings(tls_ca=str(front.ca), tls_certificate=str(front.client))
+        store = Store(settings.address(f"rediss://localhost:{front.port}"))
         assert await exposure(store) == ""
         await store.close()
 

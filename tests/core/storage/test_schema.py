@@ -14,7 +14,6 @@ from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.conversation.turn import Turn
 from core.errors import SettingsError
 from core.message import VERSION, ConversationKey, Message, Platform
-from core.parts import Usage
 from core.storage import keys, schema
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys
@@ -95,7 +94,7 @@ async def answer(box: Mailbox, history: History, turn: Turn, answered: list[str]
         assert turn.overflow == 4
     turn.pages = turn.pages or {0: f"a{asked.id}"}
     answered.append(f"{turn.conversation.chat}/{asked.id}")
-    return await box.finish(turn, Answer("yes", tuple(turn.pages.values()), "complete").to_payload(), 10, Usage())
+    return await box.finish(turn, Answer("yes", tuple(turn.pages.values()), "complete").to_payload(), 10)
 
 
 async def work(store: Store, answered: list[str], worker: str, *, every: float = 0.0) -> None:
@@ -243,7 +242,7 @@ async def test_counting_anew_is_right_whatever_goes_on(store: Store) -> None:
         for _ in range(5):
             turn = await box.take(conversation(chat))
             if turn is not None:
-                await box.finish(turn, "{}", 1, Usage())
+                await box.finish(turn, "{}", 1)
 
     async def count() -> None:
         for _ in range(20):

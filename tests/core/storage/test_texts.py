@@ -15,7 +15,6 @@ from core.conversation.moving import Mover
 from core.conversation.readings import Readings
 from core.conversation.turn import Turn
 from core.message import Attachment, AttachmentKind, Author, Deletion, Message, Quote
-from core.parts import Usage
 from core.people import own_keys
 from core.people.identity import People
 from core.storage import key_check
@@ -91,7 +90,7 @@ async def answered(store: Store, asked: Message, text: str) -> Turn:
     assert path is not None
     turn.question = path.question
     await box.created(turn, 0, f"a{asked.id}")
-    await box.finish(turn, Answer(text, (f"a{asked.id}",), "complete").to_payload(), 5, Usage())
+    await box.finish(turn, Answer(text, (f"a{asked.id}",), "complete").to_payload(), 5)
     return turn
 
 
@@ -110,11 +109,11 @@ async def test_all_that_is_said_is_sealed_and_comes_back(sealed: Store) -> None:
     await past.put_image(ASKED.conversation, "d", SECRET)
     assert await past.get_images(ASKED.conversation, ["d", "e"]) == [SECRET, None]
     reading = Attached(Kind.RECORDING, f"{SECRET}.ogg", f"heard {SECRET}")
-    await Readings(sealed).put(ASKED.conversation, "r", reading, Usage())
+    await Readings(sealed).put(ASKED.conversation, "r", reading)
     assert await Readings(sealed).get(ASKED.conversation, "r") == reading
     turn.question = path.question
     turn.pages = {0: "a1"}
-    await box.finish(turn, Answer(f"says {SECRET}", ("a1",), "complete").to_payload(), 5, Usage())
+    await box.finish(turn, Answer(f"says {SECRET}", ("a1",), "complete").to_payload(), 5)
     known = await past.known(ASKED.conversation, "a1", "regenerate")
     assert known.answer is not None
     assert (known.answer.text, known.askers) == (f"says {SECRET}", ("7",))
@@ -201,7 +200,7 @@ async def test_a_dead_letter_is_sealed_listed_and_asked_again(opened: Callable[[
     await box.post([ASKED])
     turn = await box.take(ASKED.conversation)
     assert turn is not None
-    await box.finish(turn, "", 0, Usage(), Failure(Letter.MODEL, ("all down",)))
+    await box.finish(turn, "", 0, Failure(Letter.MODEL, ("all down",)))
     assert [line for line in await everything(sealed) if SECRET in line] == []
     _, (letter,) = await letters.newest(10)
     assert SECRET in letter.what

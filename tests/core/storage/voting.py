@@ -5,7 +5,6 @@ from __future__ import annotations
 from core.conversation.history import Answer, History, Mode, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.message import ConversationKey
-from core.parts import Usage
 from core.storage.client import Store
 from tests.builders import call, conversation, message
 
@@ -25,4 +24,4 @@ async def answered(
     path = await history.path(turn, mode, question, id=asked.id, reply_to=asked.reply_to, window=1000)
     assert path is not None
     turn.question, turn.pages = path.question, dict(enumerate(pages))
-    await mailbox.finish(turn, Answer("so", pages, "complete", model).to_payload(), 1, Usage())
+    await mailbox.finish(turn, Answer("so", pages, "complete", model).to_payload(), 1)
