@@ -77,10 +77,13 @@ class Broadcasting:
             if (await self.broadcasts.records.get(id)).value.state != "running":
                 break
             before = told.get(space.space_id)
-            connection = self.connections.get(space.platform)
-            if connection is None or (before is not None and before.fate is not Fate.BEGUN):
+            if before is not None and before.fate is not Fate.BEGUN:
                 continue
-            after = await self._send_to(id, broadcast, space, connection, before)
+            connection = self.connections.get(space.platform)
+            if connection is None:
+                after = Told(Fate.FAILED, "no_connection")
+            else:
+                after = await self._send_to(id, broadcast, space, connection, before)
             await self.broadcasts.tell(id, space.space_id, after)
         await self.broadcasts.finish(id)
         result = await self.broadcasts.result(id)

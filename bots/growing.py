@@ -17,7 +17,7 @@ from core.texts import Value, say
 log = structlog.get_logger()
 
 SHOWN_ENDINGS = {Ending.LENGTH, Ending.FILTERED, Ending.BROKEN, Ending.EMPTY, Ending.FAILED, Ending.STOPPED}
-SAYS_WHY = {"crashed", "damaged", "no_models", "busy", "busy_minutes", "own_key_failed"}
+SAYS_WHY = {"crashed", "damaged", "no_models", "no_allowed_models", "busy", "busy_minutes", "own_key_failed"}
 """Notices that tell already why there is no answer."""
 
 

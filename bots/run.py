@@ -191,7 +191,7 @@ def _share(settings: Settings, store: Store, owner: str) -> Shared:
     leases = Leases(store, owner)
     cases = Cases(store, keep_days=settings.moderation.keep_days)
     community = Community.of(settings, store)
-    moves = (community.spaces.records.move, community.personas.records.move, community.budgets.moved)
+    moves = (community.spaces.move, community.personas.records.move, community.budgets.moved)
     mover = Mover(store, leases, cases, *moves, keep_days=settings.storage.keep_days)
     return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover, community)
 

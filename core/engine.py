@@ -19,6 +19,7 @@ from core.access import OF_ALL, Right, decide_command, decide_refusal, is_owner,
 from core.attachments import Attachments
 from core.commands import asking
 from core.commands.row import Command, Moderation, Room
+from core.commands.secret import has_secret
 from core.commands.table import BY_NAME, COMMANDS
 from core.conversation import prompt, summary
 from core.conversation.above import Earlier, with_above
@@ -150,10 +151,11 @@ class Engine:
             return False
 
     async def _limited(self, turn: Turn) -> Denial | None:
-        """The check of how often people may ask. What asks no model is not counted, nor are those who run Parley."""
+        """The check of how often people may ask. What asks no provider (a key is tried at one) is not counted, nor are
+        those who run Parley."""
         call = turn.incoming
         row = BY_NAME.get(call.name) if isinstance(call, CommandCall) else None
-        asks = row is not None and (row.run is None or row.needs is not None)
+        asks = row is not None and (row.run is None or row.needs is not None or has_secret(row))
         if self._is_of_owner(turn) or not (asks or isinstance(call, Message)):
             return None
         return await self._community.limits.check(turn)

@@ -17,6 +17,10 @@ class StorageError(ParleyError):
     """Redis could not be reached, or refused, for longer than is waited for."""
 
 
+class UnreadableError(StorageError):
+    """A record is there and cannot be read: it is damaged, or a newer program wrote it. To try again is of no use."""
+
+
 class EntryError(ParleyError, ValueError):
     """A record in Redis cannot be read: it is damaged, or a newer program wrote it."""
 

@@ -200,8 +200,8 @@ class StorageSettings(Section):
     sentinel_password: SecretStr = SecretStr("")
     """Password at the Sentinels."""
     encrypt: bool = False
-    """Seal what people say before it goes to Redis. Needs PARLEY_KEYS in every process; what was written before stays as
-    it is until it ends by itself."""
+    """Seal what people say before it goes to Redis. Needs PARLEY_KEYS in every process; what was written before stays
+    as it is until it ends by itself."""
     allow_open: bool = False
     """Start although the server at redis_url asks for no password and can be reached from anywhere."""
     keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
@@ -366,8 +366,8 @@ class LocalSettings(Section):
 
 class ChatSettings(Section):
     persona: str = "You are Parley, a friendly and helpful assistant. Answer in the language of the question."
-    """Who the bot is where nobody chose another persona: what it is told at the beginning of every prompt, or the name of
-    one that comes with Parley, such as tutor."""
+    """Who the bot is where nobody chose another persona: what it is told at the beginning of every prompt, or the name
+    of one that comes with Parley, such as tutor."""
     time_zone: TimeZone = "UTC"
     """Time zone of the times told to the model."""
     model: str = ""

@@ -37,5 +37,5 @@ def call(name: str, chat: str = "100", **values: Any) -> CommandCall:
 
 
 def mover(store: Store, process: str = "one") -> Mover:
-    moves = (Spaces(store).records.move,)
+    moves = (Spaces(store).move,)
     return Mover(store, Leases(store, process), Cases(store, keep_days=1), *moves, keep_days=1)

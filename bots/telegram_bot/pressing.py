@@ -22,13 +22,14 @@ from bots.telegram_bot.keyboard import PRESS, reply_markup
 from bots.telegram_bot.places import message_fields
 from core.commands.table import BY_NAME
 from core.conversation.history import History
-from core.errors import RightsUnknownError
+from core.errors import RightsUnknownError, UnreadableError
 from core.message import CommandCall, ConversationKey, Incoming, Message
 from core.models.catalog import Catalog
 from core.people.access import Asker, IsAdmin
 from core.people.community import Community
 from core.people.hearing import Hush, silence_for
 from core.people.spaces import space_id
+from core.texts import say
 
 log = structlog.get_logger()
 
@@ -77,13 +78,12 @@ class Pressing:
 
     async def decide(self, incoming: Sequence[Incoming]) -> Decided:
         """Takes the presses out of what came in, and puts in what comes of them. Raises StorageError."""
-        incoming = [await self._known(value) for value in incoming]
+        incoming = [await self._informed(value) for value in incoming]
         calls = (value for value in incoming if isinstance(value, CommandCall))
         presses = {call.id: call for call in calls if call.id.startswith(PRESS)}
         if not presses:
             return Decided(list(incoming))
-        deciding = (self._presses.decide(call, self._is_admin) for call in presses.values())
-        outcomes = await asyncio.gather(*deciding)
+        outcomes = await asyncio.gather(*map(self._outcome, presses.values()))
         by_id = dict(zip(presses, outcomes, strict=True))
         decided, posted = Decided(), set[tuple[ConversationKey, str, str]]()
         for value in incoming:
@@ -103,6 +103,21 @@ class Pressing:
             if outcome.show is not None:
                 decided.shows.append(self._show(presses[id], outcome))
         return decided
+
+    async def _outcome(self, press: CommandCall) -> Outcome:
+        try:
+            return await self._presses.decide(press, self._is_admin)
+        except UnreadableError as error:
+            log.warning("telegram: a press is not decided", cause=str(error))
+            return Outcome(say("toast.old", press.author.language))
+
+    async def _informed(self, value: Incoming) -> Incoming:
+        """What one space has damaged holds up nothing of what came beside it: it is found with the turn."""
+        try:
+            return await self._known(value)
+        except UnreadableError as error:
+            log.warning("telegram: it is not known who somebody is", cause=str(error))
+            return value
 
     async def _known(self, value: Incoming) -> Incoming:
         """A command that acts as soon as it is kept, and a message in quiet hours, with what its author may do: nobody

@@ -23,7 +23,7 @@ class Kind(StrEnum):
     """An account's id."""
     CHANNEL = "channel"
     """A channel's id."""
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105  the kind of it
     """A line that nobody else may read: asked for in a form where there are forms, and sealed where it comes in
     (``core/commands/secret.py``)."""
     ROLE = "role"

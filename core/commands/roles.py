@@ -13,7 +13,7 @@ from functools import partial
 
 from core.access import Right, is_owner
 from core.commands.row import Room
-from core.commands.typed import ACCOUNT, LEFT
+from core.commands.typed import ACCOUNT, LEFT, NUMBER
 from core.errors import RightsUnknownError
 from core.message import Author, Platform
 from core.moderation.members import Rank
@@ -242,7 +242,7 @@ async def _person(room: Room, access: Access, account: str, settings: SpaceSetti
     """Somebody by their account. ``gone``: also who is no member any more. Raises _Refused."""
     assert room.moderation is not None
     who = f"{room.call.conversation.platform}:{account}"
-    member = await room.moderation.members.find(room.call, account) if account.isdecimal() else None
+    member = await room.moderation.members.find(room.call, account) if NUMBER.fullmatch(account) else None
     if member is None and gone and (who in settings.roles or any(rule.who.endswith(who) for rule in settings.grants)):
         # What was chosen for an account that is no more can be taken back.
         return _Whom(f"{PERSON}:{who}", _quoted(account), Role.MEMBER)
@@ -322,7 +322,9 @@ def _anywhere(room: Room) -> str:
     """The account that is meant, with its platform; empty for none."""
     named = room.value("user")
     account = named if ":" in named else f"{room.call.conversation.platform}:{named}" if named else ""
-    return account if ACCOUNT.fullmatch(account) and account.partition(":")[0] in set(Platform) else ""
+    platform, _, id = account.partition(":")
+    is_known = ACCOUNT.fullmatch(account) and platform in set(Platform)
+    return account if is_known and (platform == Platform.WEB or NUMBER.fullmatch(id)) else ""
 
 
 async def _unblockable(room: Room, account: str) -> Notice | None:

@@ -174,7 +174,7 @@ class Moderation:
     cases: Cases
     members: Members
     """The people of the platform's spaces."""
-    settings: ModerationSettings = ModerationSettings()
+    settings: ModerationSettings = field(default_factory=ModerationSettings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ async def model(room: Room) -> AsyncIterator[Part]:
     offer = await _offer(room)
     listed = ", ".join(offer.models)
     if not offer.models:
-        yield Notice("no_models")
+        yield Notice("no_allowed_models" if room.catalog.models else "no_models")
     elif not wanted:
         yield Notice("model_is", {"model": offer.model_of(_chosen(room)), "models": listed})
     elif not await room.is_admin():

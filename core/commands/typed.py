@@ -17,6 +17,8 @@ LEFT = ""
 """Name under which :func:`spread` gives what no option takes."""
 ACCOUNT = re.compile(r"[a-z]{1,16}:[\w-]{1,64}", re.ASCII)
 """An account with its platform."""
+NUMBER = re.compile(r"[1-9][0-9]{0,19}")
+"""An account where they are numbered, as its platform writes it: rules name it by this."""
 _MARKED = {
     Kind.USER: re.compile(r"(?:<@!?)?@?(?P<id>[0-9]{1,20}|[a-z]{1,16}:[\w-]{1,64})>?", re.ASCII),
     Kind.CHANNEL: re.compile(r"(?:<#)?#?(?P<id>-?[0-9]{1,20})>?"),

@@ -208,6 +208,7 @@ class History:
                 kept_days(turn.space, self._keep_days) * 86400,
                 self._max_messages,
                 turn.number,
+                int(bool(turn.space.passive)),
                 *also,
             ),
         )

@@ -50,7 +50,9 @@ def choose(catalog: Catalog, request: ChatRequest) -> tuple[Model, ...]:
     named = (catalog.find(name) for name in chosen.fallbacks)
     ordered = list(dict.fromkeys([chosen, *(m for m in named if m is not None), *catalog.models]))
     if request.models:
-        ordered = [model for model in ordered if model.name in request.models] or ordered
+        ordered = [model for model in ordered if model.name in request.models]
+    if not ordered:
+        return ()
     if request.needs_vision:
         ordered = [model for model in ordered if model.accepts_images] or ordered
     prompt = estimate_prompt(request.messages)
@@ -156,7 +158,7 @@ class Router:
                 await self._wait_for_local()
                 candidates = request.payer.among(choose(self._catalog, request))
             if not candidates and not self._catalog.expects_local:
-                yield Notice("no_models")
+                yield Notice("no_allowed_models" if request.models and self._catalog.models else "no_models")
             elif candidates and request.needs_vision and not candidates[0].accepts_images:
                 yield Notice("no_vision")
             async with aclosing(self._ask_in_turn(answer, candidates)) as parts:

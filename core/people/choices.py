@@ -17,9 +17,9 @@ OF_PEOPLE = ("model", "language", "persona")
 
 
 def allowed_models(models: Sequence[str], space: SpaceSettings) -> tuple[str, ...]:
-    """The names among ``models`` that may be used in a space. Where none of those that it allows is there any more, all
-    are: a space that was forgotten in the configuration is not to fall silent."""
-    return tuple(name for name in models if name in space.models) or tuple(models)
+    """The names among ``models`` that may be used in a space: none where those that it allows are there no more. Its
+    administrators may have had reasons against all others."""
+    return tuple(name for name in models if name in space.models) if space.models else tuple(models)
 
 
 def chosen(preferences: Preferences, space: SpaceSettings = USUAL, person: Person | None = None) -> Preferences:
@@ -47,7 +47,7 @@ def model_of(
     does not allow: then the next one holds.
 
     ``asked`` is what the call itself names, ``preferred`` what the persona does; ``default`` is the configuration's.
-    Empty where there is no model at all.
+    Empty where there is none.
     """
     allowed = allowed_models(models, space)
     own = person.model if person else ""

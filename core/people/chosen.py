@@ -177,8 +177,8 @@ class Profile:
                 yield File("person.json", readable(values))
 
     async def erase(self, subject: Subject) -> None:
-        """All at once: their accounts are known by it. Of somebody who is shut out, or may do or spend less than others,
-        that stays, and by which accounts."""
+        """All at once: their accounts are known by it. Of somebody who is shut out, or may do or spend less than
+        others, that stays, and by which accounts."""
         while True:
             kept = [await self._records.fresh(id) for id in sorted(people_of(subject))]
             is_barred = await self.bars(subject)

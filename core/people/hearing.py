@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import structlog
 
 from core.access import Reading, is_owner
-from core.errors import StorageError
+from core.errors import StorageError, UnreadableError
 from core.message import CommandCall, Message, Platform
 from core.parts import Notice
 from core.people.identity import People, account_of
@@ -143,6 +143,14 @@ class Attention:
 
     async def reading(self, message: Message) -> Reading:
         """Whether it is answered, kept for the next answer there, or let go. Raises StorageError."""
+        try:
+            return await self._reading(message)
+        except UnreadableError as error:
+            # It holds up nothing of what comes with it: whoever takes the turn finds it, and says so.
+            log.warning("it is not known what a space wants to be heard", cause=str(error))
+            return Reading.IGNORE if message.overheard else Reading.ANSWER
+
+    async def _reading(self, message: Message) -> Reading:
         space = await self._spaces.of(space_id(message.conversation, message.space))
         hush = silence_for(message, space, time.time(), self._settings.chat.time_zone)
         if hush is not None and hush.why is Hush.CHANNEL:
@@ -190,8 +198,12 @@ class Hearing:
         records, is_first = self._spaces.records, not self._heard
         heard, changed = await records.changed_since(self._heard)
         for id in await records.ids() if is_first else changed:
-            if id.startswith(self._prefix):
+            if not id.startswith(self._prefix):
+                continue
+            try:
                 self._chosen[id] = (await records.fresh(id)).value
+            except UnreadableError as error:
+                log.warning("what a space chose is left as it was", cause=str(error))
         self._heard = heard
 
     async def follow(self) -> None:

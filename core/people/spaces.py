@@ -109,3 +109,25 @@ class Spaces:
     ) -> SpaceSettings:
         """Raises Conflict, StorageError."""
         return (await self.records.change(id, change, seen=seen)).value
+
+    async def move(self, old: str, new: str) -> None:
+        """Gives a group's settings to what it has become, however often it is told. Raises Conflict, StorageError."""
+        await self.records.move(old, new)
+        chats = old.rpartition(":")[2], new.rpartition(":")[2]
+        await self.records.change(new, lambda settings: _with_chat(settings, *chats))
+
+
+def _with_chat(settings: SpaceSettings, old: str, new: str) -> SpaceSettings:
+    """Where no topics are, the group itself is the channel that was chosen."""
+
+    def now(channel: str) -> str:
+        return new if channel == old else channel
+
+    return settings.model_copy(
+        update={
+            "only_channels": tuple(map(now, settings.only_channels)),
+            "not_channels": tuple(map(now, settings.not_channels)),
+            "announcements": now(settings.announcements),
+            "grants": tuple(rule.model_copy(update={"channel": now(rule.channel)}) for rule in settings.grants),
+        }
+    )

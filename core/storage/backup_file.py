@@ -104,11 +104,22 @@ class BackupWriter:
             self._file.close()
             self._raw.flush()
             os.fsync(self._raw.fileno())
-            # Unlike a rename it replaces nothing that came meanwhile.
-            os.link(self._part, self._path)
+            self._name()
         except OSError as error:
             raise BackupError(f"{self._path} cannot be written: {error.strerror}.") from None
         return Summary(self._header, self._units, self._keys, digest)
+
+    def _name(self) -> None:
+        try:
+            # Unlike a rename it replaces nothing that came meanwhile.
+            os.link(self._part, self._path)
+        except FileExistsError:
+            raise
+        except OSError:
+            # Not every file system gives a file a second name.
+            if self._path.exists():
+                raise
+            self._part.rename(self._path)
 
     def _line(self, value: Any) -> None:
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass") + b"\n"

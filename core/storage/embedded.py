@@ -37,6 +37,9 @@ MIN_FREE_BYTES = 32 * 1024 * 1024
 STOP_SECONDS = 20.0
 ANSWER_SECONDS = 2.0
 """A live server answers a PING at once; one that takes longer is stuck."""
+ORPHAN_SECONDS = 20.0
+"""The same for one that a killed Parley left behind: what killed it may have the whole machine stand still for a while,
+and nobody tries again."""
 
 
 class EmbeddedServer:
@@ -316,7 +319,7 @@ def adopt(path: Path, folder: Path, fsync: str) -> int:
     """The process id of a live server of this folder, left behind by a killed Parley; 0 if there is none."""
     try:
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(ANSWER_SECONDS)
+            connection.settimeout(ORPHAN_SECONDS)
             connection.connect(str(path))
             connection.sendall(b"CONFIG GET dir\r\nINFO server\r\n")
             connection.sendall(b"CONFIG SET appendfsync %b\r\nQUIT\r\n" % fsync.encode())

@@ -158,8 +158,8 @@ class ConversationKeys:
 
     @property
     def heard(self) -> str:
-        """list of ``id TAB tokens TAB payload`` of messages that were for others, oldest first, until the next question;
-        50, 1 day."""
+        """list of ``id TAB tokens TAB payload`` of messages that were for others, oldest first, until the next
+        question; 50, 1 day."""
         return f"{self.prefix}heard:{self.name}"
 
     def album(self, album: str) -> str:
@@ -333,8 +333,8 @@ def record_changes(kind: str) -> str:
 
 
 def record_log(kind: str, id: str) -> str:
-    """list of ``at SPACE JSON`` (unix seconds), newest first: who changed a record, and what; kept as the kind of record
-    says."""
+    """list of ``at SPACE JSON`` (unix seconds), newest first: who changed a record, and what; kept as the kind of
+    record says."""
     return f"parley:{{{kind}}}:log:{id}"
 
 

@@ -19,7 +19,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core import clock
-from core.errors import ParleyError, StorageError
+from core.errors import ParleyError, StorageError, UnreadableError
 from core.storage import keys
 from core.storage.client import Store
 
@@ -218,7 +218,8 @@ class Records(Generic[Value]):
             value = type(self._empty).model_validate_json(text)
         except ValidationError as error:
             # Nothing is written over it: a newer program may read it.
-            raise StorageError(f"The record {self._kind} {id} cannot be read: {error.error_count()} errors.") from error
+            told = f"The record {self._kind} {id} cannot be read: {error.error_count()} errors."
+            raise UnreadableError(told) from error
         return Kept(id, value, int(version))
 
     async def _scan(self, pattern: str) -> list[str]:

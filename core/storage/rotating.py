@@ -25,8 +25,9 @@ _OF_CONVERSATIONS: dict[str, Type] = {
     "tree": "hash",
     "album": "hash",
     "blob": "string",
+    "heard": "list",
 }
-_CONVERSATION = re.compile(r"parley:\{[0-9a-f]{2}\}:(box|turn|tree|album|blob):([^:]*:[^:]*:[^:]*:[^:]*)(?::.*)?")
+_CONVERSATION = re.compile(r"parley:\{[0-9a-f]{2}\}:(box|turn|tree|album|blob|heard):([^:]*:[^:]*:[^:]*:[^:]*)(?::.*)?")
 _LETTER = re.compile(r"parley:\{[0-9a-f]{2}\}:failed:[0-9a-f][0-9]+")
 _WEB = re.compile(r"parley:web:\{[^}]*\}:(?:titles|messages:.*|blob:.*)")
 _INLINE = re.compile(r"parley:inline:([^:]*):.*")

@@ -38,11 +38,16 @@ LASTING = (
     r"parley:\{models\}:",
     r"parley:\{budget\}:",
     r"parley:\{spaces\}:seen:",
+    r"parley:\{\w+\}:changes$",
     *(rf"parley:{name}:" for name in ("memory", "permits", "sightings", "fleet", "turn", "places", "web", "health")),
     *(rf"parley:{name}:" for name in ("form", "tally", "alive", "recently", "channels", "cases")),
 )
 """What may be there, with a time to live."""
-FOR_GOOD = (r"parley:schema$", r"streaq:\S+:(queues:\w+$|index:results$|cron:|health|task:results:)")
+FOR_GOOD = (
+    r"parley:schema$",
+    r"parley:\{\w+\}:record:",
+    r"streaq:\S+:(queues:\w+$|index:results$|cron:|health|task:results:)",
+)
 FILES = re.compile(r"(instance|worker-\d+\.lock)")
 """What a process may keep in its data folder when Redis is elsewhere."""
 WHOLE = ("complete", "length")

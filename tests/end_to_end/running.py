@@ -45,7 +45,7 @@ class Parley:
     reading: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
     async def start(self, **more: str) -> None:
-        """Returns once it says that it is ready."""
+        """Returns once it says that it is ready, or has ended."""
         before = len(self.lines)
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,

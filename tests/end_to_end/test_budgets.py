@@ -8,10 +8,11 @@ from core.storage.client import Store
 from tests.end_to_end.conftest import village
 from tests.end_to_end.running import until
 
-GROUP, ADMIN, OTHER = -100_700, 6, 5
+GROUP, ADMIN, OTHER, OWNER = -100_700, 6, 5, 8
 MODELS = """
 [budgets]
 space = { day_money = 0.066 }
+all = { day_money = 0.1 }
 told_percent = 5
 
 [[models]]
@@ -24,16 +25,19 @@ price_answer = 1000.0
 
 async def test_a_budget_is_told_of_refused_and_shown(store: Store, valkey_url: str, tmp_path: Path) -> None:
     (tmp_path / "parley.toml").write_text(MODELS)
-    async with village(store, valkey_url, tmp_path, DISCORD_TOKEN="") as place:
+    async with village(store, valkey_url, tmp_path, DISCORD_TOKEN="", PARLEY_OWNERS=f"telegram:{OWNER}") as place:
         chat, world = place.telegram_chat(GROUP), place.telegram.world
         world.chat(GROUP).admins.add(ADMIN)
-        admin = place.telegram_chat(ADMIN)
-        admin.say("/start")
-        await until(lambda: len(admin.shown) == 1, "a greeting")
+        admin, owner = place.telegram_chat(ADMIN), place.telegram_chat(OWNER)
+        for person in (admin, owner):
+            person.say("/start")
+        await until(lambda: len(admin.shown) == len(owner.shown) == 1, "greetings")
         chat.say("one two three four five six")
         await until(lambda: any("one two" in text for text in chat.shown), "an answer")
         await until(lambda: len(admin.shown) == 2, "a word to the administrator")
         assert "5 % of this community's budget for paid models today is used." in admin.shown[-1]
+        await until(lambda: len(owner.shown) == 2, "a word to the owner")
+        assert "5 % of the budget of all for paid models today is used." in owner.shown[-1]
         chat.say("and now?")
         await until(lambda: "This community's budget for paid models today is used up." in chat.shown[-1], "a refusal")
         assert len(place.models.requests) == 1

@@ -86,6 +86,8 @@ async def test_killed_before_its_receipt_was_shown_it_is_shown_once(tmp_path: Pa
         chat.say(f"/privacy erase {code[1]}")
         assert await place.parley.ended() == -signal.SIGKILL
         await place.parley.start()
+        assert place.parley.process is not None
+        assert place.parley.process.returncode is None, place.parley.lines
         assert "1 question of yours" in await shows(chat, "Erased, begun at")
         chat.say("a new question")
         await until(lambda: "a new question" in str(place.models.requests[-1].body), "the next answer")

@@ -1,6 +1,6 @@
 -- Puts the question into the tree and reads its context, newest first, in one round trip.
 -- ARGV: fence, mode, id, id replied to or '', tokens, payload, window in tokens, seconds to keep, most messages,
---       turn number, ids of further messages that the question stands for
+--       turn number, 1 where what was said beside the bot is read, ids of further messages that the question stands for
 -- mode: ask (a question), edit (one in its new form, which may say nothing new), again (the answer to the message replied to, or the newest one, is made anew),
 --       more (a question that needs an answer before it)
 local fence, mode, id, reply_to = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -36,7 +36,8 @@ else
     if mode ~= 'more' then
       -- What was said beside the bot since the last question stands before this one.
       local last = former
-      for _, entry in ipairs(redis.call('LRANGE', heard_key(), 0, -1)) do
+      local heard = ARGV[11] == '1' and redis.call('LRANGE', heard_key(), 0, -1) or {}
+      for _, entry in ipairs(heard) do
         local heard_id, heard_tokens, heard_payload = string.match(entry, '^([^\t]*)\t(%d+)\t(.*)$')
         -- One that became a question by an edit is no word beside itself.
         if heard_id and heard_id ~= id and redis.call('HEXISTS', TREE, heard_id) == 0 then
@@ -59,7 +60,7 @@ else
   end
   write_node(question.id, question.parent, question.before, tokens, 'q', payload)
   redis.call('ZADD', ORDER, 'NX', now_ms(), question.id)
-  for i = 11, #ARGV do
+  for i = 12, #ARGV do
     if redis.call('HSETNX', TREE, ARGV[i], '=' .. question.id) == 1 then redis.call('ZADD', ORDER, 'NX', now_ms(), ARGV[i]) end
   end
   local over = redis.call('ZCARD', ORDER) - most

@@ -16,11 +16,6 @@ local least = { tonumber(ARGV[12]), most[2], most[3] }
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
--- Done before, and the reply got lost.
-local before = redis.call('HGET', OPEN, id)
-if before then return { 'granted', cjson.decode(before)['money'] } end
-if now < tonumber(ARGV[6]) or now >= tonumber(ARGV[7]) then return { 'clock', now } end
-
 local function whole(number) return string.format('%.0f', number) end
 
 local function release(reservation)
@@ -40,6 +35,10 @@ for _, reservation in ipairs(redis.call('ZRANGEBYSCORE', ENDS, '-inf', now)) do 
 for _, reservation in ipairs(redis.call('ZRANGEBYSCORE', ENDS, now + longest, '+inf')) do
   redis.call('ZADD', ENDS, now + longest, reservation)
 end
+-- Done before, and the reply got lost.
+local before = redis.call('HGET', OPEN, id)
+if before then return { 'granted', cjson.decode(before)['money'] } end
+if now < tonumber(ARGV[6]) or now >= tonumber(ARGV[7]) then return { 'clock', now } end
 
 local money, over, is_low, fields = most[1], nil, false, {}
 for i = 13, #ARGV, 4 do

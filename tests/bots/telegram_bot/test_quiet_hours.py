@@ -19,6 +19,7 @@ from core.models.catalog import Catalog
 from core.people.access import Asker
 from core.people.community import Community
 from core.settings import Settings
+from core.storage import keys
 from core.storage.client import Store
 from core.texts import say
 from tests.builders import call, message
@@ -83,3 +84,14 @@ async def test_at_other_hours_nobody_is_asked_about(group: Group) -> None:
     await group.quiet("")
     assert not await group.by_admin(ADMIN)
     assert group.asked == []
+
+
+async def test_what_one_space_has_damaged_holds_up_nothing_beside_it(group: Group) -> None:
+    damaged = {"v": 1, "json": '{"quiet":7}', "by": "x"}
+    await group.community.store.redis.hset(keys.record("spaces", "telegram:1:5"), mapping=damaged)
+    there: dict[str, Any] = {"private": False, "space": "5", "author": Author(MEMBER, "Ann")}
+    pressed = replace(call(".set", **there, options={"buttons": "0"}), id=f"{PRESS}1")
+    said, elsewhere = message(**there), message()
+    decided = await group.pressing.decide([pressed, said, elsewhere])
+    assert decided.incoming == [said, elsewhere]
+    assert decided.toasts == {"1": say("toast.old")}

@@ -17,6 +17,7 @@ from core.message import Attachment, AttachmentKind, Author, CommandCall, Platfo
 from core.moderation.cases import CaseKind
 from core.moderation.members import Member, Rank, Words
 from core.parts import Finished, Notice, Part, TextDelta
+from core.people.access import Asker
 from core.settings import ModerationSettings
 from core.storage.cases import Cases
 from core.storage.client import Store
@@ -51,7 +52,7 @@ class Club:
     is_away: bool = False
     is_member: bool = True
 
-    async def may(self, call: CommandCall, right: Right) -> bool:
+    async def may(self, call: Asker, right: Right) -> bool:
         self.asked.append(right)
         if self.is_away:
             raise RightsUnknownError("away")
@@ -69,7 +70,8 @@ class Club:
     async def find(self, call: CommandCall, account: str) -> Member | None:
         if self.is_away:
             raise RightsUnknownError("away")
-        return self.people.get(account)
+        # Platforms read a number.
+        return self.people.get(str(int(account)) if account.isdecimal() else account)
 
     async def channel(self, call: CommandCall, wanted: str) -> str | None:
         return wanted if wanted == "42" else None

@@ -21,7 +21,7 @@ def suggestions(*names: str, speaks: bool = False) -> Suggestions:
     models = [Model(name, "p", name) for name in names]
     if speaks:
         models.append(Model("voice", "p", "voice", kind="speech"))
-    return Suggestions(Catalog([Provider("p", "http://127.0.0.1:9/v1")], models))
+    return Suggestions(Catalog([Provider("p", "http://127.0.0.1:9/v1", "key")], models))
 
 
 def test_typed_text_is_that_of_the_first_option_for_text() -> None:

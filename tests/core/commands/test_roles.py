@@ -101,6 +101,9 @@ async def test_a_role_is_given_and_taken_back(world: World) -> None:
         ("role 55555 member", ADMIN, "account_unknown"),
         ("role -5 member", ADMIN, "role_how"),
         ("role discord:5 member", ADMIN, "account_unknown"),
+        # Read as a number it would be Bob's, whom a rule under this name would not be about.
+        ("role 005 blocked", ADMIN, "account_unknown"),
+        ("deny talk user=٥", ADMIN, "account_unknown"),
         ("role 9 member", ADMIN, "not_a_bot"),
         ("role 1 member", ADMIN, "not_the_owner"),
         ("role 6 member", ADMIN, "not_above_them"),
@@ -275,7 +278,13 @@ async def test_all_linked_accounts_are_shut_out(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("text", "key"),
-    [("block", "block_how"), ("block mars:5", "block_how"), ("block 99", "not_yourself"), ("block ！", "block_how")],
+    [
+        ("block", "block_how"),
+        ("block mars:5", "block_how"),
+        ("block 99", "not_yourself"),
+        ("block ！", "block_how"),
+        ("block 005", "block_how"),
+    ],
 )
 async def test_a_wrong_account_is_told(world: World, text: str, key: str) -> None:
     assert await owner(world, text) == key

@@ -12,6 +12,7 @@ from core.conversation.history import History, Mode, Path, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.overheard import Overheard
 from core.message import Author, Deletion, Message, Quote
+from core.people.spaces import SpaceSettings
 from core.storage.client import Store
 from core.storage.keys import HEARD_SECONDS, ConversationKeys
 from tests.builders import conversation, message
@@ -35,11 +36,14 @@ class Group:
     async def hear(self, *messages: Message) -> None:
         await self.overheard.keep(messages)
 
-    async def ask(self, text: str, id: str, *, mode: Mode = Mode.ASK, reply_to: str = "", answer: str = "") -> Path:
+    async def ask(
+        self, text: str, id: str, *, mode: Mode = Mode.ASK, reply_to: str = "", answer: str = "", passive: bool = True
+    ) -> Path:
         asked = message(text, id, private=False, space="100", reply_to=reply_to)
         await self.mailbox.post([asked])
         turn = await self.mailbox.take(conversation())
         assert turn is not None
+        turn.space = SpaceSettings(passive=passive)
         path = await self.history.path(turn, mode, Question.of(asked), id=id, reply_to=reply_to, window=10_000)
         assert path is not None
         turn.question = path.question
@@ -121,6 +125,12 @@ async def test_it_is_bounded_in_length_number_and_rate(group: Group, monkeypatch
     assert len(path.nodes) <= overheard.MOST + 1
     assert {len(node.said.text) for node in path.nodes[:-1]} == {1000}
     assert "too much" not in texts(path)
+
+
+async def test_what_was_heard_before_it_was_switched_off_is_dropped(group: Group) -> None:
+    await group.hear(said("one", "1"))
+    assert texts(await group.ask("two?", "2", passive=False)) == ["two?"]
+    assert await group.heard() == 0
 
 
 async def test_a_new_conversation_begins_without_it(group: Group) -> None:

@@ -25,7 +25,7 @@ from core.people.gate import Reason
 from core.people.identity import Fact, Person
 from core.people.persona import Persona
 from core.people.personas import Shelf
-from core.people.spaces import Grant
+from core.people.spaces import Grant, SpaceSettings
 from core.people.why import note
 from core.settings import Settings
 from core.storage import keys, web_keys
@@ -104,6 +104,7 @@ class World:
         await self.mailbox.post([asked])
         turn = await self.mailbox.take(asked.conversation)
         assert turn is not None
+        turn.space = SpaceSettings(passive=True)
         await self.answer(turn, asked, answer)
         return asked.id
 

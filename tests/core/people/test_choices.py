@@ -53,8 +53,8 @@ def test_a_space_is_answered_by_the_models_that_it_allows() -> None:
     assert model_of(MODELS, "e", Preferences(model="a"), space, Person(model="c"), asked="d") == "c"
     assert model_of(MODELS, "e", Preferences(model="a"), space) == "b"
     assert allowed_models(MODELS, space) == ("b", "c")
-    # It is not to fall silent when the configuration forgets its models.
-    assert model_of(MODELS, "e", Preferences(), SpaceSettings(models=("gone",))) == "e"
+    # Another one than those is not asked because they are gone.
+    assert model_of(MODELS, "e", Preferences(), SpaceSettings(models=("gone",))) == ""
     assert model_of((), "", Preferences(), space) == ""
 
 

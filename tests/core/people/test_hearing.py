@@ -20,6 +20,7 @@ from core.people.community import Community
 from core.people.hearing import Attention, Hearing, Hush, Silence, channels_of, quiet_until, silence, silence_for
 from core.people.spaces import Spaces, SpaceSettings
 from core.settings import Settings
+from core.storage import keys
 from core.storage.client import Store
 from core.storage.feedback import Feedback
 from core.storage.keys import ConversationKeys
@@ -118,6 +119,19 @@ async def test_receivers_know_what_was_chosen_before_they_came_and_what_changes_
     assert store.calls == before
     await hearing.refresh()
     assert (hearing.of("5").answers, hearing.of("6").answers) == ("", "mentions")
+
+
+async def test_what_one_space_has_damaged_keeps_no_other_from_being_heard(store: Store) -> None:
+    await Spaces(store).change("discord:1:5", lambda space: space.model_copy(update={"answers": "always"}))
+    for platform in ("discord", "telegram"):
+        damaged = {"v": 1, "json": '{"passive":"of a newer program"}', "by": "x"}
+        await store.redis.hset(keys.record("spaces", f"{platform}:1:4"), mapping=damaged)
+    hearing = Hearing(Spaces(store), Platform.DISCORD, "1")
+    await hearing.refresh()
+    assert (hearing.of("5").answers, hearing.of("4").answers) == ("always", "")
+    attention = await attend(store)
+    assert await attention.reading(message(space="4", private=False)) is Reading.ANSWER
+    assert await attention.reading(message(space="4", private=False, overheard=True)) is Reading.IGNORE
 
 
 def now_and_later() -> str:

@@ -68,6 +68,13 @@ async def test_a_spaces_model_answers_and_only_those_that_it_allows(group: Group
     assert await group.model_of(model="one") == "three"
 
 
+async def test_where_all_that_a_space_allows_are_gone_no_other_is_asked(group: Group) -> None:
+    await group.choose(models=("gone",))
+    await group.answer(message("hi", **HERE))
+    assert Notice("no_allowed_models") in group.parts
+    assert group.server.requests == []
+
+
 async def test_parley_speaks_the_language_of_the_space(group: Group) -> None:
     await group.choose(language="zh_Hans")
     turn = await group.answer(call("nothing-like-that", author=ADA, **HERE))

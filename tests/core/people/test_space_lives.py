@@ -10,7 +10,7 @@ from core.conversation import moving
 from core.message import ConversationKey, Platform
 from core.people.changing import Actor, change_space, history, undo
 from core.people.community import Community
-from core.people.spaces import SpaceSettings, space_id
+from core.people.spaces import Grant, SpaceSettings, space_id
 from core.settings import Settings
 from core.storage import keys
 from core.storage.client import Store
@@ -62,8 +62,23 @@ async def test_a_supergroup_has_the_settings_and_the_log_of_its_group(community:
     await undo(community, id, ADA)
     assert (await settings_of(community, NEW)).keep_days == 7
     # Told again, nothing changes.
-    await community.spaces.records.move(space_id(OLD, OLD.chat), id)
+    await community.spaces.move(space_id(OLD, OLD.chat), id)
     assert (await settings_of(community, NEW)).keep_days == 7
+
+
+async def test_what_was_chosen_for_the_group_as_a_channel_is_about_the_supergroup(community: Community) -> None:
+    """Of a group without topics, all of it is one channel."""
+    chosen = {
+        "not_channels": (OLD.chat, "5"),
+        "only_channels": (OLD.chat,),
+        "announcements": OLD.chat,
+        "grants": tuple(Grant(right="draw", allowed=False, who="everyone", channel=one) for one in (OLD.chat, "5")),
+    }
+    await change_space(community, space_id(OLD, OLD.chat), ADA, lambda value: value.model_copy(update=chosen))
+    await move(community.store)
+    now = await settings_of(community, NEW)
+    assert (now.not_channels, now.only_channels, now.announcements) == ((NEW.chat, "5"), (NEW.chat,), NEW.chat)
+    assert [rule.channel for rule in now.grants] == [NEW.chat, "5"]
 
 
 async def test_what_was_chosen_in_the_supergroup_already_holds(community: Community) -> None:

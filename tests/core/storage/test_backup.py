@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
 import json
 import stat
@@ -25,7 +26,7 @@ from core.people.identity import Fact, People
 from core.people.spaces import Spaces
 from core.settings import Settings, StorageSettings
 from core.storage import backup, key_check, keys, schema, web_keys
-from core.storage.backup_file import BackupError
+from core.storage.backup_file import BackupError, verify
 from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
@@ -299,6 +300,21 @@ async def test_the_embedded_store_is_opened_for_as_long_as_it_is_needed(tmp_path
         store = Store(url)
         assert len(await store.redis.hgetall(ConversationKeys.of(conversation("1")).tree)) == 3
         await store.close()
+
+
+async def test_a_disk_that_knows_no_second_names_will_do(
+    store: Store, valkey_url: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    await talk(store, "1", "a")
+    monkeypatch.setattr("os.link", refuse)
+    await save(settings_of(store, valkey_url), file, lambda _: None)
+    assert verify(file).units
+    assert [path.name for path in file.parent.iterdir() if path.name.startswith(file.name)] == [file.name]
+    with pytest.raises(BackupError, match="is there already"):
+        await save(settings_of(store, valkey_url), file, lambda _: None)
 
 
 @pytest.mark.parametrize("at", [0, 10, 40])

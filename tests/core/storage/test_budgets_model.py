@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from core.models.budget import Amounts, Cap, Period, Span, Thing
@@ -55,6 +55,7 @@ class Plain:
 
 
 @given(st.lists(STEP, max_size=25))
+@example([("reserve", 0, 1), ("reserve", 0, 0), ("expire", 1, 0), ("expire", 0, 0)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_scripts_do_what_the_model_does(valkey_url: str, steps: list[tuple[str, int, int]]) -> None:
     asyncio.run(compare(valkey_url, steps))

@@ -134,6 +134,18 @@ async def test_an_orphan_is_taken_over(tmp_path: Path) -> None:
     await dead(pid)
 
 
+async def test_an_orphan_on_a_machine_that_stands_still_for_a_while_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedServer(tmp_path)
+    async with server as url:
+        monkeypatch.setattr(embedded, "ANSWER_SECONDS", 0.1)
+        os.kill(server.pid, signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(0.4, os.kill, server.pid, signal.SIGCONT)
+        path = Path(url.removeprefix("unix://"))
+        assert await asyncio.to_thread(embedded.adopt, path, tmp_path / "valkey", "everysec") == server.pid
+
+
 async def test_a_second_parley_on_the_folder_is_refused(tmp_path: Path) -> None:
     async with killed_app(tmp_path) as (pid, url):
         with pytest.raises(SettingsError, match=r"PARLEY_DATA is in use: another Parley \(process \d+\)"):

@@ -12,6 +12,7 @@ from core.conversation.attached import Attached, Kind
 from core.conversation.history import Answer, History, Mode, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.moving import Mover
+from core.conversation.overheard import Overheard
 from core.conversation.readings import Readings
 from core.conversation.turn import Turn
 from core.message import Attachment, AttachmentKind, Author, Deletion, Message, Quote
@@ -242,6 +243,7 @@ async def test_keys_are_rotated_and_the_old_one_may_go(opened: Callable[[Texts],
     await answered(sealed, ASKED, f"says {SECRET}")
     await history(sealed).put_image(ASKED.conversation, "d", SECRET)
     await mailbox(sealed).post([message(f"waits {SECRET}", id="2")])
+    await Overheard(sealed).keep([message(f"beside {SECRET}", id="3")])
     people = People(sealed)
     await own_keys.keep(people, "telegram:7", "p", "sk-theirs", sealing(OLD))
     old_id, both = OLD.split(":")[0], sealing(NEW, OLD)
@@ -256,6 +258,7 @@ async def test_keys_are_rotated_and_the_old_one_may_go(opened: Callable[[Texts],
     assert {node.said.text async for node in history(only_new).all(ASKED.conversation)} == {
         ASKED.text,
         f"says {SECRET}",
+        f"beside {SECRET}",
     }
     assert await history(only_new).get_images(ASKED.conversation, ["d"]) == [SECRET]
     turn = await mailbox(only_new).take(ASKED.conversation)
