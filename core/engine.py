@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -17,13 +16,13 @@ import structlog
 from core import faults
 from core.access import OF_ALL, Right, decide_command, decide_refusal, is_owner, pseudonym
 from core.attachments import Attachments
+from core.checks import Checks
 from core.commands import asking
 from core.commands.row import Command, Moderation, Room
-from core.commands.secret import has_secret
 from core.commands.table import BY_NAME, COMMANDS
-from core.conversation import prompt, summary
+from core.conversation import prompt, summary, told
 from core.conversation.above import Earlier, with_above
-from core.conversation.history import Answer, History, Mode, Path, Question, count_tokens
+from core.conversation.history import Answer, History, Mode, Path, Question
 from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
 from core.errors import RightsUnknownError, StorageError
@@ -38,10 +37,8 @@ from core.people import own_keys, why
 from core.people.access import Access, IsAdmin, May, StandingOf
 from core.people.choices import model_of
 from core.people.community import Community
-from core.people.gate import Blocked, Denial, Gate, Reason, is_shown
-from core.people.hearing import Hush, silence_for, told_of
+from core.people.gate import Reason, is_shown
 from core.people.identity import account_of
-from core.people.memory import recalled
 from core.people.spaces import space_id
 from core.settings import ChatSettings
 from core.speaking import NOTHING_TO_SPEAK, Speaking
@@ -115,50 +112,11 @@ class Engine:
         self._access = Access(
             community.people, community.spaces, owners, once, may=may, standing=standing, is_admin=is_admin
         )
-        first = (Blocked(once, self._is_of_owner).check, self._access.check_talk, self._hushed)
-        self._gate = Gate((*first, *community.checks, self._limited), self._passes)
+        self._gate = Checks(self._access, community, owners, settings.time_zone, once).gate
         self._notes = Notes(community.store)
         self._earlier = earlier
         self._moderation = moderation or {}
         self._asking: set[asyncio.Task[None]] = set()
-
-    def _is_of_owner(self, turn: Turn) -> bool:
-        return is_owner(turn.incoming.author, turn.conversation.platform, self._owners)
-
-    def _passes(self, turn: Turn) -> bool:
-        """Whether the gate is open to it: to what people must always be able to do, and to the owners' commands."""
-        call = turn.incoming
-        row = BY_NAME.get(call.name) if isinstance(call, CommandCall) else None
-        return row is not None and (row.always or (row.for_owner and self._is_of_owner(turn)))
-
-    async def _hushed(self, turn: Turn) -> Denial | None:
-        """The check of commands that ask for an answer where messages get none. Administrators get theirs in quiet
-        hours, and what is for the asker's eyes disturbs nobody."""
-        call = turn.incoming
-        row = BY_NAME.get(call.name) if isinstance(call, CommandCall) else None
-        if row is None or not isinstance(call, CommandCall) or call.alone or not (row.run is None or row.needs):
-            return None
-        hush = silence_for(call, turn.space, time.time(), self._settings.time_zone)
-        if hush is None or (hush.why is Hush.QUIET and await self._is_admin(call)):
-            return None
-        zone = turn.space.time_zone or self._settings.time_zone
-        return Denial(told_of(hush, zone), Reason.SILENCE, silent=True)
-
-    async def _is_admin(self, call: CommandCall) -> bool:
-        try:
-            return call.by_admin or await self._access.may_choose(call)
-        except RightsUnknownError:
-            return False
-
-    async def _limited(self, turn: Turn) -> Denial | None:
-        """The check of how often people may ask. What asks no provider (a key is tried at one) is not counted, nor are
-        those who run Parley."""
-        call = turn.incoming
-        row = BY_NAME.get(call.name) if isinstance(call, CommandCall) else None
-        asks = row is not None and (row.run is None or row.needs is not None or has_secret(row))
-        if self._is_of_owner(turn) or not (asks or isinstance(call, Message)):
-            return None
-        return await self._community.limits.check(turn)
 
     async def know(self, turn: Turn) -> None:
         """Fills in who asks, what their community chose and who answers, once. Raises StorageError, but for a turn that
@@ -202,9 +160,9 @@ class Engine:
             yield TextDelta(turn.text)
             yield turn.finished
         elif turn.overflow:
-            told = Notice("overload" if turn.busy else "overflow", {"count": turn.overflow})
-            await why.note(self._notes, turn, Reason.OVERLOAD, told)
-            yield told
+            notice = Notice("overload" if turn.busy else "overflow", {"count": turn.overflow})
+            await why.note(self._notes, turn, Reason.OVERLOAD, notice)
+            yield notice
             yield Finished(Ending.COMPLETE)
         elif denial := await self._gate.ask(turn):
             await why.note(self._notes, turn, denial.reason, denial.notice)
@@ -332,7 +290,7 @@ class Engine:
                 yield Finished(Ending.COMPLETE)
                 return
         model = await self._model(turn)
-        budget = _budget(turn, model)
+        budget = told.budget(turn, model)
         # Half of the room is left for what is said about the files.
         read = await self._attachments.read(message, tokens=budget // 2, space=turn.share, payer=turn.payer)
         for notice in (*self._closed(turn, model), *read.notices):
@@ -383,7 +341,7 @@ class Engine:
         shown = await self._attachments.recall_images(message.conversation, path, images)
         messages, shortened = prompt.build(
             path,
-            persona=_instructions(turn, model),
+            persona=told.instructions(turn, model),
             platform=message.conversation.platform,
             place=message.place,
             private=message.private,
@@ -391,7 +349,7 @@ class Engine:
             images=shown,
             budget=budget,
             bare=model is not None and model.small,
-            facts=_facts(turn, model) if _is_by(message, path.nodes[-1].said) else (),
+            facts=told.facts(turn, model) if told.is_by(message, path.nodes[-1].said) else (),
         )
         if shortened:
             yield Notice("shortened")
@@ -467,37 +425,6 @@ def _asked_model(turn: Turn) -> str:
     """The model that the call itself names."""
     call = turn.incoming
     return call.options.get("model", "") if isinstance(call, CommandCall) else ""
-
-
-def _budget(turn: Turn, model: Model | None) -> int:
-    """Tokens for the conversation: the window less the answer and the persona."""
-    if model is None:
-        return 2048
-    answer = min(model.max_answer, model.window // 4)
-    told = count_tokens(_instructions(turn, model)) + sum(map(count_tokens, _facts(turn, model)))
-    return max(256, model.window - answer - told - 200)
-
-
-def _facts(turn: Turn, model: Model | None) -> Sequence[str]:
-    """What the one who asks wants kept in mind."""
-    incoming, window = turn.incoming, model.window if model else 4096
-    # Where the bot is a guest, whoever is there reads along.
-    is_guest = bool(incoming.conversation.inline) or (isinstance(incoming, CommandCall) and incoming.most_pages > 0)
-    return recalled(turn.person, private=incoming.private and not is_guest, window=window)
-
-
-def _is_by(message: Message, said: Question | Answer) -> bool:
-    """Whether who asks wrote the question: others may have its answer made anew, but not from their own memory."""
-    return isinstance(said, Question) and said.asker == message.author.id
-
-
-def _instructions(turn: Turn, model: Model | None) -> str:
-    """What the persona is told: of a small window it takes a quarter at most. What it says where a conversation begins
-    is no message of the history."""
-    told, opening = turn.persona.instructions, turn.persona.opens(turn.language)
-    if opening and not (model is not None and model.small):
-        told += f"\n\nYou began the conversation with these words:\n{opening}"
-    return prompt.shorten(told, (model.window if model else 4096) // 4)[0]
 
 
 def _has_picture(said: Question | Answer, shown: Mapping[str, bytes]) -> bool:
