@@ -48,6 +48,9 @@ class Nowhere:
     def place(self, guild: str, channel: str) -> str:
         return ""
 
+    def above(self, guild: str, channel: str) -> tuple[str, ...]:
+        return ()
+
     def is_in(self, guild: str) -> bool:
         return False
 
