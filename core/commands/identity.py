@@ -30,7 +30,7 @@ async def link(room: Room) -> AsyncIterator[Part]:
     if not (call.private or call.reply_token):
         if code:
             await linking.void(account, code, room.turn.id)
-        yield Notice("link_void" if typed else "link_privately")
+        yield Notice("link_void") if typed else Notice("link_privately", {"name": call.name})
     elif not typed:
         # A chat of a server's, where only the caller sees this, is no place to tell them later.
         here = str(call.conversation) if call.private and not call.conversation.thread else ""
@@ -66,6 +66,10 @@ async def unlink(room: Room) -> AsyncIterator[Part]:
     """Parts the account that the call comes from, or that of a platform, from the caller's others."""
     call = room.call
     account, wanted = account_of(call.author, call.conversation.platform), room.value("platform").lower()
+    if not (call.private or call.reply_token):
+        yield Notice("link_privately", {"name": call.name})
+        yield DONE
+        return
     try:
         parted = await room.community.linking.part(account, wanted)
     except Conflict:

@@ -39,5 +39,5 @@ def instructions(turn: Turn, model: Model | None) -> str:
     is no message of the history."""
     said, opening = turn.persona.instructions, turn.persona.opens(turn.language)
     if opening and not (model is not None and model.small):
-        said += f"\n\nYou began the conversation with these words:\n{opening}"
+        said += f"\n\nWhen a conversation begins you say these words:\n{opening}"
     return prompt.shorten(said, (model.window if model else 4096) // 4)[0]

@@ -161,6 +161,14 @@ async def test_a_second_account_of_a_platform_is_refused(world: World) -> None:
     assert same.key == "link_same"
 
 
+async def test_where_others_read_along_nobody_is_told_of_accounts(world: World) -> None:
+    await world.say("link", await world.code(), conversation=THERE, author=GRACE)
+    for name in ("link", "unlink"):
+        (told,) = await world.say(name, private=False, space="100")
+        assert told == Notice("link_privately", {"name": name})
+    assert (await world.people.fresh("telegram:7")).value.known_accounts == ("telegram:7", "discord:9")
+
+
 async def test_unlink_parts_this_account_or_that_of_a_platform(world: World) -> None:
     assert [notice.key for notice in await world.say("unlink")] == ["unlink_alone"]
     await world.say("link", await world.code(), conversation=THERE, author=GRACE)
