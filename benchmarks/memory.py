@@ -18,7 +18,7 @@ from core.conversation.mailbox import LISTEN_SECONDS, Admission, Bot, Later, Pos
 from core.conversation.preferences import FIELDS, Preferences
 from core.conversation.turn import Turn, Work
 from core.message import CommandCall, ConversationKey, Deletion, Message
-from core.parts import Ending, Finished, Usage
+from core.parts import Ending, Finished
 from core.storage.failed import Failure
 
 MOST_NODES = 1000
@@ -149,7 +149,6 @@ class MemoryMailbox:
         turn: Turn,
         answer: str,
         tokens: int,
-        usage: Usage,
         failure: Failure | None = None,
         later: Later | None = None,
     ) -> Turn | None:
