@@ -81,11 +81,9 @@ ALONE = frozenset(
         "seats",
         "places",
         "record",
-        "reserve",
         "renamed",
         "retain",
         "schema_raise",
-        "settle",
         "web_save",
         "web_page",
         "web_changes",
@@ -96,12 +94,17 @@ ALONE = frozenset(
 """Scripts about something else than one conversation: they have no prelude."""
 
 
+BUDGETS = frozenset(("reserve", "settle"))
+"""Scripts that share a prelude of their own."""
+
+
 @cache
 def _script(name: str) -> tuple[str, str]:
-    """A script's text and its SHA-1. Those of a conversation share the prelude."""
+    """A script's text with its prelude, and its SHA-1."""
     text = (SCRIPTS / f"{name}.lua").read_text("utf-8")
     if name not in ALONE:
-        text = (SCRIPTS / "prelude.lua").read_text("utf-8") + text
+        prelude = "prelude_budget" if name in BUDGETS else "prelude"
+        text = (SCRIPTS / f"{prelude}.lua").read_text("utf-8") + text
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -6,29 +6,14 @@
 -- and limit.
 -- Answers 'granted' and the money set aside; 'over', the number of the budget, what is used of it, and 1 where it is
 -- only held by calls under way; 'low'; or 'clock' and this server's time in ms, where it is another day here.
-local OPEN, ENDS, HELD = KEYS[1], KEYS[2], KEYS[3]
 local THINGS = { 'money', 'images', 'seconds' }
 local id, longest = ARGV[1], tonumber(ARGV[3])
 local dates = { [4] = ARGV[4], [5] = ARGV[5] }
 local share = tonumber(ARGV[8])
 local most = { tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]) }
 local least = { tonumber(ARGV[12]), most[2], most[3] }
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
 local function whole(number) return string.format('%.0f', number) end
-
-local function release(reservation)
-  local record = redis.call('HGET', OPEN, reservation)
-  if record then
-    local held = cjson.decode(record)['held']
-    for i = 1, #held, 2 do
-      if redis.call('HINCRBY', HELD, held[i], '-' .. held[i + 1]) <= 0 then redis.call('HDEL', HELD, held[i]) end
-    end
-    redis.call('HDEL', OPEN, reservation)
-  end
-  redis.call('ZREM', ENDS, reservation)
-end
 
 for _, reservation in ipairs(redis.call('ZRANGEBYSCORE', ENDS, '-inf', now)) do release(reservation) end
 -- None holds so long: the clock was set back.

@@ -7,22 +7,8 @@
 --   budgets: list of {place, field, limit}
 -- Answers for each entry the list of its budgets, counted from 0, of which so much is used; or 'clock' and this server's
 -- time in ms, where it is another day here.
-local OPEN, ENDS, HELD, SETTLED, NAMES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local SETTLED, NAMES = KEYS[4], KEYS[5]
 if ARGV[1] ~= '' and (now < tonumber(ARGV[1]) or now >= tonumber(ARGV[2])) then return { 'clock', now } end
-
-local function release(reservation)
-  local record = redis.call('HGET', OPEN, reservation)
-  if record then
-    local held = cjson.decode(record)['held']
-    for i = 1, #held, 2 do
-      if redis.call('HINCRBY', HELD, held[i], '-' .. held[i + 1]) <= 0 then redis.call('HDEL', HELD, held[i]) end
-    end
-    redis.call('HDEL', OPEN, reservation)
-  end
-  redis.call('ZREM', ENDS, reservation)
-end
 
 local function count(sums, seconds)
   for _, sum in ipairs(sums) do
