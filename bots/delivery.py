@@ -25,7 +25,7 @@ from core import clock
 from core.conversation.turn import Turn
 from core.errors import OutboundError, OutboundFault
 from core.message import CommandCall, Platform
-from core.parts import Activity, Ending, Finished, InLine, Media, Part
+from core.parts import Activity, Ending, Finished, InLine, Media, Part, Progress
 from core.tasks import end
 from core.texts import say
 from core.worker import Delivered
@@ -206,9 +206,9 @@ class _Show:
             answer.changed.clear()
             try:
                 await asyncio.wait_for(answer.changed.wait(), pause)
-                await self._show_in_line()
+                await self._show_awaited()
             except TimeoutError:
-                if answer.in_line is not None:
+                if answer.awaited is not None:
                     pass  # it is shown already
                 elif preview.thinks and not self._turn.pages and answer.activity is Activity.TEXT:
                     await self._showing.quietly(preview.show(0, THINKING))
@@ -216,18 +216,18 @@ class _Show:
                     await self._signal(answer.activity)
                 pause = self._able.typing_lifetime * TYPING_AGAIN or 60.0
 
-    async def _show_in_line(self) -> None:
-        """The place in line, where the answer is going to stand."""
-        found, preview = self._answer.in_line, self._showing.preview
+    async def _show_awaited(self) -> None:
+        """The place in line, or how far it is, where the answer is going to stand."""
+        found, preview = self._answer.awaited, self._showing.preview
         if found is None:
             return
-        page = self._growing(self._simple_page(_told_in_line(found, self._turn.language)))
+        page = self._growing(self._simple_page(_told_awaited(found, self._turn.language)))
         if self._showing.has(0):
             await self._showing.try_edit(0, page)
         elif preview.works:
             await self._showing.quietly(preview.show(0, page))
         else:
-            await self._showing.put(0, page, newest=lambda: page if self._answer.in_line else None)
+            await self._showing.put(0, page, newest=lambda: page if self._answer.awaited else None)
 
     async def _signal(self, activity: Activity) -> None:
         """Shows what is being made, as long as that lasts."""
@@ -391,10 +391,19 @@ class _Show:
         return self._page(markdown).length
 
 
-def _told_in_line(found: InLine, language: str) -> str:
+def _told_awaited(found: InLine | Progress, language: str) -> str:
     """In round figures, so that it does not change with every second."""
+    if isinstance(found, Progress):
+        said = say(found.key, language, **found.values)
+        return said if found.done is None else f"{said}\n{_bar(found.done)}"
     if not found.seconds:
         return say("in_line", language, place=found.place)
     if found.seconds <= 90:
         return say("in_line_seconds", language, place=found.place, seconds=-(-found.seconds // 5) * 5)
     return say("in_line_minutes", language, place=found.place, minutes=-(-found.seconds // 60))
+
+
+def _bar(done: float) -> str:
+    """A bar of ten blocks, and per cent."""
+    blocks = int(min(max(done, 0.0), 1.0) * 10)
+    return f"{'▰' * blocks}{'▱' * (10 - blocks)} {done:.0%}"

@@ -10,7 +10,7 @@ import structlog
 
 from core.conversation.turn import Turn
 from core.errors import LeaseLost, StorageError
-from core.parts import Activity, Ending, Finished, InLine, Making, Media, Menu, Notice, Part, TextDelta
+from core.parts import Activity, Ending, Finished, InLine, Making, Media, Menu, Notice, Part, Progress, TextDelta
 from core.tasks import end
 from core.texts import Value, say
 
@@ -33,8 +33,8 @@ class GrowingAnswer:
     media: list[Media] = field(default_factory=list[Media])
     activity: Activity = Activity.TEXT
     """What is being made now."""
-    in_line: InLine | None = None
-    """Where it waits, as long as it does."""
+    awaited: InLine | Progress | None = None
+    """Where it waits, or how far it is, as long as it does and is."""
     menu: Menu | None = None
     menus: bool = False
     """The platform shows menus; what stands in place of one is text elsewhere."""
@@ -87,8 +87,8 @@ class GrowingAnswer:
 
     async def _consume(self, parts: AsyncGenerator[Part]) -> None:
         async for part in parts:
-            self.in_line = part if isinstance(part, InLine) else None
-            if isinstance(part, InLine):
+            self.awaited = part if isinstance(part, InLine | Progress) else None
+            if isinstance(part, InLine | Progress):
                 self.changed.set()
             elif isinstance(part, TextDelta):
                 self._pieces.append(part.text)

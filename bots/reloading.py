@@ -16,7 +16,8 @@ import structlog
 
 from core.errors import ParleyError, SettingsError, StorageError
 from core.people.house import Houses
-from core.settings import Section, Settings
+from core.section import Section
+from core.settings import Settings
 from core.tasks import end
 
 log = structlog.get_logger()

@@ -25,6 +25,7 @@ from bots.household import Household, Source
 from bots.platforms import PLATFORMS, Connection, Shared
 from bots.roles import EVERYTHING, Role
 from bots.terminal import tell
+from bots.workshop import open_workshop
 from core.access import Right
 from core.attachments import Attachments
 from core.commands.row import Moderation
@@ -43,19 +44,15 @@ from core.message import Attachment, ConversationKey, Message, Platform, Quote
 from core.models.announced import follow
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog
-from core.models.images import Painter
 from core.models.local_models import wants_local
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
-from core.models.speech import Speaker
 from core.models.transcription import Transcriber
-from core.painting import Painting
 from core.people.access import Asker, Standing
 from core.people.community import Community
 from core.people.hearing import Attention
 from core.pulse import beat
 from core.settings import Owners, Settings
-from core.speaking import Speaking
 from core.storage import key_check, schema
 from core.storage.announcements import Announcements
 from core.storage.cases import Cases
@@ -70,6 +67,7 @@ from core.storage.shared import Places, SharedBreakers
 from core.storage.texts import Texts
 from core.tasks import end
 from core.worker import Worker
+from core.workshop import Workshop
 
 log = structlog.get_logger()
 
@@ -233,6 +231,7 @@ class _Making:
     history: History
     jobs: Jobs
     failed: DeadLetters
+    workshop: Workshop
 
 
 def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitStack) -> _Making:
@@ -259,7 +258,7 @@ def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitSta
     stack.push_async_callback(jobs.close)
     tasks.start(jobs.run(), "jobs")
     failed = DeadLetters(shared.store, keep_days=storage.keep_days, enqueue=jobs.enqueue)
-    return _Making(router, history, jobs, failed)
+    return _Making(router, history, jobs, failed, open_workshop(shared, router, history))
 
 
 def _build_worker(
@@ -303,8 +302,7 @@ def _build_worker(
         shared.catalog,
         making.router,
         attachments,
-        Speaking(Speaker(shared.catalog, making.router), making.history),
-        Painting(Painter(shared.catalog, making.router)),
+        making.workshop,
         making.jobs.enqueue,
         making.failed,
         Feedback(shared.store, keep_days=settings.storage.keep_days),

@@ -2,65 +2,47 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
-from zoneinfo import ZoneInfo
 
 import structlog
 
-from core import faults
-from core.access import OF_ALL, Right, decide_command, decide_refusal, is_owner, pseudonym
+from core.access import OF_ALL, Right, decide_command, is_owner
 from core.attachments import Attachments
 from core.checks import Checks
 from core.commands import asking
 from core.commands.row import Command, Moderation, Room
 from core.commands.table import BY_NAME, COMMANDS
-from core.conversation import prompt, summary, told
-from core.conversation.above import Earlier, with_above
-from core.conversation.history import Answer, History, Mode, Path, Question
+from core.conversation import summary
+from core.conversation.above import Earlier
+from core.conversation.history import History, Mode
 from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
 from core.errors import RightsUnknownError, StorageError
-from core.message import CommandCall, ConversationKey, Message, Platform
-from core.models.catalog import Catalog, Model
-from core.models.chat import ChatRequest
+from core.message import CommandCall, Message, Platform
+from core.models.catalog import Catalog
 from core.models.paying import Payer
 from core.models.router import Router
-from core.painting import Painting
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
 from core.people import own_keys, why
 from core.people.access import Access, IsAdmin, May, StandingOf
-from core.people.choices import model_of
 from core.people.community import Community
 from core.people.gate import Reason, is_shown
 from core.people.identity import account_of
 from core.people.spaces import space_id
+from core.replying import Replying
 from core.settings import ChatSettings
-from core.speaking import NOTHING_TO_SPEAK, Speaking
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
 from core.storage.notes import Notes
 from core.storage.shared import Once
+from core.workshop import Workshop
 
 log = structlog.get_logger()
 
-LOCAL_SECONDS = 60.0
-"""How long a question waits for a built-in model that is being started."""
 MAX_TAKEOVERS = 3
 """After so many dead workers a turn ends with a notice: it may be what kills them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A question in the form that all ways of asking come down to."""
-
-    mode: Mode
-    message: Message
 
 
 class Engine:
@@ -74,8 +56,7 @@ class Engine:
         catalog: Catalog,
         router: Router,
         attachments: Attachments,
-        speaking: Speaking,
-        painting: Painting,
+        workshop: Workshop,
         enqueue: summary.Enqueue,
         failed: DeadLetters,
         feedback: Feedback,
@@ -95,15 +76,12 @@ class Engine:
         message that was replied to."""
         self._settings = settings
         self._menus = menus
-        self._zone = ZoneInfo(settings.time_zone)
         self._mailbox = mailbox
         self._history = history
         self._catalog = catalog
         self._router = router
         self._attachments = attachments
-        self._speaking = speaking
-        self._painting = painting
-        self._enqueue = enqueue
+        self._workshop = workshop
         self._failed = failed
         self._feedback = feedback
         self._community = community
@@ -114,9 +92,10 @@ class Engine:
         )
         self._gate = Checks(self._access, community, owners, settings.time_zone, once).gate
         self._notes = Notes(community.store)
-        self._earlier = earlier
         self._moderation = moderation or {}
-        self._asking: set[asyncio.Task[None]] = set()
+        self._replying = Replying(
+            settings, history, catalog, router, attachments, workshop, enqueue, self._access, earlier
+        )
 
     async def know(self, turn: Turn) -> None:
         """Fills in who asks, what their community chose and who answers, once. Raises StorageError, but for a turn that
@@ -173,7 +152,7 @@ class Engine:
             parts = (
                 self._command(turn, incoming)
                 if isinstance(incoming, CommandCall)
-                else self._ask(turn, _Asked(Mode.ASK, incoming))
+                else self._replying.ask(turn, Mode.ASK, incoming)
             )
             async with aclosing(why.noting(self._notes, turn, parts)) as noted:
                 async for part in noted:
@@ -216,8 +195,7 @@ class Engine:
                 partial(self._access.may_choose, call),
                 partial(self._access.may, call),
                 partial(self._is_theirs, call),
-                self._speaking,
-                self._painting,
+                self._workshop,
                 self._community,
                 self._settings.buttons if call.conversation.platform in self._menus else None,
                 self._moderation.get(call.conversation.platform),
@@ -273,162 +251,13 @@ class Engine:
             space=call.space,
             place=call.place,
         )
-        async with aclosing(self._ask(turn, _Asked(asking.mode_of(call.name), message))) as parts:
+        async with aclosing(self._replying.ask(turn, asking.mode_of(call.name), message)) as parts:
             async for part in parts:
                 yield part
-
-    async def _ask(self, turn: Turn, asked: _Asked) -> AsyncGenerator[Part]:
-        message = asked.message
-        if asked.mode is Mode.ASK and (refusal := decide_refusal(message, self._settings)):
-            yield refusal
-            yield Finished(Ending.COMPLETE)
-            return
-        if message.attachments and not await self._access.has(turn, Right.UPLOAD):
-            yield Notice("lacking.upload")
-            message = replace(message, attachments=())
-            if not (message.text or message.quote):
-                yield Finished(Ending.COMPLETE)
-                return
-        model = await self._model(turn)
-        budget = told.budget(turn, model)
-        # Half of the room is left for what is said about the files.
-        read = await self._attachments.read(message, tokens=budget // 2, space=turn.share, payer=turn.payer)
-        for notice in (*self._closed(turn, model), *read.notices):
-            yield notice
-        if read.is_empty and message.attachments:
-            yield Finished(Ending.COMPLETE)
-            return
-        images = read.images
-        if read.text != message.text:
-            message = replace(message, text=read.text)
-        message = await with_above(message, self._history, self._earlier)
-        path = await self._history.path(
-            turn,
-            asked.mode,
-            Question.of(message, tuple(images), read.files, read.readings),
-            id=message.id,
-            reply_to=message.reply_to,
-            window=budget,
-            also=message.also,
-            edited=message.edited,
-        )
-        faults.reached("read")
-        if path is None:
-            if not turn.reason:
-                yield Notice("nothing_to_continue" if asked.mode is Mode.MORE else "nothing_to_regenerate")
-            yield Finished(_interruption(turn.reason) if turn.reason else Ending.COMPLETE)
-            return
-        turn.question = path.question
-        if path.cut and not path.summary and model is not None and not model.small:
-            self._ask_for_summary(message.conversation, path.cut, turn.payer)
-        has_own_place = isinstance(turn.incoming, CommandCall) and turn.incoming.awaited
-        if path.previous and not has_own_place and (message.edited or asked.mode is Mode.AGAIN):
-            # A dead worker may have created some pages anew.
-            turn.pages = {**dict(enumerate(path.previous.pages)), **turn.pages}
-        async with aclosing(self._answer(turn, message, path, images, model, budget)) as parts:
-            async for part in parts:
-                yield part
-
-    async def _answer(
-        self,
-        turn: Turn,
-        message: Message,
-        path: Path,
-        images: dict[str, bytes],
-        model: Model | None,
-        budget: int,
-    ) -> AsyncGenerator[Part]:
-        shown = await self._attachments.recall_images(message.conversation, path, images)
-        messages, shortened = prompt.build(
-            path,
-            persona=told.instructions(turn, model),
-            platform=message.conversation.platform,
-            place=message.place,
-            private=message.private,
-            now=datetime.now(self._zone),
-            images=shown,
-            budget=budget,
-            bare=model is not None and model.small,
-            facts=told.facts(turn, model) if told.is_by(message, path.nodes[-1].said) else (),
-        )
-        if shortened:
-            yield Notice("shortened")
-        request = ChatRequest(
-            tuple(messages),
-            model=model.name if model else "",
-            needs_vision=_has_picture(path.nodes[-1].said, shown),
-            space=turn.share,
-            sender=pseudonym(message.author, message.conversation.platform),
-            max_answer=turn.persona.max_tokens,
-            sampling=turn.persona.sampling,
-            payer=turn.payer,
-            models=frozenset(turn.space.models),
-        )
-        turn.asked = request
-        texts: list[str] = []
-        is_spoken = turn.preferences.spoken and self._speaking.is_set_up
-        is_spoken = is_spoken and await self._access.has(turn, Right.SPEAK)
-        async with aclosing(self._router.answer(request)) as parts:
-            async for part in parts:
-                if isinstance(part, TextDelta):
-                    faults.reached("modelled")
-                    if is_spoken:
-                        texts.append(part.text)
-                if isinstance(part, Finished) and part.ending is Ending.COMPLETE and is_spoken:
-                    async for sound in self._speaking.aloud(turn, "".join(texts)):
-                        if sound != NOTHING_TO_SPEAK:
-                            yield sound
-                yield part
-
-    def _closed(self, turn: Turn, model: Model | None) -> Sequence[Notice]:
-        """What is said of a model that was asked for, and is not for use there."""
-        wanted = self._catalog.find(_asked_model(turn))
-        return () if wanted in (None, model) else (Notice("model_closed", {"model": wanted.name}),)
 
     def estimate(self, turn: Turn, text: str) -> Usage:
         """What an answer took whose end the provider never reported, because it was interrupted."""
         return self._router.estimate(turn.asked, text) if turn.asked else Usage()
-
-    def _ask_for_summary(self, conversation: ConversationKey, cut: str, payer: Payer) -> None:
-        """In the background: the next answers have it."""
-        task = asyncio.create_task(summary.request(self._enqueue, conversation, cut, payer))
-        self._asking.add(task)
-        task.add_done_callback(self._asked_for_summary)
-
-    def _asked_for_summary(self, task: asyncio.Task[None]) -> None:
-        self._asking.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.warning("no summary asked for", cause=repr(error))
-
-    async def _model(self, turn: Turn) -> Model | None:
-        """The model that holds for the turn; where there is none yet but one is being started, that one."""
-        if not self._catalog.models and self._catalog.expects_local:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._catalog.settled(), LOCAL_SECONDS)
-        asked, default = _asked_model(turn), self._catalog.default
-        # Who may not choose is not asked for what they chose elsewhere either, nor for what a persona of theirs likes.
-        own = asked or turn.person.model or (not turn.for_all and turn.persona.model)
-        chooses = not own or await self._access.has(turn, Right.CHOOSE_MODEL)
-        wanted = model_of(
-            [model.name for model in self._catalog.models],
-            default.name if default else "",
-            turn.preferences,
-            turn.space,
-            turn.person if chooses else None,
-            asked=asked if chooses else "",
-            preferred=turn.persona.model if chooses or turn.for_all else "",
-        )
-        return self._catalog.choose(wanted)
-
-
-def _asked_model(turn: Turn) -> str:
-    """The model that the call itself names."""
-    call = turn.incoming
-    return call.options.get("model", "") if isinstance(call, CommandCall) else ""
-
-
-def _has_picture(said: Question | Answer, shown: Mapping[str, bytes]) -> bool:
-    return isinstance(said, Question) and any(digest in shown for digest in said.images)
 
 
 def _interruption(reason: str) -> Ending:

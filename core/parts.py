@@ -94,6 +94,19 @@ class InLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far something is that is being made; it holds until another part comes."""
+
+    key: str
+    """The sentence that says what is being done: a key of ``core/texts.py``."""
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    done: float | None = None
+    """0 to 1; None where nobody can tell."""
+    preview: Media | None = None
+    """What it looks like so far."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """One line of Parley's own, shown under the answer or alone: a key of ``core/texts.py`` and its values.
 
@@ -133,4 +146,4 @@ class Finished:
     """For operators: what failed on the way."""
 
 
-Part = TextDelta | Media | Making | InLine | Menu | Notice | Finished
+Part = TextDelta | Media | Making | InLine | Progress | Menu | Notice | Finished

@@ -2,98 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from core.errors import SettingsError
+from core.section import (
+    Accounts,
+    HttpUrl,
+    Limit,
+    Port,
+    RedisUrl,
+    Section,
+    TimeZone,
+    WebsocketUrl,
+    are_keys,
+    is_shard_range,
+    split,
+)
 from core.shard_range import ShardRange
 from core.storage.address import Address, Tls
-from core.storage.sealing import parse_keys
-from core.storage.windows import windows_of
-
-
-def _is_http(value: str) -> str:
-    if value and not value.startswith(("http://", "https://")):
-        raise ValueError("must begin with http:// or https://")
-    return value.rstrip("/")
-
-
-def _is_websocket(value: str) -> str:
-    if not value.startswith(("ws://", "wss://")):
-        raise ValueError("must begin with ws:// or wss://")
-    return value
-
-
-def _is_redis(value: str) -> str:
-    if value:
-        Address.parse(value)
-    return value
-
-
-def _is_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError("must be a time zone like Europe/Berlin") from error
-    return value
-
-
-def _is_limit(value: str) -> str:
-    windows_of(value)
-    return value
-
-
-def _are_keys(value: SecretStr) -> SecretStr:
-    parse_keys(value.get_secret_value())
-    return value
-
-
-HttpUrl = Annotated[str, AfterValidator(_is_http)]
-WebsocketUrl = Annotated[str, AfterValidator(_is_websocket)]
-RedisUrl = Annotated[str, AfterValidator(_is_redis)]
-Limit = Annotated[str, AfterValidator(_is_limit)]
-TimeZone = Annotated[str, AfterValidator(_is_zone)]
-
-
-def _split(value: Any) -> Any:
-    """A list as the environment gives it."""
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _are_accounts(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not all(re.fullmatch(r"(telegram|discord):\d{1,20}|web:[\w-]{1,64}", account) for account in value):
-        raise ValueError("must be account ids with their platform, like telegram:123, discord:456")
-    return value
-
-
-def _is_shard_range(value: str) -> str:
-    if value:
-        ShardRange.parse(value)
-    return value
-
-
-Accounts = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_are_accounts)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class Section(BaseModel):
-    """A part of the settings: frozen, and unknown names are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
 class TelegramSettings(Section):
@@ -135,9 +66,7 @@ class DiscordSettings(Section):
     """Age of the oldest message that is caught up."""
     catch_up_messages: Annotated[int, Field(ge=1, le=5000)] = 500
     """Messages of one channel's history that are looked through; the oldest, where there are more."""
-    always_channels: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")], ...], BeforeValidator(_split)
-    ] = ()
+    always_channels: Annotated[tuple[Annotated[str, Field(pattern=r"^[0-9]{1,20}$")], ...], BeforeValidator(split)] = ()
     """Ids of channels, forums or categories where every message of people is answered. In the other channels a
     server's administrators can choose that by /settings."""
     threads: bool = False
@@ -148,7 +77,7 @@ class DiscordSettings(Section):
     changed number is taken over once every running process has it."""
     shards_per_process: Annotated[int, Field(ge=0, le=1000)] = 0
     """The most connections of one process. 0: a fair share."""
-    shard_range: Annotated[str, AfterValidator(_is_shard_range)] = ""
+    shard_range: Annotated[str, AfterValidator(is_shard_range)] = ""
     """The shards that this process runs and no other, with the number of all, like 0-3/16; the same as --shards. Empty:
     a share of what is not reserved like this."""
     components: bool = True
@@ -227,9 +156,9 @@ Queue = Literal["text", "images", "audio", "video", "documents", "training"]
 
 
 class JobsSettings(Section):
-    queues: Annotated[tuple[Queue, ...], BeforeValidator(_split)] = ()
+    queues: Annotated[tuple[Queue, ...], BeforeValidator(split)] = ()
     """Queues whose jobs this process does, of text, images, audio, video, documents and training. Empty: all."""
-    concurrency: Mapping[Queue, Annotated[int, Field(ge=1, le=1000)]] = {}
+    concurrency: Mapping[Queue, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict[Queue, int])
     """Jobs done at once by one process, for each queue: text 2, documents 2, the others 1 unless said here."""
 
     def worked(self, only: Sequence[str] | None = None) -> dict[str, int]:
@@ -270,7 +199,7 @@ class ProviderSettings(Section):
         return self.base_urls or (self.base_url,)
 
 
-ModelKind = Literal["chat", "transcription", "speech", "image"]
+ModelKind = Literal["chat", "transcription", "speech", "image", "sound", "video", "embedding", "moderation"]
 Price = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 Shape = Literal["square", "wide", "tall"]
 SIZES: Mapping[Shape, str] = {"square": "1024x1024", "wide": "1536x1024", "tall": "1024x1536"}
@@ -287,7 +216,8 @@ class ModelSettings(Section):
     id: str = ""
     """The provider's name for the model; the same as name when empty."""
     kind: ModelKind = "chat"
-    """chat; transcription: listens to recordings; speech: reads answers aloud; image: draws pictures."""
+    """chat; transcription: listens to recordings; speech: reads answers aloud; image: draws pictures; sound: makes
+    music and noises; video: makes films; embedding: finds passages of documents; moderation: judges what is said."""
     window: Annotated[int, Field(ge=512)] = 32_768
     """Context window in tokens."""
     max_answer: Annotated[int, Field(ge=16)] = 4096
@@ -306,7 +236,7 @@ class ModelSettings(Section):
     price_image: Price = 0.0
     """Currency units for a picture that an image model draws. Prices of tokens count besides, where its server tells
     how many it took."""
-    sizes: Mapping[Shape, Annotated[str, Field(pattern=r"^\d{2,4}x\d{2,4}$")]] = {}
+    sizes: Mapping[Shape, Annotated[str, Field(pattern=r"^\d{2,4}x\d{2,4}$")]] = Field(default_factory=dict[Shape, str])
     """Sizes of an image model's pictures in pixels: square, wide and tall are 1024x1024, 1536x1024 and 1024x1536 unless
     said here."""
     quality: Annotated[str, Field(pattern=r"^[a-z]{0,16}$")] = ""
@@ -426,14 +356,14 @@ class BudgetSettings(Section):
     """Budgets are in day_money and month_money (units of ``chat.currency``), day_images and month_images (pictures
     drawn), day_seconds and month_seconds (of sound, heard and spoken). What is not named has no limit."""
 
-    person: Spending = {}
+    person: Spending = Field(default_factory=dict[BudgetName, float])
     """What one person may use, everywhere together: day_money and month_money in units of chat.currency, day_images and
     month_images drawn, day_seconds and month_seconds of sound heard and spoken. What is not named has no limit.
     Owners can set another one for somebody by /admin budget."""
-    space: Spending = {}
+    space: Spending = Field(default_factory=dict[BudgetName, float])
     """What one community may use together, named likewise. Its administrators can set less, and a part for each
     person there, by /admin set."""
-    all: Spending = {}
+    all: Spending = Field(default_factory=dict[BudgetName, float])
     """What all may use together, named likewise."""
     time_zone: TimeZone = "UTC"
     """Where days and months begin, for everybody: a day's sum over several communities needs one day."""
@@ -453,7 +383,7 @@ class Settings(Section):
     owners: Accounts = ()
     """Who may use /admin, as platform:account id, like telegram:123 or discord:456; in the environment with commas
     between them. On the web it is who came in by the one-time link."""
-    keys: Annotated[SecretStr, AfterValidator(_are_keys)] = SecretStr("")
+    keys: Annotated[SecretStr, AfterValidator(are_keys)] = SecretStr("")
     """Keys that seal people's own API keys and, with ``storage.encrypt``, what is said: id:secret, commas between. The
     first seals, all open. `parley keys new` makes one. Only in the environment or .env, and kept apart from backups."""
     telegram: TelegramSettings = TelegramSettings()

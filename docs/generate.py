@@ -81,7 +81,7 @@ def _table(title: str, prefix: str, fields: dict[str, FieldInfo], variables: dic
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value: Any = field.default
+    value: Any = field.get_default(call_default_factory=True)
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if isinstance(value, BaseModel) or value in ("", (), None):

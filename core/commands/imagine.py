@@ -18,7 +18,7 @@ async def imagine(room: Room) -> AsyncIterator[Part]:
     call = room.call
     prompt = room.value("prompt") or (call.quote.text.strip() if call.quote else "")
     shape, count = room.value("size") or room.turn.space.image_size, room.value("count")
-    if not room.painting.is_set_up:
+    if not room.workshop.painting.is_set_up:
         yield Notice("no_images")
     elif not prompt:
         yield Notice("imagine_how")
@@ -31,7 +31,7 @@ async def imagine(room: Room) -> AsyncIterator[Part]:
             min(max(int(count), 1), MAX_COUNT) if count.isdecimal() else 1,
             pseudonym(call.author, call.conversation.platform),
         )
-        async for part in room.painting.drawn(room.turn, request):
+        async for part in room.workshop.painting.drawn(room.turn, request):
             yield part
         return
     yield Finished(Ending.COMPLETE)

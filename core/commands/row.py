@@ -16,16 +16,15 @@ from core.conversation.turn import Turn
 from core.message import Attachment, CommandCall, Platform
 from core.models.catalog import Catalog
 from core.moderation.members import Members
-from core.painting import Painting
 from core.parts import Part
 from core.people.access import Access
 from core.people.community import Community
 from core.settings import ModelKind, ModerationSettings
-from core.speaking import Speaking
 from core.storage.cases import Cases
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
 from core.texts import say
+from core.workshop import Workshop
 
 
 class Where(StrEnum):
@@ -198,8 +197,7 @@ class Room:
     """Whether the asker has a right here; none is held outside spaces. Raises RightsUnknownError."""
     is_theirs: Callable[[str], Awaitable[bool]]
     """Whether the asker may do as they like with the answer that a message shows, or with their message."""
-    speaking: Speaking
-    painting: Painting
+    workshop: Workshop
     community: Community
     """People, spaces and what they share."""
     buttons: bool | None = True

@@ -10,10 +10,10 @@ from core.parts import Ending, Finished, Notice, Part
 
 async def speak(room: Room) -> AsyncIterator[Part]:
     """The answer replied to, or that the button stands under; else the newest."""
-    if not room.speaking.is_set_up:
+    if not room.workshop.speaking.is_set_up:
         yield Notice("no_speech")
-    elif text := await room.speaking.text_of(room.call.conversation, room.call.reply_to):
-        async for part in room.speaking.aloud(room.turn, text):
+    elif text := await room.workshop.speaking.text_of(room.call.conversation, room.call.reply_to):
+        async for part in room.workshop.speaking.aloud(room.turn, text):
             yield part
     else:
         yield Notice("speak_how")

@@ -10,6 +10,7 @@ from core.commands.row import Moderation
 from core.conversation.history import History
 from core.conversation.mailbox import Mailbox
 from core.conversation.readings import Readings
+from core.creations.creations import Creations
 from core.engine import Engine
 from core.message import Attachment, ConversationKey, Platform
 from core.models.breaker import Breaker
@@ -27,6 +28,7 @@ from core.speaking import Speaking
 from core.storage.client import Store
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
+from core.workshop import Workshop
 
 SETTINGS = Settings()
 
@@ -69,8 +71,7 @@ async def engine(
         catalog,
         router,
         attachments,
-        speaking,
-        Painting(Painter(catalog, router)),
+        Workshop(speaking, Painting(Painter(catalog, router)), Creations([])),
         enqueue,
         letters,
         Feedback(store, keep_days=1),

@@ -16,6 +16,7 @@ from core.conversation.history import History
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.preferences import Preferences
 from core.conversation.turn import Turn
+from core.creations.creations import Creations
 from core.message import Author
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog, Model, Provider
@@ -33,6 +34,7 @@ from core.storage.client import Store
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
 from core.texts import say
+from core.workshop import Workshop
 from tests.builders import call, conversation
 
 SETTINGS = Settings()
@@ -88,8 +90,7 @@ class World:
             is_admin=is_admin,
             may=may,
             is_theirs=is_theirs,
-            speaking=self.speaking,
-            painting=Painting(Painter(self.catalog, self.router)),
+            workshop=Workshop(self.speaking, Painting(Painter(self.catalog, self.router)), Creations([])),
             community=self.community,
         )
         run = BY_NAME[name].run

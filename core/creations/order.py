@@ -1,0 +1,62 @@
+"""What somebody asked to have made, as it waits for its maker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.message import ConversationKey
+from core.models.paying import NOBODY, Payer
+from core.parts import Part
+from core.settings import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Something to be made. All of it is JSON in Redis, so no secret is in it."""
+
+    id: str
+    """The turn's id, with a number behind it where a turn makes several things: asked for twice, it is made once."""
+    kind: str
+    """The maker's name."""
+    request: Mapping[str, Any]
+    """What its maker needs to know, as JSON has it."""
+    conversation: ConversationKey
+    account: str
+    """Who asked (``core.people.identity.account_of``)."""
+    name: str = ""
+    """What they are called."""
+    language: str = ""
+    """Of what Parley itself says."""
+    space: str = ""
+    """``core.people.spaces.space_id``; empty in private chats."""
+    share: str = ""
+    """In whose name it stands in line (:attr:`core.conversation.turn.Turn.share`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """An order in its maker's hands."""
+
+    order: Order
+    inputs: tuple[bytes, ...] = ()
+    """The files that came with it."""
+    payer: Payer = field(default=NOBODY, repr=False)
+
+
+Make = Callable[[Commission], AsyncGenerator[Part]]
+"""Makes it: Progress as often as there is some, what was made as Media and text, notices, and Finished at the end with
+what it took. What cannot be made is a Notice and Finished. It may be run again from the beginning when its process
+dies, and is closed when nobody wants it any more. Raises StorageError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Makes one kind of things."""
+
+    kind: str
+    queue: Queue
+    make: Make
+    seconds: float = 300.0
+    """The longest that one try may take."""
