@@ -10,9 +10,10 @@ from core.access import Right
 from core.commands import (
     admin,
     chat,
+    create_rows,
     greeting,
     identity,
-    imagine,
+    knowledge_rows,
     links,
     memory,
     moderate,
@@ -23,18 +24,16 @@ from core.commands import (
     roles,
     settings,
     spaces,
-    speak,
     usage,
     voting,
     why,
+    write_rows,
 )
 from core.commands.row import Command, Kind, Option, Where
 from core.message import Platform
 from core.models.catalog import Catalog
-from core.models.images import MAX_COUNT
 from core.people.budgets import SHOWN_DAYS
 from core.people.linking import MOST_FACTS
-from core.settings import SIZES
 from core.texts import languages
 
 ROLE = Option("role", True, choices=roles.ROLES, labels="role")
@@ -132,28 +131,9 @@ COMMANDS: tuple[Command, ...] = (
         for_admins=True,
     ),
     Command("persona export", "chat", personas.export, options=(Option("name", suggests=True),), private=True),
-    Command("speak", "chat", speak.speak, right=Right.SPEAK, needs="speech"),
-    Command(
-        "imagine",
-        "create",
-        imagine.imagine,
-        options=(
-            Option("prompt", required=True, kind=Kind.LONG),
-            Option("size", choices=tuple(SIZES)),
-            Option("count", kind=Kind.INTEGER, least=1, most=MAX_COUNT),
-        ),
-        menu="message",
-        right=Right.DRAW,
-        needs="image",
-    ),
-    Command("explain", "chat", options=(Option("text", required=True, kind=Kind.LONG),), menu="message"),
-    Command(
-        "translate",
-        "chat",
-        options=(Option("text", required=True, kind=Kind.LONG), Option("language", suggests=True)),
-        menu="message",
-    ),
-    Command("summarize", "chat", options=(Option("text", kind=Kind.LONG),), menu="message"),
+    *create_rows.ROWS,
+    *write_rows.ROWS,
+    *knowledge_rows.ROWS,
     Command(
         "privacy",
         "me",

@@ -11,7 +11,7 @@ import pytest
 
 from core.errors import ModelError, ModelFault
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog, Endpoint, Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.own_wires import MOST, OwnKeyError, OwnWires, told
 from core.models.paying import Payer
@@ -113,8 +113,12 @@ async def test_few_clients_are_kept_and_none_is_closed_in_use() -> None:
         endpoint = Provider("p", server.url, "house").endpoints[0]
 
         class Recorded(OpenAIApi):
+            def __init__(self, endpoint: Endpoint) -> None:
+                super().__init__(endpoint)
+                self.key = endpoint.api_key
+
             async def aclose(self) -> None:
-                closed.append(self._secret)
+                closed.append(self.key)
                 await super().aclose()
 
         wires = OwnWires(Recorded)
