@@ -13,7 +13,8 @@ from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.leases import Leases
 
-_numbers = itertools.count(1)
+_numbers = itertools.count(1_000_001)
+"""No test names such an id itself: which number a message gets depends on the tests that ran before."""
 
 ADA = Author("7", "Ada")
 

@@ -10,7 +10,9 @@ local function release(reservation)
   if record then
     local held = cjson.decode(record)['held']
     for i = 1, #held, 2 do
-      if redis.call('HINCRBY', HELD, held[i], '-' .. held[i + 1]) <= 0 then redis.call('HDEL', HELD, held[i]) end
+      -- Of a budget that is used up exactly nothing may be held, and minus nothing is no number to the server.
+      local change = held[i + 1] == '0' and '0' or '-' .. held[i + 1]
+      if redis.call('HINCRBY', HELD, held[i], change) <= 0 then redis.call('HDEL', HELD, held[i]) end
     end
     redis.call('HDEL', OPEN, reservation)
   end

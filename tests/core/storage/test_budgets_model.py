@@ -55,6 +55,9 @@ class Plain:
 
 
 @given(st.lists(STEP, max_size=25))
+@example(
+    [("reserve", 0, 0), ("reserve", 0, 0), ("reserve", 0, 30), ("reserve", 0, 70), ("reserve", 0, 1), ("settle", 4, 0)]
+)
 @example([("reserve", 0, 1), ("reserve", 0, 0), ("expire", 1, 0), ("expire", 0, 0)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_scripts_do_what_the_model_does(valkey_url: str, steps: list[tuple[str, int, int]]) -> None:
