@@ -18,7 +18,7 @@ define environment
 @$(PYTHON) tools/environment.py $(1)
 endef
 
-.PHONY: help up run test check lint local test-local test-scale chaos bench bench-scale bench-overload bench-discord bench-telegram doctor messages lock clean
+.PHONY: help up run test check lint local media test-local test-scale chaos bench bench-scale bench-overload bench-discord bench-telegram bench-knowledge bench-generators doctor messages lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -50,10 +50,13 @@ lint:  ## Format, lint, types and import contracts
 
 check: lint test  ## Everything that has to hold before a commit
 
-local:  ## Install torch and transformers beside Parley, for any model of the hub (1 GB)
+local:  ## Install torch, transformers and diffusers beside Parley, for any model of the hub (1 GB)
 	$(call environment,local)
 
-test-local: local  ## Test models on transformers
+media:  ## Install small models for pictures and sound beside Parley: read, enlarge, cut out, hear, speak (1 GB)
+	$(call environment,media)
+
+test-local: local media  ## Test models on transformers, diffusers and the small engines
 	$(call environment,test)
 	@.venv/bin/pytest $(WITHOUT_DEFAULTS) tests/local $(ARGS)
 
@@ -89,6 +92,13 @@ bench-telegram:  ## Measure Telegram with its flood limits: make bench-telegram 
 	$(call environment,test)
 	@.venv/bin/python -m benchmarks.telegram $(ARGS)
 
+bench-knowledge:  ## Measure how well and how fast documents are searched
+	$(call environment,test)
+	@.venv/bin/python -m benchmarks.knowledge $(ARGS)
+
+bench-generators: local  ## Train small generators anew and measure them: some 20 minutes
+	@.venv-local/bin/python -m benchmarks.generators $(ARGS)
+
 LOCK = $(UV) pip compile --quiet --generate-hashes --universal --python-version 3.11 --no-annotate --no-header --no-emit-index-url --no-emit-find-links --upgrade
 
 lock:  ## Resolve the lock files anew (needs uv)
@@ -98,5 +108,5 @@ lock:  ## Resolve the lock files anew (needs uv)
 		| $(LOCK) --no-deps - --output-file requirements-model.lock
 
 clean:  ## Remove the environments and caches; the data folder stays
-	@rm -rf .venv .venv-local .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .venv-local .venv-media .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -135,6 +135,7 @@ def parley(
 def settings(env: Mapping[str, str], data: Path) -> dict[str, str]:
     """What every measured Parley gets; ``env`` goes before it."""
     own = {"PARLEY_LOCAL_MODEL": "none", "PARLEY_WEB_PORT": "0", "PARLEY_LOG": "json", "PARLEY_DATA": str(data)}
+    own["PARLEY__ENGINES__ON"] = "false"
     return {**own, **env}
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bots.terminal import tell
+from bots.training import commands as training_commands
 from core.errors import ParleyError, SettingsError
 from core.message import Platform
 
@@ -30,6 +31,7 @@ failed_app = typer.Typer(no_args_is_help=True, help="What could not be answered 
 app.add_typer(failed_app, name="failed")
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that seal what may not be read in Redis.")
 app.add_typer(keys_app, name="keys")
+app.add_typer(training_commands(lambda: _settings()), name="train")  # noqa: PLW0108 (defined below)
 FOLDER = Path.cwd
 CONFIGURATION_ERROR = 2
 
@@ -107,9 +109,10 @@ def doctor() -> None:
 def models_list() -> None:
     """Show the built-in models: which are here, which can be got."""
     from core.models.local_models import list_models
+    from core.models.servers.offers import listed
 
     settings = _settings()
-    found = asyncio.run(list_models(settings.local, settings.data))
+    found = [*asyncio.run(list_models(settings.local, settings.data)), *listed(settings)]
     rows = [("NAME", "STATE", ""), *((row.name, row.state, row.note) for row in found)]
     names, states = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, state, note in rows:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from core.message import Attachment, ConversationKey, Incoming, Platform
-from core.parts import Activity, Media
+from core.parts import Activity, Media, Poll
 
 RESENT = 1000
 """Added to a slot's number when its message was deleted and has to be created anew."""
@@ -36,6 +36,12 @@ class Capabilities:
     buttons: bool = False
     menus: bool = False
     """Rows of buttons that can change in place: answers carry more than what they cannot do without."""
+    polls: bool = False
+    """Questions of a quiz can be votes (:class:`PollOutbound`)."""
+    quizzes: bool = False
+    """Who votes is told what was right."""
+    spoilers: bool = False
+    """Text between two pairs of bars is hidden until somebody uncovers it."""
     votes: bool = False
     """What people think of an answer is asked for by buttons: their reactions to messages are not seen."""
     max_file: int = 0
@@ -204,6 +210,15 @@ class AlbumOutbound(Protocol):
     async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot, caption: Page) -> list[str]:
         """Creates an album of two pictures or more; the ids of its messages, all of this one slot: as many as there
         are pictures, or a single one where ``capabilities.album_is_one``."""
+        ...
+
+
+@runtime_checkable
+class PollOutbound(Protocol):
+    """What an outbound with ``capabilities.polls`` does besides."""
+
+    async def send_poll(self, target: Target, poll: Poll, slot: Slot) -> str:
+        """Creates a message with a question of a quiz; its id. Texts that are too long are cut."""
         ...
 
 

@@ -18,7 +18,7 @@ def grouped(media: Sequence[Media], able: Capabilities) -> list[list[Media]]:
     groups: list[list[Media]] = []
     for file in media:
         last = groups[-1] if groups else []
-        if last and len(last) < able.album and _is_picture(last[-1]) and _is_picture(file):
+        if last and len(last) < able.album and is_picture(last[-1]) and is_picture(file):
             last.append(file)
         else:
             groups.append([file])
@@ -28,7 +28,7 @@ def grouped(media: Sequence[Media], able: Capabilities) -> list[list[Media]]:
 def of_the_page(groups: Sequence[Sequence[Media]], able: Capabilities) -> tuple[Media, ...]:
     """Those of the groups' files, the first ones, that are shown in the message of the text."""
     first = groups[0] if groups and able.album_is_one else ()
-    return tuple(first) if all(_is_picture(file) and len(file.data) <= able.max_file for file in first) else ()
+    return tuple(first) if all(is_picture(file) and len(file.data) <= able.max_file for file in first) else ()
 
 
 def refusal(file: Media, able: Capabilities, language: str) -> str:
@@ -39,5 +39,6 @@ def refusal(file: Media, able: Capabilities, language: str) -> str:
     return say("upload_too_large", language, name=file.name, found=found, allowed=allowed)
 
 
-def _is_picture(file: Media) -> bool:
+def is_picture(file: Media) -> bool:
+    """Whether platforms show it as one."""
     return file.mime in PICTURES and len(file.data) <= MAX_PICTURE

@@ -57,7 +57,7 @@ class Buttons:
 
     def while_it_grows(self, turn: Turn, able: Capabilities) -> tuple[Button, ...]:
         """Under a message that is still being written."""
-        if not (able.menus and turn.question and self._wanted(turn.preferences)):
+        if not (able.menus and (turn.question or turn.creations) and self._wanted(turn.preferences)):
             return ()
         return (Button(say("button.stop", turn.language), "stop"),)
 

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import structlog
 
+from bots import quizzing
 from bots.adapter import Capabilities, Outbound, Page
-from bots.attaching import grouped, of_the_page, refusal
+from bots.attaching import grouped, is_picture, of_the_page, refusal
 from bots.buttons import Buttons
 from bots.footer import footer_of
-from bots.growing import GrowingAnswer
+from bots.growing import GrowingAnswer, closed
 from bots.pacing import Kind, Pacer
 from bots.preview import THINKING
 from bots.showing import Journal, Showing
@@ -223,11 +224,16 @@ class _Show:
             return
         page = self._growing(self._simple_page(_told_awaited(found, self._turn.language)))
         if self._showing.has(0):
-            await self._showing.try_edit(0, page)
+            await self._showing.try_edit(0, replace(page, pictures=self._preview_of(found)))
         elif preview.works:
             await self._showing.quietly(preview.show(0, page))
         else:
             await self._showing.put(0, page, newest=lambda: page if self._answer.awaited else None)
+
+    def _preview_of(self, found: InLine | Progress) -> tuple[Media, ...]:
+        """What it looks like so far, where a message can show another picture at once."""
+        preview = found.preview if isinstance(found, Progress) else None
+        return (preview,) if preview is not None and self._able.album_is_one and is_picture(preview) else ()
 
     async def _signal(self, activity: Activity) -> None:
         """Shows what is being made, as long as that lasts."""
@@ -251,7 +257,7 @@ class _Show:
             return  # nothing but marks so far
         for number, markdown in enumerate(pages[:-1]):
             await self._showing.put(number, self._final(self._page(markdown)))
-        number, page = len(pages) - 1, self._page(pages[-1])
+        number, page = len(pages) - 1, self._page(self._with_awaited(pages[-1]))
         if self._showing.has(number):
             await self._showing.try_edit(number, self._growing(page))
         elif self._showing.preview.works:
@@ -266,7 +272,15 @@ class _Show:
         """The page as it is by now; None when the final show is to send it."""
         if self._answer.finished is not None:
             return None
-        return self._growing(self._page(self._newest_pages()[number]))
+        return self._growing(self._page(self._with_awaited(self._newest_pages()[number])))
+
+    def _with_awaited(self, markdown: str) -> str:
+        """The newest page with a line on what it waits for, as long as it does and there is room for it."""
+        if self._answer.awaited is None:
+            return markdown
+        line = _told_awaited(self._answer.awaited, self._turn.language).replace("\n", " ")
+        told = f"{closed(markdown.rstrip())}\n\n*{line}*"
+        return told if self._measure(told) <= self._able.max_text else markdown
 
     def _growing(self, page: Page) -> Page:
         buttons = self._buttons.while_it_grows(self._turn, self._able)
@@ -297,7 +311,7 @@ class _Show:
             shown[-1] = replace(shown[-1], buttons=buttons, footer=footer)
         if self._able.endings:
             shown = [replace(page, ending=str(finished.ending)) for page in shown]
-        is_all = not (rest or groups)
+        is_all = not (rest or groups or answer.polls)
         try:
             for number, page in enumerate(shown):
                 await self._showing.put(number, page, last=is_all and number == len(shown) - 1)
@@ -323,6 +337,7 @@ class _Show:
             is_end = not shown and media is groups[-1]
             await self._attach(number, media, replace(self._simple_page(""), footer=footer if is_end else ""))
             number += len(media)
+        await quizzing.ask(self._showing, answer.polls, number, self._able, self._turn, self._simple_page)
 
     async def _attach(self, number: int, media: Sequence[Media], caption: Page) -> None:
         """A file, or several pictures as an album; where none may be sent, that is said."""

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,10 @@ import httpx2
 from redis.exceptions import RedisError
 
 from core.errors import ParleyError, SettingsError, StorageError
+from core.labels.credentials import Signer
+from core.labels.settings import LabelSettings
 from core.models.local_models import SMOLLM2, downloaded, packaged_path, wants_local
+from core.models.servers.offers import lacks, offers
 from core.settings import DiscordSettings, ProviderSettings, Settings, TelegramSettings
 from core.storage import key_check
 from core.storage.client import Store
@@ -66,6 +70,8 @@ async def diagnose(settings: Settings) -> list[Finding]:
             _discord(http, settings),
             *(_provider(http, settings, row, address) for row in settings.providers for address in row.addresses),
             _alone(lambda: _local_model(settings)),
+            asyncio.to_thread(_engines, settings),
+            asyncio.to_thread(_labels, settings.labels),
         )
     return [finding for group in groups for finding in group]
 
@@ -79,6 +85,17 @@ def report(findings: Iterable[Finding]) -> str:
         if finding.remedy:
             lines.append(f"         {finding.remedy}")
     return "\n".join(lines)
+
+
+def _labels(settings: LabelSettings) -> list[Finding]:
+    if settings.certificate is None and settings.key is None:
+        return []
+    if settings.certificate is None or settings.key is None:
+        return [Finding("labels", False, "signing wants a certificate and its key", "Set both in [labels], or none.")]
+    if wrong := Signer(settings.certificate, settings.key).problem():
+        remedy = "Correct certificate and key in [labels], or install `parley-bot[credentials]`."
+        return [Finding("labels", False, f"nothing can be signed ({wrong})", remedy)]
+    return [Finding("labels", True, "what is made is signed")]
 
 
 async def _alone(look: Callable[[], Finding]) -> list[Finding]:
@@ -410,6 +427,17 @@ def _local_model(settings: Settings) -> Finding:
         return Finding("built-in model", False, "none is here", "Run make up again, or parley models get.")
     remedy = "It is a tiny demonstration; parley models get fetches a better one." if there == [SMOLLM2] else ""
     return Finding("built-in model", True, there[0], remedy)
+
+
+def _engines(settings: Settings) -> list[Finding]:
+    """The small models beside the chat model. None of them has to be there."""
+    if not settings.engines.on:
+        return [Finding("small models", None, "switched off (PARLEY__ENGINES__ON=false)")]
+    here = [row.name for offer in offers(settings) for row in offer.rows]
+    found = [Finding("small models", True if here else None, ", ".join(here) or "none is here")]
+    for remedy, whats in groupby(sorted((lack.remedy, lack.what) for lack in lacks(settings)), lambda pair: pair[0]):
+        found.append(Finding("small models to be had", None, ", ".join(what for _, what in whats), remedy))
+    return found
 
 
 async def _json(http: httpx2.AsyncClient, url: str, headers: Mapping[str, str] | None = None) -> dict[str, Any] | str:

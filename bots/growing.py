@@ -10,7 +10,7 @@ import structlog
 
 from core.conversation.turn import Turn
 from core.errors import LeaseLost, StorageError
-from core.parts import Activity, Ending, Finished, InLine, Making, Media, Menu, Notice, Part, Progress, TextDelta
+from core.parts import Activity, Ending, Finished, InLine, Making, Media, Menu, Notice, Part, Poll, Progress, TextDelta
 from core.tasks import end
 from core.texts import Value, say
 
@@ -31,13 +31,16 @@ class GrowingAnswer:
     says_why: bool = False
     """One of the notices explains a failure."""
     media: list[Media] = field(default_factory=list[Media])
+    polls: list[Poll] = field(default_factory=list[Poll])
     activity: Activity = Activity.TEXT
     """What is being made now."""
     awaited: InLine | Progress | None = None
     """Where it waits, or how far it is, as long as it does and is."""
     menu: Menu | None = None
     menus: bool = False
-    """The platform shows menus; what stands in place of one is text elsewhere."""
+    """The platform shows menus."""
+    instead: str = ""
+    """What stands in place of one elsewhere, as Markdown: no part of the answer."""
     finished: Finished | None = None
     failure: LeaseLost | StorageError | None = None
     """What makes the turn another one's, or one to be tried again: nothing more is shown."""
@@ -51,14 +54,21 @@ class GrowingAnswer:
             self._pieces = ["".join(self._pieces)]
         return self._pieces[0] if self._pieces else ""
 
+    @property
+    def has_more(self) -> bool:
+        """It is not text alone."""
+        return bool(self.notices or self.media or self.polls or self.menu or self.instead)
+
     def whole(self, ending: Ending) -> str:
         """The answer with what is to be said about it, as Markdown; never empty unless there are files."""
         text, notices = self.text.rstrip(), self.all_notices(ending)
+        if self.instead:
+            text = f"{closed(text)}\n\n{self.instead}" if text else self.instead
         if not (text or notices or self.media):
             notices = [self._say("empty")]
         if not (text and notices):
             return text or "\n".join(notices)
-        return "\n\n".join((_closed(text), "\n".join(f"*{notice}*" for notice in notices)))
+        return "\n\n".join((closed(text), "\n".join(f"*{notice}*" for notice in notices)))
 
     def all_notices(self, ending: Ending) -> list[str]:
         """What happened on the way, and how it ended."""
@@ -98,11 +108,13 @@ class GrowingAnswer:
                 self.says_why = self.says_why or part.key in SAYS_WHY
             elif isinstance(part, Media):
                 self.media.append(part)
+            elif isinstance(part, Poll):
+                self.polls.append(part)
             elif isinstance(part, Menu):
                 if self.menus:
                     self.menu = part
-                elif part.instead:
-                    self._pieces.append(f"\n\n{part.instead}")
+                else:
+                    self.instead = part.instead
             elif isinstance(part, Making):
                 self.activity = part.activity
                 self.changed.set()
@@ -121,7 +133,7 @@ class GrowingAnswer:
         return Ending.SUPERSEDED if reason or self.failure else Ending.BROKEN
 
 
-def _closed(text: str) -> str:
+def closed(text: str) -> str:
     """A text after which a notice can stand: an open code block is closed."""
     fences = [line.strip()[:3] for line in text.splitlines() if line.lstrip()[:3] in ("```", "~~~")]
     return f"{text}\n{fences[-1]}" if len(fences) % 2 else text

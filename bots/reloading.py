@@ -43,6 +43,7 @@ RESTART: Mapping[str, frozenset[str]] = {
     "routing": frozenset(("breaker_failures", "breaker_seconds", "max_wait_seconds")),
     "moderation": frozenset(("keep_days",)),
     "budgets": frozenset(("told_percent",)),
+    "safety": frozenset(),
 }
 """Sections that are taken over -> what in them is not. All other sections need a restart."""
 

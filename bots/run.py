@@ -40,6 +40,7 @@ from core.errors import ParleyError, SettingsError, StorageError
 from core.inbox import Inbox
 from core.instance import Instance
 from core.jobs import Job, Jobs
+from core.knowledge.passages import Passages
 from core.message import Attachment, ConversationKey, Message, Platform, Quote
 from core.models.announced import follow
 from core.models.breaker import Breaker
@@ -47,6 +48,7 @@ from core.models.catalog import Catalog
 from core.models.local_models import wants_local
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.servers.servers import LocalServers
 from core.models.transcription import Transcriber
 from core.people.access import Asker, Standing
 from core.people.community import Community
@@ -123,10 +125,7 @@ async def serve(
 
     Sets ``ready`` when every platform it receives from is connected, and every bot it answers for is known.
     """
-    store = Store(settings.storage.address(url), Texts.of(settings))
-    stack.push_async_callback(store.close)
-    await schema.check(store)
-    await key_check.tell(store)
+    store = await _open_store(settings, url, stack)
     instance = Instance.claim(settings.data)
     stack.callback(instance.close)
     shared = _share(settings, store, instance.name)
@@ -141,7 +140,8 @@ async def serve(
         wakes_itself=role.works,
     )
     tasks = _Tasks(stop)
-    making = _build_making(shared, role, tasks, stack) if role.works or role.queues is not None else None
+    _keep_engines(shared, stack, tasks)
+    making = _build_making(shared, role, mailbox, tasks, stack) if role.works or role.queues is not None else None
     worker = None
     if role.works and making is not None:
         worker = _build_worker(settings, shared, mailbox, connections, making)
@@ -185,11 +185,27 @@ async def serve(
     log.info("stopped")
 
 
+async def _open_store(settings: Settings, url: str, stack: AsyncExitStack) -> Store:
+    """What is kept there has to be of this version, and readable with the keys at hand."""
+    store = Store(settings.storage.address(url), Texts.of(settings))
+    stack.push_async_callback(store.close)
+    await schema.check(store)
+    await key_check.tell(store)
+    return store
+
+
 def _share(settings: Settings, store: Store, owner: str) -> Shared:
     leases = Leases(store, owner)
     cases = Cases(store, keep_days=settings.moderation.keep_days)
     community = Community.of(settings, store)
-    moves = (community.spaces.move, community.personas.records.move, community.budgets.moved)
+    moves = (
+        community.spaces.move,
+        community.personas.records.move,
+        community.budgets.moved,
+        community.faqs.records.move,
+        community.questions.records.move,
+        Passages(store, settings.knowledge, libraries=community.libraries).move,
+    )
     mover = Mover(store, leases, cases, *moves, keep_days=settings.storage.keep_days)
     return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover, community)
 
@@ -234,7 +250,7 @@ class _Making:
     workshop: Workshop
 
 
-def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitStack) -> _Making:
+def _build_making(shared: Shared, role: Role, mailbox: Mailbox, tasks: _Tasks, stack: AsyncExitStack) -> _Making:
     settings, storage = shared.settings, shared.settings.storage
     breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
     tasks.start(breaker.run(SharedBreakers(shared.store)), "breakers")
@@ -251,14 +267,31 @@ def _build_making(shared: Shared, role: Role, tasks: _Tasks, stack: AsyncExitSta
 
     async def bury(name: str, id: str, argument: str, cause: BaseException) -> None:
         await failed.keep_job(name, id, argument, [cause_of(cause)])
+        await workshop.creations.died(name, argument)
 
-    table = [Job(JOB, "text", partial(summarise, history, router, shared.community.spaces))]
+    async def enqueue(name: str, id: str, argument: str) -> None:
+        await jobs.enqueue(name, id, argument)
+
+    workshop = open_workshop(shared, router, history, enqueue, partial(mailbox.post, wakes=True, is_owed=True))
+    table = [
+        Job(JOB, "text", partial(summarise, history, router, shared.community.spaces)),
+        *workshop.creations.jobs,
+    ]
     paused = shared.community.houses.is_paused
-    jobs = Jobs(shared.store, table, settings.jobs.worked(role.queues), on_dead=bury, is_paused=paused)
+    jobs = Jobs(
+        shared.store,
+        table,
+        settings.jobs.worked(role.queues),
+        on_dead=bury,
+        is_paused=paused,
+        idle_seconds=settings.jobs.idle_seconds,
+    )
     stack.push_async_callback(jobs.close)
     tasks.start(jobs.run(), "jobs")
+    tasks.start(workshop.creations.run(), "creations")
     failed = DeadLetters(shared.store, keep_days=storage.keep_days, enqueue=jobs.enqueue)
-    return _Making(router, history, jobs, failed, open_workshop(shared, router, history))
+    stack.push_async_callback(workshop.toolbox.aclose)
+    return _Making(router, history, jobs, failed, workshop)
 
 
 def _build_worker(
@@ -363,6 +396,14 @@ class _Tasks:
         if self.failure is None and not self._stop.is_set():
             self.failure = error or ParleyError(f"{task.get_name()} ended by itself.")
         self._stop.set()
+
+
+def _keep_engines(shared: Shared, stack: AsyncExitStack, tasks: _Tasks) -> None:
+    """The small models beside it: in the catalog of every process, started where somebody uses them."""
+    servers = LocalServers(shared.settings, shared.catalog)
+    stack.push_async_callback(servers.aclose)
+    servers.open()
+    tasks.start(servers.follow(), "engines")
 
 
 def _start_local(settings: Settings, catalog: Catalog, stack: AsyncExitStack) -> asyncio.Task[str]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from bots.adapter import RESENT, AlbumOutbound, Outbound, Page, Slot, Target
+from bots.adapter import RESENT, AlbumOutbound, Outbound, Page, PollOutbound, Slot, Target
 from bots.growing import GrowingAnswer
 from bots.pacing import Kind, Pacer
 from bots.preview import FINAL, Preview
@@ -20,7 +20,7 @@ from core import faults
 from core.conversation.turn import Turn
 from core.errors import OutboundError, OutboundFault
 from core.message import ConversationKey
-from core.parts import Finished, Media
+from core.parts import Finished, Media, Poll
 
 log = structlog.get_logger()
 Value = TypeVar("Value")
@@ -117,6 +117,19 @@ class Showing:
                 )
             ),
             lambda: self._found(caption, slot),
+        )
+        self.preview.replaced()
+        await self._journal.created(self._turn, number, message_id)
+
+    async def ask(self, number: int, poll: Poll) -> None:
+        """Creates a message with a question of a quiz."""
+        outbound = self._outbound
+        assert isinstance(outbound, PollOutbound)
+        slot = await self._record_slot(number)
+        message_id = await self.insist(
+            Kind.CREATE,
+            lambda: self._replacing(lambda: outbound.send_poll(self._target, poll, slot)),
+            lambda: self._found(_NOTHING, slot),
         )
         self.preview.replaced()
         await self._journal.created(self._turn, number, message_id)
@@ -246,7 +259,7 @@ class Showing:
         ``more``: so many others with it."""
         answer = self._answer
         slot = Slot(self._turn.id, number + self._resent.get(number, 0), self._outbound.mark(self._target))
-        whole = answer.finished is not None and not (answer.notices or answer.media or answer.menu)
+        whole = answer.finished is not None and not answer.has_more
         text = answer.text if whole and number == 0 else ""
         mark = f"{slot.after}{ALBUM}{more}" if more else slot.after
         await self._journal.about_to_create(self._turn, number, mark, text, answer.finished)

@@ -17,7 +17,7 @@ def target_of(turn: Turn) -> Target:
         return Target(
             turn.conversation,
             incoming.private,
-            "",
+            incoming.reply_to if row is not None and row.replies else "",
             incoming.reply_token,
             ephemeral=incoming.alone or (row is not None and row.private),
             asked=incoming.id,

@@ -45,9 +45,13 @@ class Right(StrEnum):
     CHOOSE_MODEL = "choose-model"
     SEE_USAGE = "see-usage"
     """See what all of a space spend."""
+    TOOLS = "tools"
+    """Have models use tools: look at web pages, calculate and the like."""
+    TEACH = "teach"
+    """Keep what a space knows: its documents, the answers of its staff, the questions that wait for one."""
 
 
-OF_ALL = frozenset((Right.TALK, Right.DRAW, Right.SPEAK, Right.UPLOAD, Right.CHOOSE_MODEL))
+OF_ALL = frozenset((Right.TALK, Right.DRAW, Right.SPEAK, Right.UPLOAD, Right.CHOOSE_MODEL, Right.TOOLS))
 """What everybody may until somebody takes it from them, and alone with the bot anyway."""
 ACTS = frozenset((Right.WARN, Right.MUTE, Right.BAN, Right.PURGE))
 """What is done to others: it is asked anew at the moment of the act."""

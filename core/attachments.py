@@ -22,7 +22,7 @@ from core.message import Attachment, AttachmentKind, ConversationKey, Message, P
 from core.models.own_wires import OwnKeyError
 from core.models.paying import NOBODY, OverBudget, Payer
 from core.models.pool import Busy
-from core.models.transcription import Transcriber
+from core.models.transcription import Transcriber, length_of
 from core.parts import Notice
 from core.settings import ChatSettings
 from core.texts import Amount, Value, one_line
@@ -231,9 +231,17 @@ class Attachments:
     async def _heard(
         self, attachment: Attachment, data: bytes, space: str, payer: Payer
     ) -> tuple[Attached, tuple[Notice, ...]]:
+        longest = self._settings.max_recording_seconds
+        if not data:
+            raise _Problem("nothing_heard")
+        # What is declared is what the sender's program said.
+        if (sounding := await asyncio.to_thread(length_of, data) or 0) > longest:
+            raise _Problem("recording_too_long", found=_minutes(sounding), allowed=_minutes(longest))
+        # Where nobody declares a length, its size is the safer guess of what it costs.
+        seconds = max(attachment.seconds, sounding) if attachment.seconds else 0
         try:
             heard = await self._transcriber.hear(
-                data, name=attachment.name, mime=attachment.mime, seconds=attachment.seconds, space=space, payer=payer
+                data, name=attachment.name, mime=attachment.mime, seconds=seconds, space=space, payer=payer
             )
         except (Busy, OverBudget, OwnKeyError) as error:
             notice = error.notice()
@@ -243,7 +251,8 @@ class Attachments:
             raise _Problem("not_heard") from None
         if not heard.text:
             raise _Problem("nothing_heard")
-        return Attached(Kind.RECORDING, attachment.name or "recording", heard.text), heard.notices
+        name = attachment.name or "recording"
+        return Attached(Kind.RECORDING, name, heard.text, language=heard.language), heard.notices
 
     async def _document(self, attachment: Attachment, data: bytes) -> Attached:
         name = attachment.name or "document"
@@ -264,7 +273,9 @@ def _said_of(message: Message, files: Sequence[Attached], max_pages: int) -> lis
     notices: list[Notice] = []
     for file in files:
         if file.kind is Kind.RECORDING and not message.private:
-            notices.append(Notice("heard", {"text": one_line(file.text, LONGEST_HEARD)}))
+            said = {"text": one_line(file.text, LONGEST_HEARD)}
+            more = {"language": file.language} if file.language else {}
+            notices.append(Notice("heard_in" if more else "heard", {**said, **more}))
         elif file.is_cut:
             name = one_line(file.name, LONGEST_NAME)
             if file.pages > max_pages:

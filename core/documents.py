@@ -7,22 +7,31 @@ import json
 import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Sequence
 from pathlib import Path, PurePath
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import structlog
 
-from core.document_forms import Extract, Unreadable, plain_text, without_controls
+from core.document_text import Extract, Piece, Pieces, Unreadable, plain_text, without_controls
 from core.errors import ParleyError
 
 log = structlog.get_logger()
 
 SECONDS = 30.0
 """How long reading one document may take."""
+LEARNING_SECONDS = 150.0
+"""How long reading one may take that is learned: some 30 ms a page of a PDF, and nobody waits for an answer."""
+AT_ONCE = 4
+"""Documents that one of our processes has read at the same time; the others wait, and their time begins after that."""
 CHECKOUT = Path(__file__).parents[1]
 FORMS = {
     "application/pdf": "pdf",
     ".pdf": "pdf",
     ".docx": "docx",
+    ".epub": "epub",
+    "application/epub+zip": "epub",
     ".html": "html",
     ".htm": "html",
     ".xhtml": "html",
@@ -32,6 +41,19 @@ FORMS = {
     "application/xhtml+xml": "html",
 }
 """Forms that take a parser, by ending and by declared kind."""
+LEARNED_FORMS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    "text/csv": "csv",
+    "text/tab-separated-values": "csv",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    "text/markdown": "markdown",
+    "text/x-markdown": "markdown",
+    ".svg": "svg",
+    "image/svg+xml": "svg",
+}
+"""Further forms that have places of their own, or something to be left out, when they are learned."""
 _TEXT_KINDS = frozenset(
     (
         "json", "xml", "yaml", "x-yaml", "toml", "javascript", "x-javascript", "typescript", "x-sh",
@@ -65,7 +87,7 @@ class DocumentError(ParleyError):
 
 
 def form_of(name: str, mime: str) -> str:
-    """``pdf``, ``docx``, ``html`` or ``text``; empty for what cannot be read."""
+    """``pdf``, ``docx``, ``epub``, ``html`` or ``text``; empty for what cannot be read."""
     ending = PurePath(name.lower()).suffix
     mime = mime.partition(";")[0].strip().lower()
     if form := FORMS.get(ending) or FORMS.get(mime):
@@ -74,12 +96,27 @@ def form_of(name: str, mime: str) -> str:
     return "text" if is_text else ""
 
 
+def learned_form(name: str, mime: str) -> str:
+    """The same for what is to be learned, with the forms that have rows or headings of their own."""
+    ending = PurePath(name.lower()).suffix
+    kind = mime.partition(";")[0].strip().lower()
+    return LEARNED_FORMS.get(ending) or LEARNED_FORMS.get(kind, "") or form_of(name, mime)
+
+
+async def read_pieces(data: bytes, form: str, *, max_pages: int, max_chars: int) -> Pieces:
+    """A document of that form (:func:`learned_form`) with its pages and headings. Raises DocumentError."""
+    answer = await _in_a_process(data, form, max_pages, max_chars, "pieces", LEARNING_SECONDS)
+    pieces = tuple(Piece(**piece) for piece in answer["pieces"])
+    return Pieces(pieces, answer["pages"], answer["cut"], answer["title"], answer["link"])
+
+
 async def read_document(data: bytes, form: str, *, max_pages: int, max_chars: int) -> Extract:
     """The text of a document of that form. Raises DocumentError."""
     if form != "text":
-        return await _in_a_process(data, form, max_pages, max_chars)
+        answer = await _in_a_process(data, form, max_pages, max_chars, "text", SECONDS)
+        return Extract(answer["text"], answer["pages"], answer["cut"])
     try:
-        text = without_controls(await asyncio.to_thread(plain_text, data))
+        text = await asyncio.to_thread(lambda: without_controls(plain_text(data)))
     except Unreadable as problem:
         raise DocumentError(str(problem)) from None
     if not text.strip():
@@ -87,14 +124,25 @@ async def read_document(data: bytes, form: str, *, max_pages: int, max_chars: in
     return Extract(text[:max_chars], cut=len(text) > max_chars)
 
 
-async def _in_a_process(data: bytes, form: str, max_pages: int, max_chars: int) -> Extract:
+_places: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+async def _in_a_process(
+    data: bytes, form: str, max_pages: int, max_chars: int, shape: str, seconds: float
+) -> dict[str, Any]:
+    async with _places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE)):
+        out, status = await _output(data, (form, str(max_pages), str(max_chars), shape), seconds)
+    # A book is some megabytes of JSON, which would hold every other answer up.
+    return await asyncio.to_thread(_told, out, status)
+
+
+async def _output(data: bytes, arguments: Sequence[str], seconds: float) -> tuple[bytes, int | None]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "core.document_forms",
-        form,
-        str(max_pages),
-        str(max_chars),
+        *arguments,
+        str(int(seconds * 0.85)),
         # Nothing of ours: tokens and keys stand in the environment.
         env={"PYTHONPATH": str(CHECKOUT), "PYTHONUTF8": "1"} | _of_the_system(),
         stdin=PIPE,
@@ -103,27 +151,28 @@ async def _in_a_process(data: bytes, form: str, max_pages: int, max_chars: int) 
         cwd=CHECKOUT,
     )
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             out, _ = await process.communicate(data)
     except TimeoutError:
-        log.warning("a document took too long to read", form=form, bytes=len(data))
+        log.warning("a document took too long to read", form=arguments[0], bytes=len(data))
         raise DocumentError("document_broken") from None
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
-    return _told(out, process.returncode)
+            # To the end of what it wrote: a pipe that nobody reads stays open after its process is gone.
+            await process.communicate()
+    return out, process.returncode
 
 
-def _told(out: bytes, status: int | None) -> Extract:
+def _told(out: bytes, status: int | None) -> dict[str, Any]:
     try:
-        answer = json.loads(out)
+        answer: dict[str, Any] = json.loads(out)
     except ValueError:
         log.warning("a document ended the process that read it", status=status)
         raise DocumentError("document_broken") from None
     if problem := answer.get("problem"):
         raise DocumentError(problem)
-    return Extract(answer["text"], answer["pages"], answer["cut"])
+    return answer
 
 
 def _of_the_system() -> dict[str, str]:

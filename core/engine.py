@@ -11,7 +11,8 @@ import structlog
 from core.access import OF_ALL, Right, decide_command, is_owner
 from core.attachments import Attachments
 from core.checks import Checks
-from core.commands import asking
+from core.commands import asking, ideas, pictures
+from core.commands.code_files import with_files
 from core.commands.row import Command, Moderation, Room
 from core.commands.table import BY_NAME, COMMANDS
 from core.conversation import summary
@@ -30,6 +31,7 @@ from core.people.access import Access, IsAdmin, May, StandingOf
 from core.people.community import Community
 from core.people.gate import Reason, is_shown
 from core.people.identity import account_of
+from core.people.persona import PersonaError
 from core.people.spaces import space_id
 from core.replying import Replying
 from core.settings import ChatSettings
@@ -94,7 +96,7 @@ class Engine:
         self._notes = Notes(community.store)
         self._moderation = moderation or {}
         self._replying = Replying(
-            settings, history, catalog, router, attachments, workshop, enqueue, self._access, earlier
+            settings, history, catalog, router, attachments, workshop, enqueue, self._access, community, earlier
         )
 
     async def know(self, turn: Turn) -> None:
@@ -123,8 +125,17 @@ class Engine:
 
         It fills in ``turn.question`` and, where an answer is made anew in place of the former one, its pages.
         """
+        async with aclosing(self._answered(turn)) as parts:
+            async for part in parts:
+                if isinstance(part, Finished) and part.usage.model and self._workshop.labels.are_told(turn.space):
+                    yield Notice("label_text")
+                yield part
+
+    async def _answered(self, turn: Turn) -> AsyncGenerator[Part]:
         incoming = turn.incoming
         await self.know(turn)
+        if turn.takeovers and (turn.reason or turn.takeovers > MAX_TAKEOVERS):
+            await self._abandon(turn)
         if turn.reason:
             yield Finished(_interruption(turn.reason))
         elif turn.unreadable:
@@ -157,6 +168,12 @@ class Engine:
             async with aclosing(why.noting(self._notes, turn, parts)) as noted:
                 async for part in noted:
                     yield part
+
+    async def _abandon(self, turn: Turn) -> None:
+        try:
+            await self._workshop.creations.abandon(turn)
+        except StorageError as error:
+            log.warning("something goes on being made that nobody wants", turn=turn.id, cause=str(error))
 
     async def _command(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
         try:
@@ -203,6 +220,7 @@ class Engine:
                 self._router.try_key,
                 elsewhere=self._moderation,
                 access=self._access,
+                ask=partial(self._asked_by_command, turn),
             )
             parts = row.run(room)
         async for part in parts:
@@ -226,6 +244,10 @@ class Engine:
     async def _asked_by_command(self, turn: Turn, call: CommandCall) -> AsyncGenerator[Part]:
         """/chat, /regenerate, /explain and others are questions."""
         row = BY_NAME[call.name]
+        if row.name == "describe" and (refusal := pictures.cannot_see(call, self._catalog)):
+            yield refusal
+            yield Finished(Ending.COMPLETE)
+            return
         if asking.is_empty(row, call):
             yield Notice("chat_empty" if call.name == "chat" else "about_empty")
             yield Finished(Ending.COMPLETE)
@@ -236,6 +258,17 @@ class Engine:
             return
         if call.options.get("model") and not await self._access.has(turn, Right.CHOOSE_MODEL):
             yield Notice("lacking.choose-model")
+            yield Finished(Ending.COMPLETE)
+            return
+        try:
+            turn.controls = asking.controls_of(row, call)
+        except PersonaError as error:
+            yield Notice(error.key, error.values)
+            yield Finished(Ending.COMPLETE)
+            return
+        given = await ideas.picked_by(row, call, self._history) if call.name == "pick" else ""
+        if call.name == "pick" and not given:
+            yield Notice("pick_unknown")
             yield Finished(Ending.COMPLETE)
             return
         message = Message(
@@ -251,9 +284,14 @@ class Engine:
             space=call.space,
             place=call.place,
         )
-        async with aclosing(self._replying.ask(turn, asking.mode_of(call.name), message)) as parts:
-            async for part in parts:
+        async with aclosing(self._replying.ask(turn, asking.mode_of(call.name), message, given=given)) as parts:
+            async for part in with_files(parts) if call.name == "code" else parts:
                 yield part
+
+    async def delivered(self, turn: Turn) -> None:
+        """The whole answer is shown, in the messages of ``turn.pages``. Raises StorageError."""
+        if turn.creations:
+            await self._workshop.creations.delivered(turn)
 
     def estimate(self, turn: Turn, text: str) -> Usage:
         """What an answer took whose end the provider never reported, because it was interrupted."""

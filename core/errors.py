@@ -17,6 +17,10 @@ class StorageError(ParleyError):
     """Redis could not be reached, or refused, for longer than is waited for."""
 
 
+class StorageFull(StorageError):
+    """Redis has no memory, or no disk, left to keep anything more."""
+
+
 class UnreadableError(StorageError):
     """A record is there and cannot be read: it is damaged, or a newer program wrote it. To try again is of no use."""
 
@@ -41,6 +45,8 @@ class ModelFault(StrEnum):
     RATE_LIMITED = "rate_limited"
     REFUSED = "refused"
     """The provider says that the request itself is wrong (400, 404, 413, 422)."""
+    GONE = "gone"
+    """The provider has no such model (any more)."""
     UNAUTHORISED = "unauthorised"
     FILTERED = "filtered"
     """The provider's rules do not allow what was asked for."""
@@ -64,6 +70,14 @@ class ModelError(ParleyError):
         self.detail = detail
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class UnsupportedPrompt(ModelError):
+    """A small model draws some things only: ``possible``, in its own words."""
+
+    def __init__(self, detail: str, possible: str) -> None:
+        super().__init__(ModelFault.REFUSED, detail)
+        self.possible = possible
 
 
 class OutboundFault(StrEnum):

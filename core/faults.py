@@ -27,6 +27,10 @@ POINTS: tuple[Point, ...] = get_args(Point)
 Elsewhere = Literal[
     "announcing",  # about to tell a space something, which is noted
     "announced",  # told, and not noted
+    "ordered",  # something to be made is kept, and in no queue
+    "begun",  # its job has begun
+    "made",  # what came of it is kept, and not posted
+    "handed",  # its turn follows it no more, and has not said so
 ]
 """Points that no turn comes by."""
 

@@ -99,7 +99,7 @@ def _add_openai(values: dict[str, Any], sources: Mapping[str, str]) -> None:
     if base and not base.startswith(("http://", "https://")):
         raise SettingsError(f"OPENAI_BASE_URL is wrong: found {base!r}. Must begin with http:// or https://.")
     provider = {"name": "openai", "base_url": base or OPENAI_BASE_URL, "api_key": key}
-    row = {"name": model, "provider": "openai", "accepts_images": True}
+    row = {"name": model, "provider": "openai", "accepts_images": True, "tools": True}
     values["providers"] = [provider, *values.get("providers", ())]
     if all(m.get("name") != model for m in values.get("models", ())):
         values["models"] = [row, *values.get("models", ())]

@@ -118,6 +118,20 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Poll:
+    """A question of a quiz: people vote for one of its options. Its texts are plain."""
+
+    question: str
+    options: tuple[str, ...]
+    correct: int
+    """Which of the options is right, counted from 0."""
+    explanation: str = ""
+    """Why it is."""
+    seconds: int = 0
+    """How long votes are taken; 0: as the platform likes it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """A button: pressing it calls ``command``, a command's name with its value behind a blank."""
 
@@ -137,6 +151,16 @@ class Menu:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """What a model wants to have done before it goes on (``core/tools/``)."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON, if the model wrote it well."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """Always the last part, exactly once."""
 
@@ -144,6 +168,8 @@ class Finished:
     usage: Usage = Usage()
     causes: tuple[str, ...] = field(default=(), compare=False)
     """For operators: what failed on the way."""
+    calls: tuple[ToolCall, ...] = ()
+    """It goes on once these are done: seen by the toolbox alone."""
 
 
-Part = TextDelta | Media | Making | InLine | Progress | Menu | Notice | Finished
+Part = TextDelta | Media | Making | InLine | Progress | Poll | Menu | Notice | Finished

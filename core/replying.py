@@ -8,17 +8,20 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from core import faults
 from core.access import Right, decide_refusal, pseudonym
-from core.attachments import Attachments
+from core.attachments import Attachments, Read
+from core.candidates import side_by_side
 from core.conversation import prompt, summary, told
 from core.conversation.above import Earlier, with_above
 from core.conversation.history import Answer, History, Mode, Path, Question
 from core.conversation.turn import Turn
+from core.knowledge.asking import Answers
 from core.message import CommandCall, ConversationKey, Message
 from core.models.catalog import Catalog, Model
 from core.models.chat import ChatRequest
@@ -27,8 +30,13 @@ from core.models.router import Router
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.people.access import Access
 from core.people.choices import model_of
+from core.people.community import Community
+from core.people.controls import Controls
+from core.people.controls import read as controls_from
+from core.safety.holding import watched
 from core.settings import ChatSettings
 from core.speaking import NOTHING_TO_SPEAK
+from core.storage.shared import Once
 from core.workshop import Workshop
 
 log = structlog.get_logger()
@@ -50,6 +58,7 @@ class Replying:
         workshop: Workshop,
         enqueue: summary.Enqueue,
         access: Access,
+        community: Community,
         earlier: Earlier | None,
     ) -> None:
         self._settings = settings
@@ -62,10 +71,13 @@ class Replying:
         self._enqueue = enqueue
         self._access = access
         self._earlier = earlier
+        self._once = Once(community.store)
+        self._answers = Answers(community, workshop.passages, settings.time_zone)
         self._asking: set[asyncio.Task[None]] = set()
 
-    async def ask(self, turn: Turn, mode: Mode, message: Message) -> AsyncGenerator[Part]:
-        """The answer to a question; the last part is Finished. Raises LeaseLost, StorageError."""
+    async def ask(self, turn: Turn, mode: Mode, message: Message, *, given: str = "") -> AsyncGenerator[Part]:
+        """The answer to a question; the last part is Finished. ``given`` is the answer, where nobody need be asked for
+        it. Raises LeaseLost, StorageError."""
         if mode is Mode.ASK and (refusal := decide_refusal(message, self._settings)):
             yield refusal
             yield Finished(Ending.COMPLETE)
@@ -86,8 +98,12 @@ class Replying:
             yield Finished(Ending.COMPLETE)
             return
         images = read.images
-        if read.text != message.text:
-            message = replace(message, text=read.text)
+        message = replace(message, text=read.text)
+        if unsafe := await self._refusal(turn, mode, message, read):
+            # It never comes into the history, so no later answer goes by it.
+            yield unsafe
+            yield Finished(Ending.COMPLETE)
+            return
         message = await with_above(message, self._history, self._earlier)
         path = await self._history.path(
             turn,
@@ -112,19 +128,30 @@ class Replying:
         if path.previous and not has_own_place and (message.edited or mode is Mode.AGAIN):
             # A dead worker may have created some pages anew.
             turn.pages = {**dict(enumerate(path.previous.pages)), **turn.pages}
-        async with aclosing(self._answer(turn, message, path, images, model, budget)) as parts:
+        async with aclosing(self._answer(turn, mode, message, path, images, model, budget, given)) as parts:
             async for part in parts:
                 yield part
 
     async def _answer(
         self,
         turn: Turn,
+        mode: Mode,
         message: Message,
         path: Path,
         images: dict[str, bytes],
         model: Model | None,
         budget: int,
+        given: str,
     ) -> AsyncGenerator[Part]:
+        if said := given or (await self._answers.of_staff(turn, message) if mode is Mode.ASK else ""):
+            yield TextDelta(said)
+            yield Finished(Ending.COMPLETE)
+            return
+        grounds = await self._answers.grounds(turn, message, path, model)
+        if whole := await self._answers.without_model(turn, message, grounds, model):
+            for part in whole:
+                yield part
+            return
         shown = await self._attachments.recall_images(message.conversation, path, images)
         messages, shortened = prompt.build(
             path,
@@ -137,35 +164,75 @@ class Replying:
             budget=budget,
             bare=model is not None and model.small,
             facts=told.facts(turn, model) if told.is_by(message, path.nodes[-1].said) else (),
+            material=grounds.material,
         )
         if shortened:
             yield Notice("shortened")
+        persona = Controls(turn.persona.sampling, turn.persona.max_tokens)
+        controls = turn.controls.above(controls_from(turn.preferences.sampling)).above(persona)
         request = ChatRequest(
             tuple(messages),
             model=model.name if model else "",
             needs_vision=_has_picture(path.nodes[-1].said, shown),
             space=turn.share,
             sender=pseudonym(message.author, message.conversation.platform),
-            max_answer=turn.persona.max_tokens,
-            sampling=turn.persona.sampling,
+            max_answer=controls.max_tokens,
+            sampling=controls.sampling,
+            asked_for=frozenset(turn.controls.values),
             payer=turn.payer,
             models=frozenset(turn.space.models),
         )
         turn.asked = request
-        texts: list[str] = []
-        is_spoken = turn.preferences.spoken and self._workshop.speaking.is_set_up
-        is_spoken = is_spoken and await self._access.has(turn, Right.SPEAK)
-        async with aclosing(self._router.answer(request)) as parts:
+        answer = await self._asked(turn, request, model, controls.count or 1, alone=grounds.alone)
+        if grounds.found:
+            answer = self._answers.shown(turn, message, grounds, answer)
+        if turn.preferences.spoken and self._workshop.speaking.is_set_up and await self._access.has(turn, Right.SPEAK):
+            answer = self._spoken(turn, answer)
+        async with aclosing(answer) as parts:
             async for part in parts:
+                if isinstance(part, Notice) and part.key == "model_gone" and not await self._is_news(turn, request):
+                    continue
                 if isinstance(part, TextDelta):
                     faults.reached("modelled")
-                    if is_spoken:
-                        texts.append(part.text)
-                if isinstance(part, Finished) and part.ending is Ending.COMPLETE and is_spoken:
+                yield part
+
+    async def _spoken(self, turn: Turn, answer: AsyncGenerator[Part]) -> AsyncGenerator[Part]:
+        """The answer, and where it is whole its sound."""
+        texts: list[str] = []
+        async with aclosing(answer) as parts:
+            async for part in parts:
+                if isinstance(part, TextDelta):
+                    texts.append(part.text)
+                if isinstance(part, Finished) and part.ending is Ending.COMPLETE:
                     async for sound in self._workshop.speaking.aloud(turn, "".join(texts)):
-                        if sound != NOTHING_TO_SPEAK:
+                        if sound != NOTHING_TO_SPEAK and not isinstance(sound, Finished):
                             yield sound
                 yield part
+
+    async def _asked(
+        self, turn: Turn, request: ChatRequest, model: Model | None, count: int, *, alone: bool
+    ) -> AsyncGenerator[Part, None]:
+        """The answer as it comes: of the router alone, where nothing else is wanted. ``alone``: from the passages that
+        it was shown, so from no tool."""
+        toolbox, safety, has = self._workshop.toolbox, self._workshop.safety, partial(self._access.has, turn)
+        if count > 1:
+            answer = side_by_side(self._router, request, count, turn.language)
+        elif not alone and (tools := await toolbox.offered(turn, model, has)):
+            answer = toolbox.answer(request, turn, has, tools)
+        else:
+            answer = self._router.answer(request)
+        return watched(safety, turn, answer) if safety.watches_answers(turn) else answer
+
+    async def _refusal(self, turn: Turn, mode: Mode, message: Message, read: Read) -> Notice | None:
+        """What is said in place of an answer to what may not be asked."""
+        if mode is not Mode.ASK:
+            return None
+        return await self._workshop.safety.prompt(turn, _said(message, read), read.images.values())
+
+    async def _is_news(self, turn: Turn, request: ChatRequest) -> bool:
+        """That a model is gone is told to whom chose it, once a day in a conversation."""
+        chose = (_asked_model(turn), turn.preferences.model, turn.person.model)
+        return request.model in chose and await self._once.may(f"gone:{turn.conversation}:{request.model}", 86_400)
 
     def _closed(self, turn: Turn, model: Model | None) -> Sequence[Notice]:
         """What is said of a model that was asked for, and is not for use there."""
@@ -212,6 +279,12 @@ def _asked_model(turn: Turn) -> str:
 
 def _has_picture(said: Question | Answer, shown: Mapping[str, bytes]) -> bool:
     return isinstance(said, Question) and any(digest in shown for digest in said.images)
+
+
+def _said(message: Message, read: Read) -> str:
+    """All that a question says, in its own words and by what it brings along."""
+    quoted = message.quote.text if message.quote else ""
+    return "\n".join((message.text, quoted, *(file.text for file in read.files))).strip()
 
 
 def _interruption(reason: str) -> Ending:

@@ -10,6 +10,10 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from core.errors import SettingsError
+from core.knowledge.settings import KnowledgeSettings
+from core.labels.settings import LabelSettings
+from core.models.servers.settings import EnginesSettings
+from core.safety.settings import SafetySettings
 from core.section import (
     Accounts,
     HttpUrl,
@@ -25,6 +29,7 @@ from core.section import (
 )
 from core.shard_range import ShardRange
 from core.storage.address import Address, Tls
+from core.tools.settings import McpSettings, ToolsSettings
 
 
 class TelegramSettings(Section):
@@ -160,6 +165,11 @@ class JobsSettings(Section):
     """Queues whose jobs this process does, of text, images, audio, video, documents and training. Empty: all."""
     concurrency: Mapping[Queue, Annotated[int, Field(ge=1, le=1000)]] = Field(default_factory=dict[Queue, int])
     """Jobs done at once by one process, for each queue: text 2, documents 2, the others 1 unless said here."""
+    follow_seconds: Annotated[float, Field(gt=0, le=600)] = 45.0
+    """How long an answer waits for a picture, sound or film that is being made. What takes longer comes in a message of
+    its own, so that the conversation can go on. Nobody waits for a film longer than 20 seconds."""
+    idle_seconds: Annotated[float, Field(ge=1, le=600)] = 30.0
+    """Jobs of a process that died are begun again after this time."""
 
     def worked(self, only: Sequence[str] | None = None) -> dict[str, int]:
         """The queues that this process works, with how many jobs of each at once. Raises SettingsError for one of
@@ -199,11 +209,19 @@ class ProviderSettings(Section):
         return self.base_urls or (self.base_url,)
 
 
-ModelKind = Literal["chat", "transcription", "speech", "image", "sound", "video", "embedding", "moderation"]
+ModelKind = Literal["chat", "transcription", "speech", "image", "sound", "video", "embedding", "moderation", "ocr"]
 Price = Annotated[float, Field(ge=0, le=10_000_000, allow_inf_nan=False)]
 Shape = Literal["square", "wide", "tall"]
 SIZES: Mapping[Shape, str] = {"square": "1024x1024", "wide": "1536x1024", "tall": "1024x1536"}
 """Pixels of pictures, unless told otherwise: what all image models of OpenAI draw."""
+PictureWork = Literal["draw", "edit", "vary", "upscale", "cutout"]
+"""What an image model does: a picture from words, from a picture and words, another one like it, a larger one, one
+without its background."""
+SamplingValue = Literal[
+    "temperature", "top_p", "top_k", "stop", "seed", "frequency_penalty", "presence_penalty", "num_beams"
+]
+PictureControl = Literal["negative", "seed", "steps", "strength", "size", "quality", "mask"]
+"""What can be said to an image model besides words, a shape and how many."""
 
 
 class ModelSettings(Section):
@@ -217,32 +235,66 @@ class ModelSettings(Section):
     """The provider's name for the model; the same as name when empty."""
     kind: ModelKind = "chat"
     """chat; transcription: listens to recordings; speech: reads answers aloud; image: draws pictures; sound: makes
-    music and noises; video: makes films; embedding: finds passages of documents; moderation: judges what is said."""
+    music and noises; video: makes films; embedding: finds passages of documents; moderation: judges what is said; ocr:
+    reads the text in pictures."""
     window: Annotated[int, Field(ge=512)] = 32_768
     """Context window in tokens."""
     max_answer: Annotated[int, Field(ge=16)] = 4096
     """Longest answer in tokens."""
     accepts_images: bool = False
+    tools: bool = False
+    """The model can ask for tools ([tools]), and its server knows them."""
+    tools_in_text: bool = False
+    """It asks for them by bare JSON in its answer, as small local models do. Needs tools."""
     price_prompt: Price = 0.0
     """Currency units for a million prompt tokens."""
     price_answer: Price = 0.0
     """Currency units for a million answer tokens."""
     price_minute: Price = 0.0
-    """Currency units for a minute of sound that a transcription model hears."""
+    """Currency units for a minute of sound that a transcription model hears or a sound model makes, or of film that a
+    video model makes."""
     price_characters: Price = 0.0
     """Currency units for a million characters that a speech model says."""
     voice: Annotated[str, Field(pattern=r"^[\w./-]{1,64}$")] = "alloy"
     """Voice of a speech model."""
+    voices: Mapping[
+        Annotated[str, Field(pattern=r"^[\w.-]{1,32}$")], Annotated[str, Field(pattern=r"^[\w./-]{1,64}$")]
+    ] = Field(default_factory=dict[str, str])
+    """More voices of a speech model, by the code of the language that they are for, like en or zh, or by a name that
+    people can choose: /say voice:narrator."""
+    has_speed: bool = True
+    """A speech model can be asked to speak faster or slower."""
+    max_seconds: Annotated[int, Field(ge=1, le=600)] = 30
+    """The longest music or noise in seconds that a sound model makes."""
+    film_seconds: tuple[Annotated[int, Field(ge=1, le=600)], ...] = (4, 8, 12)
+    """Lengths in seconds that a video model makes. What people ask for is rounded up to one of them."""
     price_image: Price = 0.0
     """Currency units for a picture that an image model draws. Prices of tokens count besides, where its server tells
     how many it took."""
     sizes: Mapping[Shape, Annotated[str, Field(pattern=r"^\d{2,4}x\d{2,4}$")]] = Field(default_factory=dict[Shape, str])
     """Sizes of an image model's pictures in pixels: square, wide and tall are 1024x1024, 1536x1024 and 1024x1536 unless
-    said here."""
+    said here. Of a video model's films: wide and tall are 1280x720 and 720x1280."""
     quality: Annotated[str, Field(pattern=r"^[a-z]{0,16}$")] = ""
     """Quality of an image model's pictures, in its server's words, like low, medium or high. Empty: its own choice."""
     output_format: Literal["", "png", "jpeg"] = ""
     """Format that an image model is asked for. Empty: its own choice; not all servers can be asked."""
+    does: tuple[PictureWork, ...] = ("draw", "edit")
+    """What an image model does: draw, edit, vary, upscale, cutout."""
+    takes: tuple[PictureControl, ...] = ("quality", "mask")
+    """What can be said to an image model besides words, a shape and how many: negative, seed, steps, strength, size
+    (any in pixels), quality, mask. The first four and sizes are asked for in fields that OpenAI's own models do not
+    know."""
+    partial_images: Annotated[int, Field(ge=0, le=3)] = 0
+    """Unfinished pictures that an image model shows while it draws; each costs a little with OpenAI's."""
+    dimensions: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Numbers in a vector of an embedding model, where its server can be asked for fewer. 0: as many as it has."""
+    query_prefix: Annotated[str, Field(max_length=500)] = ""
+    """What an embedding model wants to stand before a question, like `query: ` for the e5 models."""
+    passage_prefix: Annotated[str, Field(max_length=500)] = ""
+    """What it wants to stand before a passage, like `passage: `."""
+    near: Annotated[float, Field(ge=0, lt=1)] = 0.35
+    """Cosine of a question with a passage that just answers it, as an embedding model has it: some 0.35 for OpenAI's,
+    0.8 for the e5 models. What is farther does not count as found where only documents may answer."""
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=1)] | None = None
@@ -251,6 +303,10 @@ class ModelSettings(Section):
     """Names of models to go on with when this one fails, best first."""
     small: bool = False
     """A model too weak for extra instructions: it gets the bare conversation."""
+    lacks: tuple[SamplingValue, ...] = ("num_beams",)
+    """Values to sample by that the model does not take, for servers that pass over what they do not know: temperature,
+    top_p, top_k, stop, seed, frequency_penalty, presence_penalty, num_beams. What a server refuses is found out
+    without this. Who asks for such a value is told."""
 
 
 class RoutingSettings(Section):
@@ -394,10 +450,21 @@ class Settings(Section):
     chat: ChatSettings = ChatSettings()
     routing: RoutingSettings = RoutingSettings()
     local: LocalSettings = LocalSettings()
+    engines: EnginesSettings = EnginesSettings()
     moderation: ModerationSettings = ModerationSettings()
+    safety: SafetySettings = SafetySettings()
+    tools: ToolsSettings = ToolsSettings()
     budgets: BudgetSettings = BudgetSettings()
+    labels: LabelSettings = LabelSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
     providers: tuple[ProviderSettings, ...] = ()
     models: tuple[ModelSettings, ...] = ()
+    mcp: tuple[McpSettings, ...] = ()
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """What spaces may choose among."""
+        return (*self.tools.use, *(server.name for server in self.mcp))
 
 
 @dataclass(frozen=True, slots=True)

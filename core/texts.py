@@ -134,9 +134,13 @@ def say(key: str, language: str = "", /, **values: Value) -> str:
 
 def one_line(text: str, chars: int) -> str:
     """What people wrote, to be shown within a sentence of ours: one line, not long, its Markdown harmless."""
+    return _MARKS.sub(r"\\\1", plain_line(text, chars))
+
+
+def plain_line(text: str, chars: int) -> str:
+    """The same for a place where text is shown as it is."""
     line = " ".join(_UNSEEN.sub("", text).split())
-    line = line if len(line) <= chars else f"{line[: chars - 1].rstrip()}…"
-    return _MARKS.sub(r"\\\1", line)
+    return line if len(line) <= chars else f"{line[: chars - 1].rstrip()}…"
 
 
 def _counted(values: Mapping[str, Value]) -> int:

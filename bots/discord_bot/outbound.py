@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
 from bots.adapter import Capabilities, Page, Slot, Speaker, Target
-from bots.discord_bot import layout
+from bots.discord_bot import layout, polls
 from bots.discord_bot.finding import CLOCK_SLACK, Finding, has_files, has_text, nonce_of, replies
 from bots.discord_bot.format import to_page
 from bots.discord_bot.interactions import EPHEMERAL, Deferrals, ReplyToken
@@ -26,7 +26,7 @@ from bots.discord_bot.threads import Threads
 from bots.discord_bot.webhooks import Webhooks
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, ConversationKey, Platform
-from core.parts import Activity, Media
+from core.parts import Activity, Media, Poll
 from core.settings import DiscordSettings
 from core.texts import say
 
@@ -70,8 +70,11 @@ class _Content:
     page: Page
     uploads: tuple[Upload, ...] = ()
     in_gallery: bool = False
+    poll: dict[str, Any] | None = None
 
     def body(self, *, edits: bool = False) -> dict[str, Any]:
+        if self.poll is not None:
+            return {"poll": self.poll, "allowed_mentions": layout.NO_MENTIONS}
         if self.in_gallery or (self.page.final and not self.uploads):
             body = layout.finished(self.page, self.uploads, edits=edits)
         else:
@@ -95,6 +98,8 @@ class DiscordOutbound:
         max_file=MAX_FILE,
         album=layout.MAX_PICTURES,
         album_is_one=True,
+        polls=True,
+        spoilers=True,
         # For a few minutes only: later, find() tells.
         idempotent_sends=True,
     )
@@ -152,6 +157,10 @@ class DiscordOutbound:
             (made,) = await self.send_album(target, [Media(name, mime, data, description)], slot, caption)
             return made
         return await self._create(target, slot, _Content(caption, (Upload(name, mime, data, description),)))
+
+    async def send_poll(self, target: Target, poll: Poll, slot: Slot) -> str:
+        target = await self._threads.ensure(target)
+        return await self._create(target, slot, _Content(Page("", 0), poll=polls.body_of(poll)))
 
     async def send_album(self, target: Target, pictures: Sequence[Media], slot: Slot, caption: Page) -> list[str]:
         """One message with all of them."""
@@ -280,7 +289,7 @@ class DiscordOutbound:
         try:
             return await self._make(target, slot, content)
         except CallFailed as error:
-            raise _without_files(error, content.uploads) from None
+            raise _without_files(error, content.uploads or content.poll or ()) from None
 
     async def _make(self, target: Target, slot: Slot, content: _Content) -> str:
         token = self._usable(target)
@@ -325,7 +334,11 @@ class DiscordOutbound:
         if nonce_of(slot) not in self._doubtful:
             return None
         for message in await self._finding.own(target, slot):
-            if has_text(message, content.page) or has_files(message, content.uploads):
+            if (
+                has_text(message, content.page)
+                or has_files(message, content.uploads)
+                or polls.has_poll(message, content.poll)
+            ):
                 return message["id"]
         return None
 
@@ -371,7 +384,7 @@ class DiscordOutbound:
         return None
 
 
-def _without_files(error: CallFailed, files: Sequence[object]) -> OutboundError:
+def _without_files(error: CallFailed, files: Collection[object]) -> OutboundError:
     """Words may be allowed where files are not."""
     return OutboundError(OutboundFault.NO_FILES, error.detail) if files and error.code == MISSING_RIGHT else error
 

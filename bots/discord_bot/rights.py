@@ -32,6 +32,7 @@ EVERYWHERE = {
     Right.MUTE: permissions.MODERATE_MEMBERS,
     Right.BAN: permissions.BAN_MEMBERS,
     Right.SEE_USAGE: permissions.MANAGE_GUILD,
+    Right.TEACH: permissions.MANAGE_MESSAGES,
 }
 """Discord's permission for each right that is one in all of a guild."""
 IN_CHANNEL = {

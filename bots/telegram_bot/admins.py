@@ -31,6 +31,7 @@ NEEDED = {
     Right.BAN: "can_restrict_members",
     Right.PURGE: "can_delete_messages",
     Right.SEE_USAGE: "can_change_info",
+    Right.TEACH: "can_delete_messages",
 }
 """Telegram's right of an administrator for each right; everybody may talk."""
 Known = Mapping[str, Raw]

@@ -12,7 +12,7 @@ import structlog
 from telegram.error import BadRequest, ChatMigrated, InvalidToken, TelegramError
 
 from bots.adapter import Capabilities, Page, Slot, Target
-from bots.telegram_bot import finding
+from bots.telegram_bot import finding, polls
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.faults import is_about_formatting, is_not_modified, translated
 from bots.telegram_bot.format import MAX_TEXT, plain, to_page, to_rich_page
@@ -24,7 +24,7 @@ from bots.telegram_bot.seen import Seen
 from bots.telegram_bot.transport import CALL_SECONDS
 from core.errors import OutboundError, OutboundFault, StorageError
 from core.message import Attachment, ConversationKey, Platform
-from core.parts import Activity, Media
+from core.parts import Activity, Media, Poll
 
 log = structlog.get_logger()
 
@@ -64,6 +64,9 @@ class TelegramOutbound:
         max_file=MAX_UPLOAD,
         max_download=MAX_DOWNLOAD,
         album=MAX_ALBUM,
+        polls=True,
+        quizzes=True,
+        spoilers=True,
     )
 
     def __init__(
@@ -163,6 +166,10 @@ class TelegramOutbound:
     ) -> list[str]:
         messages = await self._media.send_album(_place(target) | _reply(target), pictures, caption)
         return [await self._created(target, slot, message) for message in messages]
+
+    async def send_poll(self, target: Target, poll: Poll, slot: Slot) -> str:
+        message = await self._call("sendpoll", _place(target) | _reply(target) | polls.fields_of(poll))
+        return await self._created(target, slot, message)
 
     async def delete(self, target: Target, message_id: str) -> None:
         try:

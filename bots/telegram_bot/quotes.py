@@ -46,7 +46,9 @@ def quote_in(raw: Raw, reply: Raw | None) -> Quote | None:
     return Quote("", "", clean_text(chosen[:MAX_CHARS])) if chosen else None
 
 
-def files_of(raw: Raw, reply: Raw | None, me: Me, image_limit: int, *, private: bool) -> tuple[Attachment, ...]:
+def files_of(
+    raw: Raw, reply: Raw | None, me: Me, image_limit: int, *, private: bool, own_voice: bool = False
+) -> tuple[Attachment, ...]:
     """The files that the message replied to adds to the question.
 
     What people sent to the bot in a private chat is in its history. In groups it has seen little of what people
@@ -55,8 +57,8 @@ def files_of(raw: Raw, reply: Raw | None, me: Me, image_limit: int, *, private: 
     if reply is not None and private and not is_ours(reply, me):
         return ()
     files = attachments_of(reply or part(raw, "external_reply"), image_limit)
-    # Its own voice only says what the history has as text.
-    ours = reply is not None and is_ours(reply, me)
+    # Its own voice only says what the history has as text; ``own_voice`` is for who asks about the file itself.
+    ours = reply is not None and is_ours(reply, me) and not own_voice
     return tuple(replace(f, quoted=True) for f in files if not (ours and f.kind is AttachmentKind.AUDIO))
 
 

@@ -79,12 +79,12 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
         # Bots never answer bots, which would go on for ever; nor what the bot wrote itself, for someone's inline query.
         return None
     place, words, reply = Place.of(raw, me), words_of(raw, me), reply_in(raw)
-    # A forwarded command is something to read.
-    command = command_in(words) if "text" in raw and "forward_origin" not in raw else None
+    album = one_line(str(raw.get("media_group_id") or ""))
+    # A forwarded command is something to read. Below an album it would be about one of its pieces alone.
+    command = None if album or "forward_origin" in raw else command_in(words)
     if command and command.addressee not in ("", me.username.lower()) and not place.private:
         return None
     turn_to_us = _turns_to_us(place, words, command, is_reply=reply is not None and is_ours(reply, me))
-    album = one_line(str(raw.get("media_group_id") or ""))
     if place.space and not (turn_to_us or place.channel):
         space = arrival.chosen(place.space)
         turn_to_us = space.answers == ALWAYS and not _turns_to_other(raw, reply, author, me)
@@ -96,7 +96,9 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
     attachments = own = attachments_of(raw, arrival.image_limit)
     if words.text or not album:
         # All pieces of an album reply to the same.
-        attachments += files_of(raw, reply, me, arrival.image_limit, private=place.private)
+        # A command is about the very message that it replies to, whether it is in the history or not.
+        private, asks_of_file = place.private and command is None, command is not None and command.name == "origin"
+        attachments += files_of(raw, reply, me, arrival.image_limit, private=private, own_voice=asks_of_file)
     text = clean_text("\n".join(filter(None, (forwarded(raw), described(raw), words.text))))
     if command or (words.mentions_us and not (text or quote or attachments)):
         # An edited command is not run again; a bare mention is a greeting, but not one for a channel's readers.

@@ -220,6 +220,7 @@ class Console:
         return Terms(
             models=tuple(self.site.models()),
             personas=tuple(persona.name for persona in await community.personas.offered(Person(), space.id)),
+            tools=community.settings.tool_names,
             currency=community.settings.chat.currency,
             language=language_of(request),
         )

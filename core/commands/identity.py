@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from core.commands.row import Room
+from core.knowledge.documents import person_scope
 from core.message import Author, CommandCall, ConversationKey, Platform
 from core.parts import Ending, Finished, Notice, Part
 from core.people.identity import account_of
@@ -71,6 +72,7 @@ async def unlink(room: Room) -> AsyncIterator[Part]:
         yield DONE
         return
     try:
+        await _leave_documents(room, account, wanted)
         parted = await room.community.linking.part(account, wanted)
     except Conflict:
         yield Notice("conflict")
@@ -81,6 +83,16 @@ async def unlink(room: Room) -> AsyncIterator[Part]:
         else:
             yield Notice("unlink_alone")
     yield DONE
+
+
+async def _leave_documents(room: Room, account: str, leaving: str) -> None:
+    """Where the person goes by the account that is about to leave, what they taught themselves stays with the rest, who
+    keep all there is. Should this be all that comes to pass, :meth:`Passages.own` takes it back."""
+    person = (await room.community.people.fresh(account)).value
+    gone = [one for one in person.known_accounts if (platform_of(one) == leaving if leaving else one == account)]
+    rest = [one for one in person.known_accounts if one not in gone]
+    if rest and person.id in gone:
+        await room.workshop.passages.carry(person_scope(person.id), person_scope(rest[0]))
 
 
 def _told(linked: Linked) -> Notice:

@@ -1,37 +1,46 @@
-"""Pictures drawn from words."""
+"""Pictures drawn from words, and pictures of ours made again with something changed."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 
-from core.access import pseudonym
+from core.commands.pictures import former_of, inputs_of
 from core.commands.row import Room
-from core.models.images import MAX_COUNT, MAX_PROMPT
-from core.models.wire import ImageRequest
-from core.parts import Ending, Finished, Notice, Part
-from core.settings import SIZES, Shape
+from core.commands.wishes import NEW, changed, given, made
+from core.creations.pictures import DONE
+from core.creations.wish import Wish
+from core.models.images import MAX_PROMPT
+from core.parts import Notice, Part
 
 
 async def imagine(room: Room) -> AsyncIterator[Part]:
-    """What the prompt says; without one, what the message says that it replies to or was chosen for."""
-    call = room.call
-    prompt = room.value("prompt") or (call.quote.text.strip() if call.quote else "")
-    shape, count = room.value("size") or room.turn.space.image_size, room.value("count")
-    if not room.workshop.painting.is_set_up:
-        yield Notice("no_images")
-    elif not prompt:
-        yield Notice("imagine_how")
-    elif len(prompt) > MAX_PROMPT:
-        yield Notice("too_long", {"found": len(prompt), "allowed": MAX_PROMPT})
-    else:
-        request = ImageRequest(
-            prompt,
-            cast("Shape", shape) if shape in SIZES else "square",
-            min(max(int(count), 1), MAX_COUNT) if count.isdecimal() else 1,
-            pseudonym(call.author, call.conversation.platform),
-        )
-        async for part in room.workshop.painting.drawn(room.turn, request):
-            yield part
+    """What the prompt says. Without one: our own picture that is replied to, or that the button stands under, again
+    with what is given in place of what was; else what the message says that it is about."""
+    found = await _meant(room) if room.workshop.pictures.is_set_up else Notice("no_images")
+    if isinstance(found, Notice):
+        yield found
+        yield DONE
         return
-    yield Finished(Ending.COMPLETE)
+    async with aclosing(made(room, *found)) as parts:
+        async for part in parts:
+            yield part
+
+
+async def _meant(room: Room) -> tuple[Wish, Sequence[bytes]] | Notice:
+    values = given(room)
+    former = None if values.get("prompt") else await former_of(room)
+    if former is not None:
+        inputs = await inputs_of(room, former)
+        # Without any change it is another picture, too.
+        wish = await changed(room, former.wish, values or {"seed": NEW})
+        return wish if isinstance(wish, Notice) else inputs if isinstance(inputs, Notice) else (wish, inputs)
+    quoted = room.call.quote.text.strip() if room.call.quote else ""
+    if len(quoted) > MAX_PROMPT:
+        return Notice("too_long", {"found": len(quoted), "allowed": MAX_PROMPT})
+    wish = await changed(room, Wish(quoted, size=room.turn.space.image_size).anew(), values)
+    if isinstance(wish, Notice):
+        return wish
+    if not wish.prompt:
+        return Notice("picture_forgotten" if room.call.reply_to else "imagine_how")
+    return wish, ()

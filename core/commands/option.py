@@ -41,6 +41,10 @@ class Option:
     """All values there are, where they are few and fixed."""
     labels: str = ""
     """Where the words for choices stand in the catalogs: ``LABELS.CHOICE``, and not ``choice.NAME.OPTION.CHOICE``."""
+    words: str = ""
+    """Of which row it has its own name and explanation: where the same option stands at several; empty: of its own."""
+    by_name: bool = False
+    """Where it is typed it is given as ``name=value`` alone, never by its place."""
     suggests: bool = False
     """Values are suggested while it is typed (``core/commands/suggesting.py``)."""
     least: float | None = None

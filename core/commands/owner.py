@@ -103,6 +103,8 @@ def model_lines(states: Sequence[ModelState], currency: str, language: str) -> l
 def _model(state: ModelState, currency: str, language: str) -> str:
     if not state.runs:
         health = say("models_away", language)
+    elif state.is_gone:
+        health = say("models_gone", language)
     elif state.out:
         health = say("models_out", language, out=len(state.out), count=state.servers)
     else:

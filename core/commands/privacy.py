@@ -19,13 +19,18 @@ from core.storage.keys import BLOB_SECONDS, READING_SECONDS
 from core.texts import Amount, Moment, say
 
 DONE = Finished(Ending.COMPLETE)
-NAME, EXPORT, ERASE = "privacy", "export", "erase"
+NAME, EXPORT, ERASE, TRAINING = "privacy", "export", "erase", "training"
+ON, OFF = "on", "off"
 
 
 async def privacy(room: Room) -> AsyncIterator[Part]:
-    """Tells what is kept; ``export`` hands it over, ``erase`` asks for confirmation, ``erase CODE`` does it."""
+    """Tells what is kept; ``export`` hands it over, ``erase`` asks for confirmation, ``erase CODE`` does it.
+    ``training`` tells whether they agreed to have their conversations learned from, ``training on`` agrees."""
     action, code = room.value("action").lower(), room.value("code")
-    if action not in ("", EXPORT, ERASE) or (code and action != ERASE):
+    if action == TRAINING:
+        for part in await _training(room, code.lower()):
+            yield part
+    elif action not in ("", EXPORT, ERASE) or (code and action != ERASE):
         yield Notice("privacy_how")
     elif not action:
         yield TextDelta("\n".join(_told(room)))
@@ -42,11 +47,7 @@ async def privacy(room: Room) -> AsyncIterator[Part]:
             yield part
     else:
         yield Making(Activity.TEXT)
-        receipt = await _erasures(room).run(code, room.call, room.turn.person, _account(room))
-        if receipt is None:
-            yield Notice("privacy_code")
-        else:
-            yield TextDelta("\n".join(_receipt(room, receipt)))
+        yield await _erased(room, code)
     yield DONE
 
 
@@ -102,6 +103,24 @@ def _menu(room: Room) -> Menu:
     return Menu((tuple(choices),), say("privacy_how", room.language))
 
 
+# ---- learned from
+
+
+async def _training(room: Room, wanted: str) -> list[Part]:
+    """Switches it, or tells how it is."""
+    agrees = room.turn.person.may_teach
+    if wanted not in ("", ON, OFF):
+        return [Notice("privacy_training_how")]
+    if wanted:
+        agrees = wanted == ON
+        await room.community.people.change(
+            _account(room), lambda person: person.model_copy(update={"may_teach": agrees})
+        )
+    key, other = ("privacy_training_on", OFF) if agrees else ("privacy_training_off", ON)
+    switch = Choice(say(f"button.privacy_training_{other}", room.language), f"{NAME} {TRAINING} {other}")
+    return [TextDelta(say(key, room.language)), Menu(((switch,),), say("privacy_training_how", room.language))]
+
+
 # ---- handed over
 
 
@@ -130,6 +149,11 @@ async def _asked(room: Room) -> AsyncIterator[Part]:
     command = f"{NAME} {ERASE} {code}"
     choice = Choice(say("button.privacy_erase_now", room.language), command)
     yield Menu(((choice,),), say("privacy_erase_how", room.language, command=f"`/{command}`"))
+
+
+async def _erased(room: Room, code: str) -> Part:
+    receipt = await _erasures(room).run(code, room.call, room.turn.person, _account(room))
+    return Notice("privacy_code") if receipt is None else TextDelta("\n".join(_receipt(room, receipt)))
 
 
 def _counted(room: Room, counts: Mapping[str, int]) -> list[str]:

@@ -85,10 +85,14 @@ class Command:
     itself (``Room.is_admin``), since some may still look."""
     needs: ModelKind | None = None
     """Only of use where there is a model of this kind: listed there alone."""
+    works: Callable[[Catalog], bool] | None = None
+    """Decides on that instead, where the kind alone does not tell, or is not the only one."""
     for_asker: bool = False
     """About an answer: in groups it is for who asked, and for the administrators."""
     always: bool = False
     """It is answered whatever holds: to those who are shut out, during maintenance, over all limits."""
+    replies: bool = False
+    """Its answer replies to the message in ``reply_to``, where the platform shows replies."""
     spread: bool = False
     """What is typed where there are no named options is spread over them in their order, one word (or ``"several"``)
     each; ``name=value`` names one, and the last takes the rest (``core/commands/typed.py``). Who wrote the message
@@ -110,6 +114,8 @@ class Command:
 
     def can_work(self, catalog: Catalog) -> bool:
         """Whether there is a model for it, where it needs one."""
+        if self.works is not None:
+            return self.works(catalog)
         return self.needs is None or catalog.has(self.needs)
 
     def summary(self, language: str = "") -> str:
@@ -118,7 +124,7 @@ class Command:
 
     def explain(self, option: Option, language: str = "") -> str:
         """What one of its options is, in a few words."""
-        return say(f"option.{self.name}.{option.name}", language)
+        return say(f"option.{option.words or self.name}.{option.name}", language)
 
     def called(self, language: str = "") -> str:
         """Its whole name as people of that language type it."""
@@ -135,7 +141,7 @@ class Command:
 
     def named(self, option: Option, language: str = "") -> str:
         """An option's name as people of that language type it."""
-        return say(f"name.{self.name}.{option.name}", language)
+        return say(f"name.{option.words or self.name}.{option.name}", language)
 
     def labelled(self, option: Option, choice: str, language: str = "") -> str:
         """One of an option's choices in words."""
@@ -213,6 +219,8 @@ class Room:
 
     access: Access | None = None
     """Decides on rights and roles. None: nobody does."""
+    ask: Callable[[CommandCall], AsyncIterator[Part]] | None = None
+    """Answers a call as a question to the model, which goes on in the conversation."""
 
     @property
     def language(self) -> str:

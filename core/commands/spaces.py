@@ -38,6 +38,7 @@ async def terms_of(community: Community, catalog: Catalog, call: CommandCall, pe
     return Terms(
         models=tuple(model.name for model in catalog.models),
         personas=tuple(persona.name for persona in await community.personas.offered(person, space)),
+        tools=community.settings.tool_names,
         currency=community.settings.chat.currency,
         language=language,
         channel=channels_of(call)[0],

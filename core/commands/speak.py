@@ -15,6 +15,7 @@ async def speak(room: Room) -> AsyncIterator[Part]:
     elif text := await room.workshop.speaking.text_of(room.call.conversation, room.call.reply_to):
         async for part in room.workshop.speaking.aloud(room.turn, text):
             yield part
+        return
     else:
         yield Notice("speak_how")
     yield Finished(Ending.COMPLETE)

@@ -9,9 +9,11 @@ from core.commands import choosing
 from core.commands.choosing import Offer
 from core.commands.personas import FIELDS as PERSONA_FIELDS
 from core.models.catalog import Catalog
+from core.people.controls import NAMES as CONTROLS
 from core.people.fields import BY_NAME as FIELDS_BY_NAME
 from core.people.fields import FIELDS, Kind, Terms, preset, show, zones
 from core.people.personas import shipped
+from core.settings import SIZES, PictureWork
 from core.texts import ENGLISH, closest, languages, say
 
 MOST = 25
@@ -21,6 +23,9 @@ SPOKEN = (
     *("nl", "no", "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh_Hans", "zh_Hant"),
 )
 """Languages to translate into, by their codes in Unicode's CLDR; others can be typed."""
+
+WORKS: Mapping[str, PictureWork] = {"imagine": "draw", "edit": "edit", "upscale": "upscale"}
+"""Commands for which a model of pictures can be chosen, and what it is to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,16 @@ class Suggestions:
                 found = [Suggestion(field.called(language), field.name) for field in FIELDS]
             case "admin set", "value":
                 found = _space_values(options.get("field", "").strip().lower(), self._catalog, language)
-            case "translate", "language":
+            case "sampling", "name":
+                found = [Suggestion(name, name) for name in (*CONTROLS, "reset")]
+            case (("translate" | "write" | "rewrite" | "ideas" | "quiz" | "summarize" | "catchup"), "language"):
                 found = _languages(language)
+            case "say", "voice":
+                found = [Suggestion(name, name) for name in self._catalog.voices]
             case (("key set" | "key remove"), "provider"):
                 found = [Suggestion(name, name) for name in self._catalog.taking_keys]
             case _:
-                found = []
+                found = _of_pictures(command, option, self._catalog, language)
         typed = options.get(option, "").strip().lower()
         fitting = [one for one in found if typed in one.label.lower() or typed in one.value.lower()]
         fitting.sort(key=lambda one: not one.label.lower().startswith(typed) and not one.value.startswith(typed))
@@ -72,6 +81,17 @@ class Suggestions:
 
 def _models(offer: Offer) -> list[Suggestion]:
     return [Suggestion(name, name) for name in offer.models]
+
+
+def _of_pictures(command: str, option: str, catalog: Catalog, language: str) -> list[Suggestion]:
+    work = WORKS.get(command)
+    if work is None:
+        return []
+    if option == "model":
+        return [Suggestion(model.name, model.name) for model in catalog.of_kind("image") if model.can(work)]
+    if option == "size":
+        return [Suggestion(say(f"field.image_size.{shape}", language), shape) for shape in SIZES]
+    return []
 
 
 def _settings(offer: Offer) -> list[str]:

@@ -61,6 +61,8 @@ def id_in(kind: Kind, value: str) -> str:
 
 
 def _fits(option: Option, value: str) -> bool:
+    if option.by_name:
+        return False
     if option.choices and not option.required:
         return value.lower() in option.choices
     pattern = _MARKED.get(option.kind)

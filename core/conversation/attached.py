@@ -28,6 +28,8 @@ class Attached:
     """Of the whole document; 0 where it has none."""
     is_cut: bool = False
     """The text is a part of what the file holds."""
+    language: str = ""
+    """Code of the language that is spoken in a recording, where the model told it."""
 
     def to_values(self) -> dict[str, Any]:
         """The form in which the tree keeps it."""
@@ -37,7 +39,12 @@ class Attached:
     def of(cls, values: dict[str, Any]) -> Attached:
         """The inverse of :meth:`to_values`; what a later version added is left out. Raises KeyError, ValueError."""
         return cls(
-            Kind(values["kind"]), values["name"], values["text"], values.get("pages", 0), values.get("is_cut", False)
+            Kind(values["kind"]),
+            values["name"],
+            values["text"],
+            values.get("pages", 0),
+            values.get("is_cut", False),
+            values.get("language", ""),
         )
 
 

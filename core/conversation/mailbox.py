@@ -43,6 +43,8 @@ LEASE_SECONDS = 6.0
 """A dead worker's conversations are taken over within this time, and one sweep. Renewed every third of it."""
 HEARD_SECONDS = 0.5
 """A wake-up is heard within this time; a conversation whose work waits for longer is found by sweeps."""
+NO_BOUND = 10**9
+"""For what has to be taken."""
 RECENT = 100
 """Ids that :meth:`Mailbox.recent` gives."""
 LISTEN_SECONDS = 2.0
@@ -129,26 +131,39 @@ class Mailbox:
         self._run = secrets.token_hex(4)
 
     async def post(
-        self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = (), *, wakes: bool = False
+        self,
+        incoming: Sequence[Message | CommandCall],
+        urgent: Collection[str] = (),
+        *,
+        wakes: bool = False,
+        is_owed: bool = False,
     ) -> list[Posted]:
         """Makes them durable, in order, in one round trip. Raises StorageError: then none may be acknowledged.
 
         ``urgent`` are ids of calls that ask the open turn to end, wherever it runs: in groups their caller's own, and
         whosever it is only where the caller is known as an administrator. ``wakes``: a worker is told of it in any
-        case, for those who post and have none to wake.
+        case, for those who post and have none to wake. ``is_owed``: it is taken however many wait, since it was
+        promised, and its number is bounded elsewhere.
         """
         if not incoming:
             return []
-        replies: list[str] = await self._post(incoming, urgent, wakes)
+        replies: list[str] = await self._post(incoming, urgent, wakes, is_owed)
         return [
             # Directed to another conversation: a group became a supergroup.
-            (await self.post([relocated(value, ConversationKey.parse(reply[6:]))], urgent, wakes=wakes))[0]
+            (
+                await self.post(
+                    [relocated(value, ConversationKey.parse(reply[6:]))], urgent, wakes=wakes, is_owed=is_owed
+                )
+            )[0]
             if reply.startswith("moved ")
             else Posted(reply)
             for value, reply in zip(incoming, replies, strict=True)
         ]
 
-    async def _post(self, incoming: Sequence[Message | CommandCall], urgent: Collection[str], wakes: bool) -> list[str]:
+    async def _post(
+        self, incoming: Sequence[Message | CommandCall], urgent: Collection[str], wakes: bool, is_owed: bool
+    ) -> list[str]:
+        admission = Admission(NO_BOUND, NO_BOUND, NO_BOUND) if is_owed else self._admission
         calls: list[tuple[Sequence[str], Sequence[str | int | float]]] = []
         for value in incoming:
             keys = ConversationKeys.of(value.conversation)
@@ -157,11 +172,11 @@ class Mailbox:
                 keys.name,
                 self._store.texts.seal_json(to_json(value), keys.name),
                 storage_keys.SEEN_SECONDS,
-                self._admission.conversation,
+                admission.conversation,
                 edited,
                 value.space,
-                self._admission.of_space,
-                self._admission.of_all,
+                admission.of_space,
+                admission.of_all,
                 0 if wakes else self._wakes_itself,
                 value.id if value.id in urgent else "",
                 value.album if isinstance(value, Message) else "",
@@ -239,7 +254,7 @@ class Mailbox:
         dropped = await self._store.run_many("leave", [(partition_keys(one), arguments) for one in partitions])
         if gone:
             keys = ConversationKeys.of(conversation)
-            past = (keys.tree, keys.order, keys.notices, keys.votes, keys.heard)
+            past = (keys.tree, keys.order, keys.notices, keys.votes, keys.heard, keys.made)
             await self._store.attempt(lambda: self._store.redis.unlink(*past))
             await channels.forget(self._store, conversation)
         return sum(map(int, dropped))

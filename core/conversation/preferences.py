@@ -29,11 +29,13 @@ class Preferences:
     """Whether each question in a channel is answered in a thread of its own."""
     persona: str = ""
     """Name of a persona, which may have gone since."""
+    sampling: str = ""
+    """How answers are sampled, as :func:`core.people.controls.written` writes it."""
 
     @classmethod
     def of(cls, kept: Sequence[str | None]) -> Preferences:
         """From the values of :data:`FIELDS` as they are kept; what cannot be read was never chosen."""
-        model, language, buttons, spoken, answers, threads, persona = kept
+        model, language, buttons, spoken, answers, threads, persona, sampling = kept
         return cls(
             model or "",
             language or "",
@@ -42,6 +44,7 @@ class Preferences:
             answers if answers in (ALWAYS, MENTIONS) else "",
             _SWITCH.get(threads or ""),
             persona or "",
+            sampling or "",
         )
 
 

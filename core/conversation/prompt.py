@@ -31,11 +31,13 @@ def build(
     budget: int,
     bare: bool = False,
     facts: Sequence[str] = (),
+    material: str = "",
 ) -> tuple[list[ChatMessage], bool]:
     """The messages for the model, and whether the question had to be shortened to ``budget`` tokens.
 
     ``images`` maps digests to pictures that may be shown. ``bare`` leaves out everything but persona and
     conversation, for models too weak for more. ``facts`` are what the one who asks wants kept in mind.
+    ``material`` stands with the question: what it may be answered from.
     """
     system = persona if bare else "\n\n".join(filter(None, (persona, _place(platform, place, private))))
     if path.summary:
@@ -60,6 +62,8 @@ def build(
         )
         if index == len(path.nodes) - 1:
             text, shortened = shorten(text, budget)
+            if material and not bare:
+                text = f"{material}\n\n{text}"
             if not bare:
                 text = f"(Now: {now:%A, %d %B %Y, %H:%M %Z})\n{text}"
         # One that is replied to may stand before already.

@@ -15,6 +15,7 @@ from core.message import CommandCall, ConversationKey, Deletion, Message, from_j
 from core.models.chat import ChatRequest
 from core.models.paying import NOBODY, Payer
 from core.parts import Ending, Finished, Usage
+from core.people.controls import NONE, Controls
 from core.people.identity import Person
 from core.people.persona import Persona
 from core.people.spaces import USUAL, SpaceSettings
@@ -70,6 +71,8 @@ class Turn:
     """It was chosen for all who are there, not by the asker alone."""
     payer: Payer = NOBODY
     """In whose name models are asked."""
+    controls: Controls = NONE
+    """How the call itself wants its answer sampled."""
     pages: dict[int, str] = field(default_factory=dict[int, str])
     """Page number -> message id of what is already shown of the answer."""
     slot: tuple[int, str] | None = None
@@ -88,6 +91,8 @@ class Turn:
     ``unchanged`` when it was edited and says what it said."""
     lease_ends: float = 0.0
     """On :mod:`core.clock`."""
+    creations: list[str] = field(default_factory=list[str])
+    """Ids of the orders that its answer shows (``core/creations/``)."""
 
     @property
     def id(self) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,16 @@ class Order:
     """``core.people.spaces.space_id``; empty in private chats."""
     share: str = ""
     """In whose name it stands in line (:attr:`core.conversation.turn.Turn.share`)."""
+    private: bool = False
+    """A one-to-one chat."""
+    question: str = ""
+    """Message id of what asked for it, where that is a message that can be replied to."""
+    label: str = ""
+    """What labels of files call it, which may go anywhere: chosen by chance, where the id names the conversation."""
+
+
+async def _forget(text: str) -> None:
+    """Where nothing is kept, nothing is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,12 @@ class Commission:
     inputs: tuple[bytes, ...] = ()
     """The files that came with it."""
     payer: Payer = field(default=NOBODY, repr=False)
+    remembered: str = ""
+    """What an earlier run of it remembered, which broke off: the id of a provider's own job, say."""
+    remember: Callable[[str], Awaitable[None]] = field(default=_forget, repr=False)
+    """Keeps a text for the next run, should this one break off. Raises StorageError."""
+    unwanted: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
+    """Set before it is closed because nobody wants it any more; not where it is to be gone on with later."""
 
 
 Make = Callable[[Commission], AsyncGenerator[Part]]
@@ -60,3 +77,5 @@ class Maker:
     make: Make
     seconds: float = 300.0
     """The longest that one try may take."""
+    follow_seconds: float = 45.0
+    """A turn waits for it for so long; what takes longer comes later, in a message of its own."""

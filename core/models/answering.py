@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from core.models import costs
 from core.models.catalog import Model
-from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
+from core.models.chat import ChatMessage, ChatRequest, ToolForm, estimate_prompt, estimate_tokens, without_tools
 from core.models.paying import Bill, OverBudget
 from core.models.pool import Busy
 from core.models.wire import Done
-from core.parts import Ending, Notice, Usage
+from core.parts import Ending, Notice, ToolCall, Usage
 
 MIN_ANSWER = 256
 """Tokens that must be left for the answer for a model to fit a prompt."""
@@ -48,6 +48,8 @@ class Answer:
     passed_over: str = ""
     """The model that would have answered, had there been the money."""
     bills: list[Bill] = field(default_factory=list[Bill])
+    calls: tuple[ToolCall, ...] = ()
+    """What the model that ended it wants done."""
 
     def notice_of(self, model: Model) -> Notice | None:
         """What is said before a model's first words, where it is not the one that people expect."""
@@ -64,9 +66,15 @@ class Answer:
         messages = self.request.messages
         if not model.accepts_images:
             messages = tuple(replace(m, images=(), text=m.text or UNSEEN) if m.images else m for m in messages)
+        if not model.tools:
+            messages = without_tools(messages)
         if self.texts:
             messages += (ChatMessage("assistant", "".join(self.texts)), ChatMessage("user", GO_ON))
         return messages
+
+    def tools(self, model: Model) -> tuple[ToolForm, ...]:
+        """What the model is told of tools."""
+        return self.request.tools if model.tools else ()
 
     def broken_ending(self) -> Ending:
         """What an answer is that no model has ended."""
@@ -155,12 +163,12 @@ def thrifty_order(answer: Answer, models: Sequence[Model]) -> tuple[Model, ...]:
 
 def _prices(request: ChatRequest, models: Sequence[Model]) -> dict[str, int]:
     """The most that each would take for the answer."""
-    prompt = estimate_prompt(request.messages)
+    prompt = estimate_prompt(request.messages, request.tools)
     limits = (min(model.max_answer, request.max_answer or model.max_answer) for model in models)
     return {m.name: costs.of_chat(m, prompt, limit)[0].money for m, limit in zip(models, limits, strict=True)}
 
 
 def answer_limit(model: Model, request: ChatRequest, messages: tuple[ChatMessage, ...]) -> int:
     """Tokens the answer may take: servers refuse a limit that does not fit beside the prompt."""
-    room = model.window - estimate_prompt(messages) * 9 // 8
+    room = model.window - estimate_prompt(messages, request.tools if model.tools else ()) * 9 // 8
     return min(model.max_answer, request.max_answer or model.max_answer, max(room, MIN_ANSWER // 4))

@@ -20,6 +20,11 @@ from core.errors import StorageError
 log = structlog.get_logger()
 
 
+def gone_circuit(model: str) -> str:
+    """The circuit of a model that its provider says it does not have; no server's name has a blank."""
+    return f"model {model}"
+
+
 class BreakerStore(Protocol):
     """Where processes tell each other which providers are out of service. Both methods raise StorageError."""
 

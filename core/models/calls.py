@@ -4,12 +4,12 @@ paid for by itself."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import structlog
 
-from core.errors import ModelError, ModelFault
+from core.errors import ModelError, ModelFault, UnsupportedPrompt
 from core.models.budget import Amounts
 from core.models.catalog import Catalog, Model
 from core.models.own_wires import OwnKeyError
@@ -40,17 +40,21 @@ async def ask(
     *,
     most: Callable[[Model], Amounts],
     payer: Payer = NOBODY,
-    seconds: float | None = None,
+    seconds: float | Callable[[Model], float] | None = None,
+    models: Sequence[Model] | None = None,
 ) -> tuple[Value, tuple[Notice, ...]]:
     """Has a model of the kind do the work; where it fails, another server of the same model, then the next model.
 
     ``space`` is in whose name it stands in line, ``payer`` who pays, ``most`` what a model may take for it at most.
-    ``seconds`` is the time of one call, :data:`CALL_SECONDS` unless said. Models that cannot be paid are left out. What
-    one provider's rules do not allow, no other is asked for. Answers also what is to be said of a budget.
+    ``seconds`` is the time of one call, of any model or of each, :data:`CALL_SECONDS` unless said, ``models`` those
+    that may do it, best first: all of the kind unless said. Models that cannot be paid are left out. What one
+    provider's rules do not allow, no other is asked for; a small model that cannot do it says so for nothing, and is no
+    try. Answers also what is to be said of a
+    budget.
 
     Raises ModelError, Busy, OverBudget, StorageError.
     """
-    models = payer.among(catalog.of_kind(kind))
+    models = payer.among(tuple(catalog.of_kind(kind) if models is None else models))
     if not models:
         raise ModelError(ModelFault.UNREACHABLE, f"no {kind} model is set up")
     failure: ModelError | Busy | None = None
@@ -61,13 +65,17 @@ async def ask(
         if calls == MAX_CALLS or (number >= len(models) and not _may_help(failure)):
             break
         try:
-            return await _call(router, model, space, tried, work, seconds or CALL_SECONDS, most(model), payer)
+            limit = seconds(model) if callable(seconds) else seconds or CALL_SECONDS
+            return await _call(router, model, space, tried, work, limit, most(model), payer)
         except OverBudget as short:
             log.info("over_budget", model=model.name, cause=str(short))
             over = over or short
             continue
         except Busy as busy:
             failure = failure or busy
+        except UnsupportedPrompt as unsupported:
+            failure = failure or unsupported
+            continue
         except ModelError as error:
             log.warning("model_failed", model=model.name, error=str(error))
             if error.fault is ModelFault.FILTERED:

@@ -14,7 +14,10 @@ from core.settings import (
     SIZES,
     ModelKind,
     ModelSettings,
+    PictureControl,
+    PictureWork,
     ProviderSettings,
+    SamplingValue,
     Settings,
     Shape,
 )
@@ -23,6 +26,8 @@ LOCAL = "local"
 """The provider of the model servers that Parley starts itself, here or by ``parley models serve`` elsewhere."""
 LONG_ANSWER = 4096
 """Tokens in one answer, unless settings say otherwise."""
+NEAR = 0.35
+"""As OpenAI's embedding models have it."""
 SMALL_ANSWER = 512
 """Tokens in one answer of a small model: it easily repeats itself without end, for over a minute on two cores."""
 
@@ -42,6 +47,8 @@ class Endpoint:
     """The only row of the catalog that it serves; empty: all of its provider's."""
     id: str = ""
     """What it calls that model; empty: what the row says."""
+    is_shared: bool = True
+    """Of a server that Parley started: other processes ask it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,10 @@ class LocalModel:
         return Model(self.name, LOCAL, self.id, self.window, limit, small=self.small)
 
 
+FILM_SIZES: dict[Shape, str] = {"wide": "1280x720", "tall": "720x1280"}
+"""Of a video model's films, unless its row says otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """One model: what it can, how it is sampled, what it costs.
@@ -129,6 +140,8 @@ class Model:
     """Names of models to go on with, best first."""
     small: bool = False
     """Too weak for extra instructions."""
+    lacks: tuple[SamplingValue, ...] = ("num_beams",)
+    """Values to sample by that it does not take."""
     kind: ModelKind = "chat"
     price_minute: int = 0
     """For a minute of sound that is transcribed, in millionths of a currency unit."""
@@ -136,6 +149,14 @@ class Model:
     """For a million characters that are spoken."""
     voice: str = ""
     """Of a speech model."""
+    voices: tuple[tuple[str, str], ...] = ()
+    """A speech model's other voices, by language or by the name that people choose them by."""
+    has_speed: bool = True
+    """A speech model can be asked to speak faster or slower."""
+    max_seconds: int = 30
+    """The longest that a sound model makes at once."""
+    film_seconds: tuple[int, ...] = ()
+    """Lengths that a video model makes."""
     price_image: int = 0
     """For a picture that is drawn, in millionths of a currency unit, besides its tokens."""
     sizes: tuple[tuple[Shape, str], ...] = tuple(SIZES.items())
@@ -144,6 +165,23 @@ class Model:
     """Of an image model's pictures, in its server's words; empty: what that thinks best."""
     output_format: str = ""
     """Of an image model's pictures, in the same way."""
+    tools: bool = False
+    """It can ask for tools."""
+    tools_in_text: bool = False
+    """It asks for them by bare JSON in its answer."""
+    does: tuple[PictureWork, ...] = ("draw", "edit")
+    """Of an image model."""
+    takes: tuple[PictureControl, ...] = ("quality", "mask")
+    """Of an image model, besides words, a shape and how many."""
+    partial_images: int = 0
+    """Unfinished pictures that an image model shows while it draws."""
+    dimensions: int = 0
+    """Of an embedding model's vectors, where its server can be asked for fewer; 0: as many as it has."""
+    query_prefix: str = ""
+    """What an embedding model wants to stand before a question, and before a passage."""
+    passage_prefix: str = ""
+    near: float = NEAR
+    """Cosine of a question with a passage that just answers it, as an embedding model has it."""
 
     @property
     def is_free(self) -> bool:
@@ -155,12 +193,23 @@ class Model:
         """What a call costs, in millionths of a currency unit, rounded up."""
         return -(-(prompt_tokens * self.price_prompt + answer_tokens * self.price_answer) // 1_000_000)
 
-    def size(self, shape: Shape) -> str:
-        """Pixels of a picture, as ``WIDTHxHEIGHT``."""
-        return dict(self.sizes)[shape]
+    def can(self, work: PictureWork) -> bool:
+        """Whether an image model does it: one that edits is asked in words for another picture."""
+        return self.kind == "image" and (work in self.does or (work == "vary" and "edit" in self.does))
+
+    def size(self, shape: str) -> str:
+        """Pixels of a picture, as ``WIDTHxHEIGHT``: of a shape, or as they are given."""
+        return {str(name): size for name, size in self.sizes}.get(shape, shape)
+
+    def voice_of(self, name: str, language: str) -> str:
+        """The voice that was asked for, by either of its names; else the one for a language, else the usual one."""
+        voices = dict(self.voices)
+        if name and (name in voices or name in {self.voice, *voices.values()}):
+            return voices.get(name, name)
+        return voices.get(language) or voices.get(language.partition("-")[0]) or self.voice
 
     def cost_of_sound(self, seconds: int) -> int:
-        """What transcribing costs that is charged by time."""
+        """What sound costs that is charged by time, heard or made."""
         return -(-seconds * self.price_minute // 60)
 
     def cost_of_speech(self, characters: int) -> int:
@@ -183,6 +232,9 @@ class Catalog:
         self._default = default
         self._own: LocalModel | None = None
         self._announced: tuple[LocalModel, ...] = ()
+        self._kept: tuple[tuple[Model, Endpoint], ...] = ()
+        self._serves = False
+        """Whether there is a local server for chat."""
         self._expects_own = False
         self._expects_announced = False
         self._settled = asyncio.Event()
@@ -221,6 +273,16 @@ class Catalog:
     def has(self, kind: ModelKind) -> bool:
         """Whether there is a model of a kind now."""
         return any(model.kind == kind and self._runs(model) for model in self._models.values())
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """All voices that people can choose, by either of their names."""
+        names = [
+            name
+            for model in self.of_kind("speech")
+            for name in (*dict(model.voices), model.voice, *dict(model.voices).values())
+        ]
+        return tuple(dict.fromkeys(filter(None, names)))
 
     @property
     def default(self) -> Model | None:
@@ -295,19 +357,32 @@ class Catalog:
         self._announced, self._expects_announced = tuple(servers), expected
         self._refresh()
 
+    def keep(self, rows: Iterable[tuple[Model, Endpoint]]) -> None:
+        """Takes over which small models this machine has besides (:mod:`core.models.servers`). They stand behind those
+        of the settings, and their servers are started by who asks them first."""
+        self._kept = tuple(rows)
+        self._refresh()
+
     def _runs(self, model: Model) -> bool:
         return bool(self.endpoints(model.provider, model.name))
 
     def _refresh(self) -> None:
         own = () if self._own is None else (self._own,)
         servers = {(server.base_url, server.name): server for server in (*self._announced, *own)}
-        endpoints = tuple(server.endpoint() for server in servers.values())
+        self._serves = bool(servers)
         rows: dict[str, Model] = {}
         for server in servers.values():
             rows[server.name] = _weaker(rows.get(server.name), server.row())
         self._models = dict(self._given)
         for name, row in rows.items():
             self._models[name] = _fitted(self._given.get(name, row), row)
+        kept: dict[str, Endpoint] = {}
+        for row, endpoint in self._kept:
+            # A name has one meaning, the first: another server must not get calls that are not for it.
+            known = self._models.setdefault(row.name, row)
+            if (known.provider, known.kind) == (LOCAL, row.kind):
+                kept.setdefault(row.name, endpoint)
+        endpoints = (*(server.endpoint() for server in servers.values()), *kept.values())
         if endpoints != self._endpoints.get(LOCAL, ()):
             self._endpoints[LOCAL] = endpoints
             for listener in self._listeners:
@@ -315,7 +390,7 @@ class Catalog:
         self._settle()
 
     def _settle(self) -> None:
-        if (self._expects_own or self._expects_announced) and not self._endpoints.get(LOCAL):
+        if (self._expects_own or self._expects_announced) and not self._serves:
             self._settled.clear()
         else:
             self._settled.set()
@@ -349,7 +424,7 @@ def _provider(row: ProviderSettings) -> Provider:
 
 
 def _model(row: ModelSettings) -> Model:
-    sizes: dict[Shape, str] = {**SIZES, **row.sizes}
+    sizes: dict[Shape, str] = {**(FILM_SIZES if row.kind == "video" else SIZES), **row.sizes}
     return Model(
         name=row.name,
         provider=row.provider,
@@ -364,7 +439,12 @@ def _model(row: ModelSettings) -> Model:
         top_k=row.top_k,
         stop=row.stop,
         fallbacks=row.fallbacks,
+        dimensions=row.dimensions,
+        query_prefix=row.query_prefix,
+        passage_prefix=row.passage_prefix,
+        near=row.near,
         small=row.small,
+        lacks=row.lacks,
         kind=row.kind,
         price_minute=round(row.price_minute * 1_000_000),
         price_characters=round(row.price_characters * 1_000_000),
@@ -373,4 +453,13 @@ def _model(row: ModelSettings) -> Model:
         sizes=tuple(sizes.items()),
         quality=row.quality,
         output_format=row.output_format,
+        tools=row.tools,
+        tools_in_text=row.tools_in_text,
+        voices=tuple(row.voices.items()),
+        has_speed=row.has_speed,
+        max_seconds=row.max_seconds,
+        film_seconds=tuple(sorted(set(row.film_seconds))),
+        does=row.does,
+        takes=row.takes,
+        partial_images=row.partial_images,
     )

@@ -8,8 +8,12 @@ from typing import Any, cast
 from core.errors import ModelError, ModelFault
 from core.models.visible import VisibleText
 from core.models.wire import Done
-from core.parts import Ending
+from core.parts import Ending, ToolCall
 
+MAX_CALLS = 32
+"""Tool calls in one answer, and"""
+MAX_CALL_CHARS = 200_000
+"""characters of all their arguments: more is no answer."""
 MAX_EVENT_BYTES = 1_000_000
 """A longer line is no chat completion, and would be kept in memory without bound."""
 _ENDINGS = {"length": Ending.LENGTH, "max_tokens": Ending.LENGTH, "content_filter": Ending.FILTERED}
@@ -25,6 +29,7 @@ class CompletionEvents:
         self._has_choices = False
         self._is_done = False
         self._usage: dict[str, Any] = {}
+        self._calls: dict[int, list[str]] = {}
         self._error: ModelError | None = None
 
     @property
@@ -67,7 +72,17 @@ class CompletionEvents:
         """How the answer ended, once the body has. Raises ModelError where it did not end well."""
         if not self._reason:
             raise _malformed("the stream ended without a finish reason" if self._has_choices else "no choices")
-        return Done(_ENDINGS.get(self._reason, Ending.COMPLETE), self._tokens("prompt"), self._tokens("completion"))
+        ending = _ENDINGS.get(self._reason, Ending.COMPLETE)
+        # Arguments that were cut off are none.
+        calls = self._called() if ending is Ending.COMPLETE else ()
+        return Done(ending, self._tokens("prompt"), self._tokens("completion"), calls)
+
+    def _called(self) -> tuple[ToolCall, ...]:
+        return tuple(
+            ToolCall(id or f"call_{index}", name, arguments)
+            for index, (id, name, arguments) in sorted(self._calls.items())
+            if name
+        )
 
     def _tokens(self, kind: str) -> int | None:
         count = self._usage.get(f"{kind}_tokens")
@@ -105,6 +120,9 @@ class CompletionEvents:
                 texts.append(text + "")
             elif delta.get("reasoning_content") or delta.get("reasoning"):
                 texts.append("")
+            if pieces := delta.get("tool_calls"):
+                texts.append("")
+                self._add_calls(pieces)
             reason = choice.get("finish_reason")
         except (AttributeError, TypeError, KeyError):
             raise _malformed(f"not a chat completion: {str(choices)[:60]}") from None
@@ -112,6 +130,22 @@ class CompletionEvents:
             raise ModelError(ModelFault.SERVER, "the model stopped with an error", retryable=True)
         if reason:
             self._reason = str(reason)
+
+    def _add_calls(self, pieces: Any) -> None:
+        """Each call comes in pieces: its id and name once, its arguments bit by bit."""
+        for at, piece in enumerate(pieces):
+            # Some servers send whole calls, without a number.
+            index = piece.get("index")
+            index = index if isinstance(index, int) else len(self._calls) if piece.get("id") else at
+            call = self._calls.setdefault(index, ["", "", ""])
+            function: dict[str, Any] = piece.get("function") or {}
+            call[0] = call[0] or str(piece.get("id") or "")
+            call[1] = call[1] or str(function.get("name") or "")
+            arguments: Any = function.get("arguments") or ""
+            # Some servers send them as an object, and not as its text.
+            call[2] += arguments if isinstance(arguments, str) else json.dumps(arguments)
+        if len(self._calls) > MAX_CALLS or sum(len(call[2]) for call in self._calls.values()) > MAX_CALL_CHARS:
+            raise _malformed("tool calls without end")
 
 
 def _malformed(detail: str) -> ModelError:

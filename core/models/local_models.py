@@ -112,6 +112,8 @@ async def list_models(settings: LocalSettings, data: Path) -> list[ModelRow]:
         ModelRow(QWEN_CODER, _state(there.pop(QWEN_CODER_FILE, None)), "491 MB of packages, English and Chinese"),
         ModelRow(SMOLLM2, "installed" if packaged_path() else "not installed", "tiny, English, a demonstration"),
     ]
+    folders = sorted(path.parent for path in (data / "models").glob("*/config.json"))
+    rows += [ModelRow(path.name, "installed", "a folder of your own, for local.model") for path in folders]
     return [*rows, *(ModelRow(str(path), _state(path), "a file of your own") for path in there.values())]
 
 
@@ -144,8 +146,17 @@ def packaged_path() -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
+def _own(data: Path, name: str) -> Path | None:
+    """A folder that `parley train lm` made, by its name."""
+    is_name = name == Path(name).name and name not in ("", ".", "..")
+    return data / "models" / name if is_name and (data / "models" / name / "config.json").is_file() else None
+
+
 async def _named(settings: LocalSettings, data: Path, progress: Progress) -> Choice:
     model = settings.model
+    if (own := _own(data, model)) is not None:
+        settings = settings.model_copy(update={"model": str(own)})
+        return _on_disk_or_hub(settings)
     if model == SMOLLM2:
         return await _packaged(settings)
     if model in {QWEN_CODER, QWEN_CODER_FILE} or HUB_FILE.fullmatch(model):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import secrets
 import subprocess
@@ -28,13 +27,13 @@ from core.errors import ParleyError, SettingsError
 from core.models import local_orphans
 from core.models.catalog import LocalModel
 from core.models.local_models import Choice, choices
+from core.models.servers.environments import CHECKOUT, child_environ
 from core.settings import LocalSettings
 from core.tasks import end
 
 log = structlog.get_logger()
 
 LOOPBACK = "127.0.0.1"
-CHECKOUT = Path(__file__).resolve().parents[2]
 START_SECONDS = 900.0
 """From the start to the first token; loading a large GGUF file with transformers takes minutes."""
 HEALTH_SECONDS = 10.0
@@ -51,7 +50,6 @@ SMALL_PARAMETERS = 300_000_000
 """Below this, instructions beside the conversation make the answers worse."""
 SMALL_WINDOW = 2048
 BUSY = re.compile(r"^llamacpp:requests_(?:processing|deferred) (\d+)", re.MULTILINE)
-SECRET = re.compile(r"TOKEN|KEY|SECRET|PASSWORD|REDIS_URL|^PARLEY_")
 
 
 class LocalServer:
@@ -187,18 +185,6 @@ class LocalServer:
         run = self._data / "run"
         run.mkdir(mode=0o700, parents=True, exist_ok=True)
         interpreter = interpreter_for(engine)
-        environ = {name: value for name, value in os.environ.items() if not SECRET.search(name)}
-        if token := os.environ.get("HF_TOKEN"):
-            environ["HF_TOKEN"] = token
-        environ |= {
-            "PYTHONPATH": str(CHECKOUT),
-            # Waiting threads that spin take the processor from those that work.
-            "OMP_WAIT_POLICY": "PASSIVE",
-            "HF_HUB_CACHE": environ.get("HF_HUB_CACHE", str(self._data / "models" / "hub")),
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-        }
-        if self._settings.hub_url and "HF_ENDPOINT" not in environ:
-            environ["HF_ENDPOINT"] = self._settings.hub_url
         with (run / "local-server.log").open("wb") as output:
             # Its own session: Ctrl-C must not end it before the answers in flight are done.
             return await asyncio.create_subprocess_exec(
@@ -207,7 +193,7 @@ class LocalServer:
                 f"core.models.local_{engine}",
                 str(self._data),
                 cwd=run,
-                env=environ,
+                env=child_environ(self._data, self._settings.hub_url),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,

@@ -16,11 +16,13 @@ import httpx2
 import openai
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Endpoint
+from core.models.catalog import LOCAL, Endpoint
 
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 30.0
+GONE_CODES = frozenset(("model_not_found", "model_not_available", "model_deprecated", "model_decommissioned"))
+"""Of errors: OpenAI's own, and those of servers that speak its interface (Groq says decommissioned)."""
 
 
 class Client:
@@ -34,6 +36,8 @@ class Client:
             keepalive_expiry=KEEP_ALIVE_SECONDS,
         )
         self._secret = endpoint.api_key
+        self.is_ours = endpoint.provider == LOCAL
+        """A server of Parley's own (``core/models/servers``)."""
         # OpenAI's own models refuse max_tokens; most other servers know nothing else, and some refuse fields
         # that they do not know.
         self.hosted_by_openai = (urlsplit(endpoint.base_url).hostname or "").endswith(".openai.com")
@@ -57,6 +61,17 @@ class Client:
         """Raises what the SDK raises: to be called within :meth:`errors`, like all that follow."""
         return await self._sdk.get(path, cast_to=httpx2.Response)
 
+    async def read(self, path: str, most: int) -> bytes:
+        """What is there, of at most ``most`` bytes."""
+        response: object = await self._sdk.get(
+            path, cast_to=httpx2.Response, stream=True, stream_cls=openai.AsyncStream[Any]
+        )
+        return await _whole(cast("httpx2.Response", response), most)
+
+    async def delete(self, path: str) -> None:
+        """Raises what the SDK raises."""
+        await self._sdk.delete(path, cast_to=httpx2.Response)
+
     async def post(self, path: str, body: dict[str, Any], files: Any = None) -> httpx2.Response:
         """The response, unread: whoever asked closes it."""
         # For httpx2.Response the SDK hands the response over unread; the stream's class is never made.
@@ -73,17 +88,7 @@ class Client:
 
     async def whole(self, path: str, body: dict[str, Any], most: int, files: Any = None) -> bytes:
         """A call that is answered in one piece, of at most ``most`` bytes."""
-        response = await self.post(path, body, files)
-        try:
-            answer = bytearray()
-            async for piece in response.aiter_bytes():
-                answer += piece
-                if len(answer) > most:
-                    raise ModelError(ModelFault.MALFORMED, f"an answer of more than {most} bytes")
-            return bytes(answer)
-        finally:
-            with contextlib.suppress(Exception):
-                await response.aclose()
+        return await _whole(await self.post(path, body, files), most)
 
     @contextlib.contextmanager
     def errors(self) -> Generator[None, None, None]:
@@ -107,7 +112,7 @@ class Client:
 
     def _status_error(self, error: openai.APIStatusError) -> ModelError:
         after = _retry_after(error.response.headers)
-        fault = fault_of_status(error.status_code)
+        fault = ModelFault.GONE if _says_gone(error) else fault_of_status(error.status_code)
         retryable = fault in (ModelFault.SERVER, ModelFault.TIMEOUT)
         return ModelError(fault, self.plain(error), retryable=retryable, retry_after=after)
 
@@ -115,6 +120,19 @@ class Client:
         """What a log line may say of it."""
         text = f"{type(error).__name__}: {error}"
         return (text.replace(self._secret, "***") if self._secret else text)[:300]
+
+
+async def _whole(response: httpx2.Response, most: int) -> bytes:
+    try:
+        answer = bytearray()
+        async for piece in response.aiter_bytes():
+            answer += piece
+            if len(answer) > most:
+                raise ModelError(ModelFault.MALFORMED, f"an answer of more than {most} bytes")
+        return bytes(answer)
+    finally:
+        with contextlib.suppress(Exception):
+            await response.aclose()
 
 
 def _headers(base_url: str) -> dict[str, str | openai.Omit]:
@@ -126,6 +144,14 @@ def _headers(base_url: str) -> dict[str, str | openai.Omit]:
         # Without TLS, on this machine or next to it, a new connection costs nothing to speak of.
         headers["Connection"] = "close"
     return headers
+
+
+def _says_gone(error: openai.APIStatusError) -> bool:
+    """Whether the model asked for is there no more. By the code where there is one: OpenAI answers ``model_not_found``
+    with 404 and with 403, servers of others a plain 404 or 410 that names the model."""
+    if error.code in GONE_CODES:
+        return True
+    return error.status_code in (404, 410) and "model" in str(error).lower()
 
 
 def fault_of_status(status: int) -> ModelFault:

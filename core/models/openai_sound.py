@@ -1,14 +1,17 @@
-"""Sound by OpenAI's audio API: heard and spoken."""
+"""Sound by OpenAI's audio API: heard, spoken and composed."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import openai
+
 from core.errors import ModelError, ModelFault
 from core.models.catalog import Model
+from core.models.drawing_events import POLICY_CODES
 from core.models.openai_client import Client
-from core.models.wire import Recording, Transcript
+from core.models.wire import Recording, Transcript, Utterance
 
 MAX_TRANSCRIPT_BYTES = 4_000_000
 MAX_SPEECH_BYTES = 40_000_000
@@ -41,10 +44,34 @@ class Sound:
                 usage.get("input_tokens"),
                 usage.get("output_tokens"),
                 None if seconds is None else float(seconds),
+                str(values.get("language") or ""),
             )
 
-    async def speak(self, model: Model, text: str) -> bytes:
+    async def speak(self, model: Model, utterance: Utterance) -> bytes:
         """As :meth:`core.models.wire.Wire.speak`."""
+        body: dict[str, Any] = {
+            "model": model.id,
+            "input": utterance.text,
+            "voice": utterance.voice,
+            "response_format": "opus",
+        }
+        if utterance.speed != 1:
+            body["speed"] = utterance.speed
+        if self._client.is_ours and utterance.language:
+            body["language"] = utterance.language
+        return await self._made("/audio/speech", body)
+
+    async def compose(self, model: Model, prompt: str, seconds: int) -> bytes:
+        """As :meth:`core.models.wire.Wire.compose`. OpenAI has nothing of the kind; servers that speak its API call it
+        so, like ours."""
+        body = {"model": model.id, "prompt": prompt, "seconds": seconds}
+        return await self._made("/audio/generations", body)
+
+    async def _made(self, path: str, body: dict[str, Any]) -> bytes:
         with self._client.errors():
-            body = {"model": model.id, "input": text, "voice": model.voice, "response_format": "opus"}
-            return await self._client.whole("/audio/speech", body, MAX_SPEECH_BYTES)
+            try:
+                return await self._client.whole(path, body, MAX_SPEECH_BYTES)
+            except openai.BadRequestError as error:
+                if error.code not in POLICY_CODES:
+                    raise
+                raise ModelError(ModelFault.FILTERED, self._client.plain(error)) from None

@@ -188,7 +188,8 @@ class Pool:
         assert seat is not None
         is_taken = False
         try:
-            if self._seats is not None and seat.server.endpoint.provider == LOCAL:
+            endpoint = seat.server.endpoint
+            if self._seats is not None and endpoint.provider == LOCAL and endpoint.is_shared:
                 async with aclosing(self._shared_line(self._seats, seat, deadline)) as told:
                     async for place in told:
                         yield place

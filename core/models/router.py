@@ -15,7 +15,7 @@ import structlog
 from core.errors import ModelError, ModelFault, StorageError
 from core.models import costs
 from core.models.answering import MIN_ANSWER, Answer, Call, Fresh, answer_limit, has_cheaper_than, thrifty_order, total
-from core.models.breaker import Breaker
+from core.models.breaker import Breaker, gone_circuit
 from core.models.budget import Amounts
 from core.models.catalog import LOCAL, Catalog, Endpoint, Model
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
@@ -35,6 +35,9 @@ PATIENCE_SECONDS = 2.0
 """Longest Retry-After that is waited for; over it the next model is asked."""
 RETRY_SECONDS = 0.5
 """Pause before the same model is asked again."""
+THEIRS = frozenset((ModelFault.REFUSED, ModelFault.GONE))
+"""Faults of what was asked, or of the catalog's row: another server of the same model would say the same, and the one
+that said it is well."""
 MAX_ANSWER_CHARS = 400_000
 """A server that ignores its token limit is cut off here, so that an answer's memory is bounded."""
 
@@ -55,7 +58,7 @@ def choose(catalog: Catalog, request: ChatRequest) -> tuple[Model, ...]:
         return ()
     if request.needs_vision:
         ordered = [model for model in ordered if model.accepts_images] or ordered
-    prompt = estimate_prompt(request.messages)
+    prompt = estimate_prompt(request.messages, request.tools)
     # The prompt was cut for the chosen model's window; should the rough count disagree, the widest is taken.
     return tuple(m for m in ordered if prompt + MIN_ANSWER <= m.window) or (max(ordered, key=lambda m: m.window),)
 
@@ -92,6 +95,15 @@ class Router:
         self._pools.clear()
         await self._own.aclose()
 
+    @property
+    def answer_seconds(self) -> float:
+        """The longest that one call of :meth:`answer` takes."""
+        return self._settings.total_seconds
+
+    def is_gone(self, model: Model) -> bool:
+        """Whether its provider said of late that it has no such model: asked again when that is some time ago."""
+        return self._breaker.is_open(gone_circuit(model.name))
+
     async def try_key(self, provider: str, key: str) -> None:
         """Asks a provider of the settings whether it takes somebody's own key. Raises OwnKeyError where it does not,
         ModelError where it cannot be asked. Has no deadline of its own."""
@@ -105,7 +117,7 @@ class Router:
         model = next(iter(choose(self._catalog, request)), None)
         if model is None:
             return Usage()
-        prompt, answer = estimate_prompt(request.messages), estimate_tokens(text)
+        prompt, answer = estimate_prompt(request.messages, request.tools), estimate_tokens(text)
         return Usage(model.name, prompt, answer, model.cost(prompt, answer), 1)
 
     @contextlib.asynccontextmanager
@@ -153,10 +165,12 @@ class Router:
         answer = Answer(request, asyncio.get_running_loop().time() + self._settings.total_seconds)
         ending = Ending.FAILED
         try:
-            candidates = request.payer.among(choose(self._catalog, request))
+            candidates = self._candidates(request)
             if not candidates:
                 await self._wait_for_local()
-                candidates = request.payer.among(choose(self._catalog, request))
+                candidates = self._candidates(request)
+            if candidates and request.model and self._is_named_gone(request.model):
+                yield Notice("model_gone", {"model": request.model})
             if not candidates and not self._catalog.expects_local:
                 yield Notice("no_allowed_models" if request.models and self._catalog.models else "no_models")
             elif candidates and request.needs_vision and not candidates[0].accepts_images:
@@ -176,7 +190,16 @@ class Router:
             # The last line of defence: whatever is wrong in here, the person gets an ending.
             log.exception("router failed")
             ending = answer.broken_ending()
-        yield Finished(ending, answer.usage, tuple(answer.causes))
+        yield Finished(ending, answer.usage, tuple(answer.causes), answer.calls)
+
+    def _candidates(self, request: ChatRequest) -> tuple[Model, ...]:
+        """Whom to ask, best first. Models that are said to be gone come last: the mark may be wrong."""
+        found = request.payer.among(choose(self._catalog, request))
+        return tuple(sorted(found, key=self.is_gone))
+
+    def _is_named_gone(self, name: str) -> bool:
+        model = self._catalog.find(name)
+        return model is not None and self.is_gone(model)
 
     async def _ask_in_turn(self, answer: Answer, candidates: tuple[Model, ...]) -> AsyncGenerator[Part | Ending, None]:
         loop = asyncio.get_running_loop()
@@ -203,6 +226,8 @@ class Router:
             except ModelError as error:
                 if isinstance(error, OwnKeyError):
                     yield error.notice(answer.request.payer.shares)
+                elif error.fault is ModelFault.GONE and model.name == answer.request.model:
+                    yield Notice("model_gone", {"model": model.name})
                 last, pause = self._after(answer, model, error, queue, last)
                 continue
             last = model.name
@@ -223,7 +248,7 @@ class Router:
                 answer.request = replace(answer.request, payer=answer.request.payer.without(model.provider))
                 queue.appendleft(model)
             return "", RETRY_SECONDS
-        if error.fault is not ModelFault.REFUSED and self._pool(model).has_other(answer.tried):
+        if error.fault not in THEIRS and self._pool(model).has_other(answer.tried):
             # Another server of the same pool, at once; but the last call is for another model, if there is one.
             (queue.append if answer.usage.calls == MAX_CALLS - 1 else queue.appendleft)(model)
             return "", RETRY_SECONDS
@@ -260,7 +285,10 @@ class Router:
                 if answer.chars > MAX_ANSWER_CHARS:
                     done = Done(Ending.LENGTH)
                     break
-        if done is not None and (has_answered or done.ending is Ending.FILTERED):
+        if done is not None and (has_answered or done.calls or done.ending is Ending.FILTERED):
+            answer.calls = done.calls
+            if lacking := done.left_out & answer.request.asked_for:
+                yield Notice("model_takes_no", {"model": model.name, "names": ", ".join(sorted(lacking))})
             yield done.ending
 
     async def _wait_for_local(self) -> None:
@@ -294,7 +322,9 @@ class Router:
             ):
                 answer.tried.add(endpoint.circuit)
                 named = replace(model, id=endpoint.id) if endpoint.id else model
-                asked = ModelCall(named, messages, call.limit, answer.request.sender, answer.request.sampling)
+                request = answer.request
+                tools = answer.tools(model)
+                asked = ModelCall(named, messages, call.limit, request.sender, request.sampling, tools, request.schema)
                 async with aclosing(wire.stream(asked)) as stream:
                     piece: str | Done | None = None
                     while not isinstance(piece, Done):
@@ -305,13 +335,17 @@ class Router:
                         if isinstance(piece, Done):
                             timed.done()
                             report = pool.succeeded
+                            self._breaker.recovered(gone_circuit(model.name))
                         yield piece
         except ModelError as error:
             timed.failed()
             log.warning("model_failed", model=model.name, server=endpoint.circuit, error=str(error))
             # A refusal is the request's fault, running out of time may be the calls' before this one, and somebody's
             # own key tells nothing of the server.
-            is_theirs = error.fault is ModelFault.REFUSED or isinstance(error, OwnKeyError)
+            is_theirs = error.fault in THEIRS or isinstance(error, OwnKeyError)
+            if error.fault is ModelFault.GONE and endpoint.provider not in answer.request.payer.own:
+                log.error("model_gone", model=model.name, server=endpoint.circuit, cause=error.detail)
+                self._breaker.failed(gone_circuit(model.name), at_once=True)
             if not is_theirs and asyncio.get_running_loop().time() < answer.deadline:
                 report = partial(pool.failed, fault=error.fault)
             raise
@@ -324,7 +358,8 @@ class Router:
         self, answer: Answer, model: Model, messages: tuple[ChatMessage, ...], *, sparing: bool
     ) -> AsyncGenerator[Call, None]:
         """A call within the budget: reserved at the beginning, settled at the end by what was added to it."""
-        prompt, limit = estimate_prompt(messages), answer_limit(model, answer.request, messages)
+        prompt = estimate_prompt(messages, answer.tools(model))
+        limit = answer_limit(model, answer.request, messages)
         most, least = costs.of_chat(model, prompt, limit)
         left = max(0.0, answer.deadline - asyncio.get_running_loop().time())
         async with billed(self.purse, answer.request.payer, model, most, least, seconds=left, sparing=sparing) as bill:

@@ -24,6 +24,7 @@ def values_of(model: Model, sampling: Sampling) -> Values:
         "seed": sampling.seed,
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
+        "num_beams": sampling.num_beams,
         "stop": list(sampling.stop or model.stop) or None,
     }
     return {name: value for name, value in values.items() if value is not None}

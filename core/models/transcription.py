@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import dataclass
+from math import ceil
 from pathlib import PurePath
+from typing import Any
 
 from core.message import clean_text
 from core.models import costs
@@ -35,6 +39,27 @@ SUFFIXES = {
 }
 """Servers tell a format by the file's name: by kind of content, the endings that OpenAI's takes."""
 
+_NAMES = {
+    "arabic": "ar",
+    "chinese": "zh",
+    "dutch": "nl",
+    "english": "en",
+    "french": "fr",
+    "german": "de",
+    "hindi": "hi",
+    "italian": "it",
+    "japanese": "ja",
+    "korean": "ko",
+    "polish": "pl",
+    "portuguese": "pt",
+    "russian": "ru",
+    "spanish": "es",
+    "swedish": "sv",
+    "turkish": "tr",
+    "ukrainian": "uk",
+    "vietnamese": "vi",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -44,6 +69,8 @@ class Heard:
     usage: Usage
     notices: tuple[Notice, ...] = ()
     """What is to be said of a budget."""
+    language: str = ""
+    """Code of the language, where the server tells it."""
 
 
 class Transcriber:
@@ -85,7 +112,32 @@ class Transcriber:
             most=lambda model: costs.of_hearing(model, expected),
             payer=payer,
         )
-        return Heard(clean_text(" ".join(transcript.text.split())), usage, notices)
+        return Heard(clean_text(" ".join(transcript.text.split())), usage, notices, _code(transcript.language))
+
+
+def length_of(data: bytes) -> int | None:
+    """How many seconds a recording says that it lasts; None where it does not, or in no way that is known. What it says
+    is its sender's word, so nothing is paid by it. Blocks: for a thread."""
+    if (seconds := costs.sounding_seconds(data)) is not None:
+        return seconds
+    # Imported here: most recordings are voice messages, and many processes read none at all.
+    import mutagen
+
+    library: Any = mutagen
+    try:
+        found: Any = library.File(io.BytesIO(data))
+        return ceil(found.info.length) if found is not None else None
+    except Exception:
+        # The library raises nearly anything on what is damaged; whoever hears it will tell.
+        return None
+
+
+def _code(language: str) -> str:
+    """Of a language, as servers tell it: OpenAI's write its name in English, others its code."""
+    language = language.strip().lower()
+    if re.fullmatch(r"[a-z]{2,3}(-[a-z0-9]{2,8})*", language):
+        return language
+    return _NAMES.get(language, "")
 
 
 def _suffix(name: str, mime: str) -> str:

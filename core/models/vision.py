@@ -1,14 +1,18 @@
-"""Pictures for models: decoded with suspicion, turned upright, scaled down, stripped of metadata, encoded anew."""
+"""Pictures for models, to look at or to change: decoded with suspicion, turned upright, scaled down, stripped of
+metadata, encoded anew."""
 
 from __future__ import annotations
 
 import asyncio
 import io
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import ParleyError
+from core.settings import Shape
 from core.texts import Amount, Value
 
 if TYPE_CHECKING:
@@ -19,6 +23,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MAX_PIXELS = 40_000_000
 """Largest picture decoded: up to 160 MB in memory, more than a phone's camera makes in its usual mode."""
 QUALITY = 85
+HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"heif")
+"""Brands of the format of iPhones' cameras (ISO 23008-12)."""
+SQUARISH = 1.25
+"""Sides with less between them are nearest to a square: that and 1.5 to 1 are the shapes that models draw."""
+HALF_BRIGHT = 128
+Made = TypeVar("Made")
 # Few threads, because each may take some 250 MB for a moment.
 _threads = ThreadPoolExecutor(2, "pictures")
 
@@ -41,8 +51,56 @@ def encode_image(data: bytes, max_side: int = 1024) -> bytes:
     """The picture as a new JPEG, or PNG where it is see-through, at most ``max_side`` pixels a side.
 
     Of an animation the first frame. Raises ImageError: ``image_unreadable`` for what is no whole JPEG, PNG, WebP
-    or GIF by its content, ``image_too_large`` for more than :data:`MAX_PIXELS`, known before decoding.
+    or GIF by its content, ``image_heic`` and ``image_svg`` for these, ``image_too_large`` for more than
+    :data:`MAX_PIXELS`, known before decoding.
     """
+    return _decoded(data, lambda image: _encode(_scaled(image, max_side)))
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A picture that another one is made of, as PNG, and the mask of what may be changed in it, where there is one."""
+
+    data: bytes
+    width: int
+    height: int
+    mask: bytes = b""
+
+    @property
+    def shape(self) -> Shape:
+        """The nearest one that models draw."""
+        ratio = self.width / self.height
+        return "wide" if ratio > SQUARISH else "tall" if ratio < 1 / SQUARISH else "square"
+
+
+async def prepare_source(data: bytes, mask: bytes = b"", max_side: int = 1536) -> Source:
+    """A picture, and perhaps the mask for it, made ready for being changed. What is white in ``mask`` may be changed;
+    it is fitted to the picture. Raises ImageError, as :func:`encode_image`."""
+    return await asyncio.get_running_loop().run_in_executor(_threads, _source, data, mask, max_side)
+
+
+def _source(data: bytes, mask: bytes, max_side: int) -> Source:
+    from PIL import Image
+
+    def fitted(image: Image.Image) -> bytes:
+        bright = _scaled(image, max(source.width, source.height)).convert("RGBA")
+        # What is see-through in the mask is left as it is, like what is black.
+        flat = Image.alpha_composite(Image.new("RGBA", bright.size, "black"), bright).convert("L")
+        flat = flat.resize((source.width, source.height), Image.Resampling.NEAREST)
+        white = flat.point([255 if value >= HALF_BRIGHT else 0 for value in range(256)])
+        kept = white.point([255 - value for value in range(256)])
+        # OpenAI's servers change what is see-through, others what is white: it is both.
+        return _as_png(Image.merge("RGBA", (white, white, white, kept)))
+
+    def prepared(image: Image.Image) -> Source:
+        scaled = _scaled(image, max_side)
+        return Source(_as_png(scaled), scaled.width, scaled.height)
+
+    source = _decoded(data, prepared)
+    return Source(source.data, source.width, source.height, _decoded(mask, fitted)) if mask else source
+
+
+def _decoded(data: bytes, use: Callable[[Image.Image], Made]) -> Made:
     # Imported here: a process that never sees a picture does without its 10 MB.
     from PIL import Image
 
@@ -54,13 +112,20 @@ def encode_image(data: bytes, max_side: int = 1024) -> bytes:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} x {image.height}")
-            return _encode(_scaled(image, max_side))
+            return use(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         found, allowed = (Amount(MAX_PIXELS / 1_000_000, "megapixel", is_least) for is_least in (True, False))
         raise ImageError("image_too_large", str(error), found=found, allowed=allowed) from None
     except Exception as error:
         # Decoders raise nearly anything on a damaged file: OSError, SyntaxError, struct.error, EOFError.
-        raise ImageError("image_unreadable", f"{type(error).__name__}: {error}") from None
+        raise ImageError(_refusal(data), f"{type(error).__name__}: {error}") from None
+
+
+def _refusal(data: bytes) -> str:
+    """What is said of a file that is no picture for us."""
+    if data[4:8] == b"ftyp" and data[8:12] in HEIC:
+        return "image_heic"
+    return "image_svg" if b"<svg" in data[:1000].lower() else "image_unreadable"
 
 
 def _scaled(image: Image.Image, max_side: int) -> Image.Image:
@@ -71,10 +136,17 @@ def _scaled(image: Image.Image, max_side: int) -> Image.Image:
     if image.mode.startswith("I"):
         # 16 bits of grey, which a conversion would clip to white.
         grey = image.convert("I")
-        image = grey.point(lambda value: value / 256).convert("L")  # pyright: ignore[reportUnknownMemberType]
+        image = grey.point(lambda value: value / 256).convert("L")
     scaled = image.convert("RGBA" if image.has_transparency_data else "RGB")
     scaled.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     return ImageOps.exif_transpose(scaled)
+
+
+def _as_png(image: Image.Image) -> bytes:
+    image.info.clear()
+    output = io.BytesIO()
+    image.save(output, "PNG", compress_level=3)
+    return output.getvalue()
 
 
 def _encode(image: Image.Image) -> bytes:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from core.models.catalog import Model
-from core.models.chat import AS_USUAL, ChatMessage, Sampling
-from core.parts import Ending
-from core.settings import Shape
+from core.models.chat import AS_USUAL, ChatMessage, Sampling, ToolForm
+from core.parts import Ending, ToolCall
+from core.settings import PictureWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class ModelCall:
     sender: str = ""
     sampling: Sampling = AS_USUAL
     """Above the model's own."""
+    tools: tuple[ToolForm, ...] = ()
+    """What it may ask for."""
+    schema: Mapping[str, Any] | None = None
+    """The JSON schema that the answer is to follow; left out where the model cannot be held to one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,10 @@ class Done:
     ending: Ending
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
+    calls: tuple[ToolCall, ...] = ()
+    """What it wants done before it goes on."""
+    left_out: frozenset[str] = frozenset()
+    """Names of values to sample by that the model does not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +59,63 @@ class Transcript:
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
     seconds: float | None = None
+    language: str = ""
+    """As the server tells it: a code or a name in English."""
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A text to be said aloud."""
+
+    text: str
+    voice: str
+    """As the server calls it."""
+    language: str = ""
+    """Its code; empty where nobody knows."""
+    speed: float = 1.0
+    """1: as usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """Pictures to be drawn. ``sender`` names the asker to a provider that wants to know, and tells nothing of them."""
+    """Pictures to be made. What the model's row does not take is left out where it is asked.
+
+    ``sender`` names the asker to a provider that wants to know, and tells nothing of them.
+    """
 
     prompt: str
-    shape: Shape = "square"
+    size: str = "square"
+    """A shape (``core.settings.Shape``), or pixels as ``WIDTHxHEIGHT``."""
     count: int = 1
     sender: str = ""
+    op: PictureWork = "draw"
+    negative: str = ""
+    """What is not to be seen."""
+    quality: str = ""
+    """In the server's words; empty: as the model's row says."""
+    seed: int | None = None
+    """The same again makes the same picture."""
+    steps: int | None = None
+    strength: float | None = None
+    """Of a change, 0 to 1: how little is left of what there was."""
+    inputs: tuple[bytes, ...] = ()
+    """The pictures that it begins with, made ready by :mod:`core.models.vision`."""
+    mask: bytes = b""
+    """A PNG of the first one's size, white and see-through where it may be changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a picture is: 0 to 1."""
+
+    done: float
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What a picture looks like so far, as a file."""
+
+    picture: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +125,52 @@ class Drawing:
     pictures: tuple[bytes, ...]
     prompt_tokens: int | None = None
     answer_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FilmRequest:
+    """A film to be made, or one that is being made already."""
+
+    prompt: str
+    seconds: int
+    size: str
+    """Pixels, as ``WIDTHxHEIGHT``."""
+    first: bytes = b""
+    """A picture of that size which it begins with."""
+    job: str = ""
+    """The server's own id of what an earlier call began, to be gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmJob:
+    """The server has begun it under this id, and goes on whoever asks."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """A film as a file."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a moderation model finds in something, by its own names of categories."""
+
+    scores: Mapping[str, float]
+    """0 to 1."""
+    flagged: frozenset[str]
+    """What it thinks is too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Vectors, as little-endian float32. Tokens are None where nobody tells."""
+
+    vectors: tuple[bytes, ...]
+    tokens: int | None = None
 
 
 class Wire(Protocol):
@@ -86,13 +187,41 @@ class Wire(Protocol):
         """What is said in a recording. Raises ModelError; has no deadline of its own."""
         ...
 
-    async def speak(self, model: Model, text: str) -> bytes:
+    async def speak(self, model: Model, utterance: Utterance) -> bytes:
         """The text as sound: Opus in Ogg where the server keeps to what it is asked for. Raises ModelError; has no
         deadline of its own."""
         ...
 
-    async def draw(self, model: Model, request: ImageRequest) -> Drawing:
-        """As many pictures as asked for, or fewer. Raises ModelError; has no deadline of its own."""
+    async def compose(self, model: Model, prompt: str, seconds: int) -> bytes:
+        """Music or a noise of about that length, as a file. Raises ModelError; has no deadline of its own."""
+        ...
+
+    def draw(self, model: Model, request: ImageRequest) -> AsyncGenerator[Step | Partial | Drawing, None]:
+        """How far it is, where the server tells, then one Drawing: as many pictures as asked for, or fewer.
+
+        Raises ModelError, :class:`core.errors.UnsupportedPrompt` among them. Has no deadlines of its own; closing it,
+        or cancelling a step, ends the call.
+        """
+        ...
+
+    def film(self, model: Model, request: FilmRequest) -> AsyncGenerator[FilmJob | Step | Film, None]:
+        """The id of what was begun, unless it was before; how far it is; at the end the film.
+
+        Raises ModelError. Has no deadlines of its own; closing it ends the looking on, not the server's work.
+        """
+        ...
+
+    async def forget_film(self, job: str) -> None:
+        """Ends what the server makes under an id, where it can be ended. Raises ModelError."""
+        ...
+
+    async def judge(self, model: Model, text: str, pictures: Sequence[tuple[str, bytes]] = ()) -> Judgement:
+        """What is to be found in a text, and in pictures as their kinds and files. Raises ModelError; has no deadline
+        of its own."""
+        ...
+
+    async def embed(self, model: Model, texts: Sequence[str], *, is_query: bool) -> Embedding:
+        """A vector for each of the texts, all of one length. Raises ModelError; has no deadline of its own."""
         ...
 
     async def model_ids(self) -> tuple[str, ...]:

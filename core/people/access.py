@@ -48,7 +48,7 @@ RANKS: Mapping[Role, int] = {role: rank for rank, role in enumerate(reversed(Rol
 DEFAULTS: Mapping[Role, frozenset[Right]] = {
     Role.OWNER: frozenset(Right),
     Role.ADMIN: frozenset(Right),
-    Role.MODERATOR: OF_ALL | ACTS,
+    Role.MODERATOR: OF_ALL | ACTS | {Right.TEACH},
     Role.MEMBER: OF_ALL,
     Role.BLOCKED: frozenset(),
 }

@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.knowledge.faq import Faqs
+from core.knowledge.libraries import Libraries
+from core.knowledge.open_questions import Waiting
 from core.people.broadcasts import Broadcasts
 from core.people.budgets import Budgets
 from core.people.gate import Check
@@ -47,6 +50,12 @@ class Community:
     """With the owner's keys, where there are any."""
     limits: Limits
     budgets: Budgets
+    faqs: Faqs
+    """Answers that spaces' staff wrote."""
+    questions: Waiting
+    """What waits for an answer of theirs."""
+    libraries: Libraries
+    """Which documents spaces and people taught."""
 
     @classmethod
     def of(cls, settings: Settings, store: Store) -> Community:
@@ -68,6 +77,9 @@ class Community:
             limits=Limits(store, settings.chat),
             budgets=budgets,
             seen=seen,
+            faqs=Faqs(store),
+            questions=Waiting.of_store(store),
+            libraries=Libraries(store),
         )
 
     @property
@@ -83,4 +95,6 @@ class Community:
             self.personas.records.follow(),
             self.houses.records.follow(),
             self.broadcasts.records.follow(),
+            self.faqs.records.follow(),
+            self.libraries.records.follow(),
         )

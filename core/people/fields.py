@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from core.errors import ParleyError
 from core.people.spaces import Allowance, SpaceSettings
+from core.safety.words import LONGEST_WORD, MOST_WORDS, listed
 from core.storage.windows import windows_of
 from core.texts import Money, Value, closest, languages, one_line, say
 
@@ -27,6 +28,8 @@ MOST_LISTED = 50
 LONGEST_TEXT = 2000
 """Characters of a value as typed."""
 LONGEST_FOUND = 60
+NO_TOOLS = "off"
+"""What is kept where models are not to use any."""
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _MONEY = re.compile(r"(?:([A-Za-z]{3}) ?)?([0-9]{1,10})(?:\.([0-9]{1,6}))?(?: ?([A-Za-z]{3}))?")
 _CHANNEL = re.compile(r"<?#?(-?[0-9]{1,20})>?")
@@ -60,6 +63,8 @@ class Kind(StrEnum):
     PERSONA = "persona"
     CHANNELS = "channels"
     HOURS = "hours"
+    WORDS = "words"
+    TOOLS = "tools"
     ZONE = "zone"
     LIMIT = "limit"
 
@@ -121,11 +126,17 @@ FIELDS: tuple[Field, ...] = (
     Field("persona", "answers", Kind.PERSONA),
     Field("own_voice", "answers", Kind.SWITCH),
     Field("language", "answers", Kind.LANGUAGE),
+    Field("documents", "answers", Kind.CHOICE, choices=("also", "only", "off")),
     Field("image_size", "answers", Kind.CHOICE, choices=("square", "wide", "tall")),
+    Field("label_text", "answers", Kind.SWITCH),
+    Field("label_mark", "answers", Kind.SWITCH),
     Field("answers", "hearing", Kind.CHOICE, choices=("mentions", "always")),
     Field("passive", "hearing", Kind.SWITCH),
     Field("only_channels", "hearing", Kind.CHANNELS),
     Field("not_channels", "hearing", Kind.CHANNELS),
+    Field("blocked_words", "hearing", Kind.WORDS),
+    Field("tools", "answers", Kind.TOOLS),
+    Field("check_answers", "answers", Kind.SWITCH),
     Field("quiet", "hearing", Kind.HOURS, presets=("22:00-07:00", "23:00-08:00", "00:00-06:00")),
     Field(
         "time_zone",
@@ -160,6 +171,8 @@ class Terms:
     models: tuple[str, ...] = ()
     """Names of those there are."""
     personas: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    """What models may ask for."""
     currency: str = "USD"
     language: str = ""
     """Of the person who reads."""
@@ -210,7 +223,7 @@ def read(field: Field, value: object, terms: Terms) -> Any:
             return value
     elif isinstance(value, str) or (isinstance(value, int | Decimal) and field.kind in (Kind.NUMBER, Kind.MONEY)):
         return parse(field, str(value), terms)
-    elif field.kind in (Kind.MODELS, Kind.CHANNELS) and isinstance(value, list):
+    elif field.kind in (Kind.MODELS, Kind.CHANNELS, Kind.WORDS, Kind.TOOLS) and isinstance(value, list):
         items = cast("list[object]", value)
         if not items:
             return None
@@ -258,7 +271,7 @@ def show(field: Field, value: Any, terms: Terms) -> str:
             return say("field_number", terms.language, number=int(value))
         case Kind.CHANNELS:
             return ", ".join(map(terms.mention, value))
-        case Kind.MODELS:
+        case Kind.MODELS | Kind.WORDS | Kind.TOOLS:
             return ", ".join(one_line(name, LONGEST_FOUND) for name in value)
         case Kind.LANGUAGE:
             return _language(value)
@@ -300,6 +313,10 @@ def refusal(field: Field, text: str, terms: Terms) -> Refused:
         case Kind.PERSONA:
             listed = ", ".join(one_line(name, LONGEST_FOUND) for name in terms.personas[:MOST_LISTED])
             return Refused("field_wrong.choice", **named, choices=listed or "–")
+        case Kind.TOOLS:
+            return Refused("field_wrong.choice", **named, choices=", ".join((*terms.tools, NO_TOOLS, "auto")))
+        case Kind.WORDS:
+            return Refused("field_wrong.words", **named, most=MOST_WORDS, longest=LONGEST_WORD)
         case _:
             return Refused(f"field_wrong.{field.kind}", **named)
 
@@ -377,6 +394,17 @@ def _read_hours(field: Field, text: str, terms: Terms) -> str | None:
     return "-".join(f"{hour:02d}:{minute:02d}" for hour, minute in (first, last))
 
 
+def _read_tools(field: Field, text: str, terms: Terms) -> tuple[str, ...] | None:
+    wanted = tuple(dict.fromkeys(part for part in re.split(r"[\s,，、;；]+", text.lower()) if part))
+    if len(wanted) == 1 and wanted[0] in words("off"):
+        return (NO_TOOLS,)
+    return wanted if wanted and set(wanted) <= set(terms.tools) else None
+
+
+def _read_words(field: Field, text: str, terms: Terms) -> tuple[str, ...] | None:
+    return listed(text)
+
+
 def _read_zone(field: Field, text: str, terms: Terms) -> str | None:
     return zones().get(text.lower().replace(" ", "_"))
 
@@ -403,6 +431,8 @@ _READERS: Mapping[Kind, Callable[[Field, str, Terms], Any]] = {
     Kind.PERSONA: _read_persona,
     Kind.CHANNELS: _read_channels,
     Kind.HOURS: _read_hours,
+    Kind.WORDS: _read_words,
+    Kind.TOOLS: _read_tools,
     Kind.ZONE: _read_zone,
     Kind.LIMIT: _read_limit,
 }

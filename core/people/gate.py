@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """The channel is closed, or it is a quiet hour."""
     RULE = "rule"
     """It cannot be read: too long, of a kind that is not known."""
+    SAFETY = "safety"
+    """It is not allowed, or what was made of it is not."""
     OVERLOAD = "overload"
     ERROR = "error"
 

@@ -45,6 +45,8 @@ class Person(Record):
     """A digest of the last command that changed a fact: run again after a crash, its number would mean another one."""
     facts_in_groups: bool = False
     """Whether these are used for what they ask in groups, too, where others read the answers."""
+    may_teach: bool = False
+    """Whether their conversations may be used to train a model of the owner's: they agreed to it themselves."""
     allowance: Allowance = Allowance()
     """What the owner lets them spend in place of the configuration's budget for a person, field by field."""
     blocked: str = ""

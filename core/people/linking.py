@@ -202,6 +202,7 @@ def join(host: Person, guest: Person) -> Person:
             "accounts": (*host.known_accounts, *guest.known_accounts),
             "facts": _joined_facts((*host.facts, *guest.facts)),
             "facts_in_groups": host.facts_in_groups and guest.facts_in_groups,
+            "may_teach": host.may_teach and guest.may_teach,
             "keys": {**guest.keys, **host.keys},
             "was": tuple(dict.fromkeys((*host.was, *guest.was))),
             "allowance": _least(host.allowance, guest.allowance),

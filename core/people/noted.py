@@ -270,7 +270,8 @@ class Traces:
 
 
 ELSEWHERE = re.compile(
-    r"parley:(\{[0-9a-f]{2}\}|web|cases|\{people\}:(record|changes|tries)|\{spaces\}|\{personas\}|\{budget\}|\{tidying\}):"
+    r"parley:(\{[0-9a-f]{2}\}|web|cases|documents|\{documents\}|\{people\}:(record|changes|tries)|"
+    r"\{spaces\}|\{personas\}|\{budget\}|\{tidying\}):"
 )
 """What other sources are for."""
 TELLING = re.compile(r"parley:(memory|inline|form|proposal):")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.models.breaker import gone_circuit
 from core.models.budget import Span
 from core.models.catalog import Catalog
 from core.models.measured import Figures, joined
@@ -55,6 +56,8 @@ class ModelState:
     """Today, in millionths of a currency unit."""
     calls: int
     """Today."""
+    is_gone: bool = False
+    """Its provider says that it has no such model."""
 
 
 @dataclass(slots=True)
@@ -120,7 +123,8 @@ async def models(community: Community, catalog: Catalog) -> list[ModelState]:
         cost = spent.get(model.name, _Spent())
         out = tuple(circuit for circuit in circuits if breakers.get(circuit, 0.0) > now)
         took = figures.get(model.name, Figures())
-        found.append(ModelState(model.name, bool(circuits), out, len(circuits), took, cost.money, cost.calls))
+        gone = breakers.get(gone_circuit(model.name), 0.0) > now
+        found.append(ModelState(model.name, bool(circuits), out, len(circuits), took, cost.money, cost.calls, gone))
     # Those of model servers that other processes know.
     known = {model.name for model in catalog.all}
     for name in sorted({*figures, *spent} - known):

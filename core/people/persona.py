@@ -26,10 +26,11 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
     "frequency_penalty": (-2.0, 2.0),
     "presence_penalty": (-2.0, 2.0),
+    "num_beams": (1, 16),
     "max_tokens": (16, 32_768),
 }
 """Of the values that are sampled by: OpenAI's documented ones, where it has them."""
-_WHOLE = frozenset(("top_k", "seed", "max_tokens"))
+_WHOLE = frozenset(("top_k", "seed", "num_beams", "max_tokens"))
 Words = str | Mapping[str, str]
 """The same in every language, or by the codes of ``core.texts.languages``."""
 
@@ -107,7 +108,7 @@ def checked_whole(persona: Persona) -> Persona:
         if any(len(text) > most for text in texts):
             raise PersonaError("persona_long", field=field, count=most)
     _check_address(persona.avatar)
-    _check_sampling(persona)
+    check_sampling(persona.sampling, persona.max_tokens)
     # Whatever else is shown in its name has to be a name as well: it has no other title.
     words = {"title": "", "summary": _known(persona.summary), "opening": _known(persona.opening)}
     return persona.model_copy(update={**words, "name": name, "instructions": persona.instructions.strip()})
@@ -156,10 +157,10 @@ def _check_address(address: str) -> None:
         raise PersonaError("persona_avatar")
 
 
-def _check_sampling(persona: Persona) -> None:
-    sampling = persona.sampling
+def check_sampling(sampling: Sampling, max_tokens: int | None) -> None:
+    """Raises PersonaError for what is out of bounds."""
     values = {field.name: getattr(sampling, field.name) for field in fields(Sampling) if field.name != "stop"}
-    for name, value in (values | {"max_tokens": persona.max_tokens}).items():
+    for name, value in (values | {"max_tokens": max_tokens}).items():
         least, most = BOUNDS[name]
         # Not a number is neither over nor under anything.
         if value is not None and not least <= value <= most:

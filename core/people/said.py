@@ -27,7 +27,7 @@ CHUNK = 100
 """Messages forgotten in one round trip."""
 AT_ONCE = 16
 """Conversations looked at side by side."""
-MINE = ("blob", "album")
+MINE = ("blob", "album", "creation", "making", "made")
 """Keys that lie beside a conversation, by names of their own."""
 PICTURES = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpg"), (b"RIFF", "webp"), (b"GIF8", "gif"))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.conversation.history import History
+from core.knowledge.taught import Taught
 from core.message import ConversationKey
+from core.people.asked import Questions
 from core.people.chosen import Changes, OwnPersonas, Profile, Shares
 from core.people.community import Community
+from core.people.made import Made
 from core.people.noted import CaseBooks, Letters, Traces, Votes
 from core.people.privacy import Privacy, Source
 from core.people.said import Conversations
@@ -28,7 +31,10 @@ async def privacy(
         Letters(store, community.settings.storage.keep_days),
         Votes(store),
         WebChats(store, at, own),
+        Made(store),
         CaseBooks(store),
+        Questions(community.questions),
+        Taught(store, community.libraries),
         Shares(community.spaces),
         Changes(store),
         OwnPersonas(community.personas),

@@ -52,6 +52,8 @@ class SpaceSettings(Record):
     """What is answered: what turns to the bot, or everything that people say."""
     passive: bool | None = None
     """Whether the bot reads what is not for it, so that it knows what was talked about."""
+    documents: Literal["", "also", "only", "off"] = ""
+    """Whether answers go by the space's documents: also by them, by nothing else, or not."""
     image_size: Literal["", "square", "wide", "tall"] = ""
     keep_days: int | None = None
     """Days after its last message that a conversation there is forgotten (:func:`kept_days`)."""
@@ -73,10 +75,20 @@ class SpaceSettings(Record):
     roles: Mapping[str, str] = {}
     """Person's id -> ``core.access.Role`` that stands in place of what the platform says."""
     grants: tuple[Grant, ...] = ()
+    tools: tuple[str, ...] = ()
+    """What models may ask for there (``core.tools.tool.Tool.allowed_as``), or ``off``; empty: all that there is."""
+    blocked_words: tuple[str, ...] = ()
+    """What may not be asked for there, nor be in answers that are held back (``core.safety.words``)."""
+    check_answers: bool | None = None
+    """Whether answers are held back until they are whole and were looked at."""
     broadcasts: bool | None = None
     """Whether announcements of whoever runs Parley come here."""
     announcements: str = ""
     """Id of the channel in which they come; empty: the platform's own for notes, or the group."""
+    label_text: bool | None = None
+    """Whether a line under what models make says that it is AI-generated."""
+    label_mark: bool | None = None
+    """Whether pictures carry a visible mark that says so."""
 
 
 USUAL = SpaceSettings()

@@ -32,7 +32,7 @@ SETTLE_SECONDS = 3600
 message is found again after a crash, and no number of a turn comes twice while a platform remembers it."""
 LOOK_SECONDS = 30.0
 BESIDE = ("blob", "album", "seen", "notes")
-FEEDS = ("people", "personas")
+FEEDS = ("people", "personas", "documents")
 """Kinds of records whose feeds of changes tell ids of people, for processes that keep them in memory."""
 
 
@@ -123,7 +123,8 @@ async def _remove(store: Store, traces: dict[str, Any]) -> None:
             await remove_web(store, user)
     for feed in map(keys.record_changes, FEEDS):
         said: list[tuple[str, dict[str, str]]] = await store.attempt(lambda feed=feed: store.redis.xrange(feed))
-        if old := [id for id, fields in said if fields.get("id") in subject.accounts]:
+        # Somebody's documents are a record that is named after them.
+        if old := [id for id, fields in said if fields.get("id", "").removeprefix("person:") in subject.accounts]:
             await store.attempt(lambda feed=feed, old=old: store.redis.xdel(feed, *old))
 
 

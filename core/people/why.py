@@ -26,6 +26,7 @@ BY_SENTENCE = (
     ("budget_", Reason.BUDGET),
     ("limited_", Reason.LIMIT),
     ("busy", Reason.OVERLOAD),
+    ("unsafe_", Reason.SAFETY),
     ("too_long", Reason.RULE),
     ("unsupported", Reason.RULE),
 )

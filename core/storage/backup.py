@@ -87,7 +87,7 @@ async def read(store: Store) -> AsyncGenerator[Unit]:
     async for unit in _read(store, _first(store, kinds)):
         yield unit
     for kind in KINDS:
-        if kind.kept and kind.late and not kind.at_once:
+        if kind.kept and kind.late and not (kind.at_once or kind.last):
             async for unit in _read(store, _single(store, kind), kind.least_ms):
                 yield unit
     async for unit in _read(store, _at_once(store, int(seconds))):
@@ -95,6 +95,10 @@ async def read(store: Store) -> AsyncGenerator[Unit]:
     for kind in sorted(kinds):
         async for unit in _changed(store, kind, int(seconds) * 1000):
             yield unit
+    for kind in KINDS:
+        if kind.last:
+            async for unit in _read(store, _single(store, kind)):
+                yield unit
 
 
 async def _first(store: Store, kinds: set[str]) -> AsyncIterator[tuple[str, ...]]:

@@ -21,6 +21,7 @@ from redis.exceptions import (
     MasterDownError,
     MovedError,
     NoScriptError,
+    OutOfMemoryError,
     ReadOnlyError,
     RedisError,
     ResponseError,
@@ -33,7 +34,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
-from core.errors import LeaseLost, StorageError
+from core.errors import LeaseLost, StorageError, StorageFull
 from core.storage.address import Address
 from core.storage.cluster import by_slot
 from core.storage.connections import COMMAND_SECONDS, alone, connect
@@ -61,6 +62,8 @@ AWAY = (
 """What servers answer that restart, fail over or hand slots on."""
 AWAY_WORDS = ("NOREPLICAS", "UNBLOCKED", "BUSY ")
 """The same, where the client has no class for it: too few replicas, a replica by now, a script that takes long."""
+FULL_WORD = "MISCONF "
+"""What a server answers that cannot write to its disk."""
 PATIENCE_SECONDS = 30.0
 """How long one call waits for a server that is away."""
 WAIT_SECONDS = 4.0
@@ -72,6 +75,7 @@ ALONE = frozenset(
         "permits",
         "case",
         "budget_join",
+        "creation",
         "hold",
         "link_claim",
         "link_issue",
@@ -241,6 +245,8 @@ def is_away(error: Exception) -> bool:
 def _refused(error: Exception) -> StorageError | LeaseLost:
     if _is_stale(error):
         return LeaseLost(str(error))
+    if isinstance(error, OutOfMemoryError) or str(error).startswith(FULL_WORD):
+        return StorageFull(f"Redis has no room: {error}")
     return StorageError(f"Redis refused: {error}" if isinstance(error, ResponseError) else f"Redis: {error}")
 
 

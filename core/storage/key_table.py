@@ -31,6 +31,8 @@ class KeyKind:
     """Forms of all the keys that are read in one breath with it, itself included; they lie in one slot."""
     late: bool = False
     """Read after all others: it may know more than they do, and not less."""
+    last: bool = False
+    """Read after the records that were changed meanwhile, which name it: what they name is there."""
     at_once: bool = False
     """All keys of such forms are read in one breath, but those of days gone by."""
     least_ms: int = 0
@@ -58,6 +60,10 @@ KINDS: tuple[KeyKind, ...] = (
     KeyKind("parley:{<p>}:album:<name>", True, late=True),
     KeyKind("parley:{<p>}:seen:<name>", True, late=True),
     KeyKind("parley:{<p>}:blob:<name>", True, late=True, least_ms=HOUR_MS),
+    KeyKind("parley:{<p>}:made:<name>", True, late=True),
+    KeyKind("parley:{<p>}:creation:<name>"),
+    KeyKind("parley:{<p>}:making:<name>"),
+    KeyKind("parley:{creations}:<what>"),
     KeyKind("parley:{<p>}:ready"),
     KeyKind("parley:{<p>}:load"),
     KeyKind("parley:{<p>}:served:<minute>"),
@@ -104,6 +110,7 @@ KINDS: tuple[KeyKind, ...] = (
     KeyKind("parley:proposal:<id>"),
     KeyKind("parley:{spaces}:seen:<bot>", True),
     KeyKind("parley:{broadcasts}:told:<id>", True),
+    KeyKind("parley:documents:{<scope>}:<id>", True, late=True, last=True),
     *(KeyKind(form, True, _RECORD) for form in _RECORD),
     KeyKind("parley:{<kind>}:changes"),
     KeyKind("parley:web:secret", True),

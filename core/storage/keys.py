@@ -181,6 +181,35 @@ class ConversationKeys:
         is only to be counted once; 1 hour."""
         return f"{self.prefix}blob:{self.name}:{digest}"
 
+    def creation(self, number: str) -> str:
+        """hash, something that is being made or was (``core/storage/orders.py``): order, account, inputs, tick,
+        question, progress, preview, run, stop, handed, ended, parts, remote, shown; 1 day after it was asked for."""
+        return f"{self.prefix}creation:{self.name}:{number}"
+
+    def creation_file(self, number: str, file: str) -> str:
+        """string, a file that it is made of or that came of it, base64; as the creation."""
+        return f"{self.creation(number)}:{file}"
+
+    @property
+    def making(self) -> str:
+        """zset: number of a creation -> ms since 1970, those of the conversation that are being made; 1 day."""
+        return f"{self.prefix}making:{self.name}"
+
+    @property
+    def made(self) -> str:
+        """hash: message id -> ``account TAB order`` of what it shows, the newest 300; kept as the tree."""
+        return f"{self.prefix}made:{self.name}"
+
+
+def creations_waiting(queue: str) -> str:
+    """zset: id of a creation -> ms since 1970, those of a queue that nobody has begun to make; 1 day."""
+    return f"parley:{{creations}}:waiting:{queue}"
+
+
+def creations_open() -> str:
+    """zset: id of a creation -> ms since 1970, those of which it is to be told yet what came of them; 1 day."""
+    return "parley:{creations}:open"
+
 
 def schema() -> str:
     """hash: version of the keys and records, program that raised it to that, at (unix seconds), and ``reached:N``, the
@@ -336,6 +365,18 @@ def record_log(kind: str, id: str) -> str:
     """list of ``at SPACE JSON`` (unix seconds), newest first: who changed a record, and what; kept as the kind of
     record says."""
     return f"parley:{{{kind}}}:log:{id}"
+
+
+def space_documents(space: str) -> str:
+    """The scope of what a space learned, as :func:`document` and the records of documents take it."""
+    return f"space:{space}"
+
+
+def document(scope: str, id: str) -> str:
+    """hash, the passages of a document and their vectors (``core/knowledge/contents.py``): p<batch>, v<batch> and its
+    model m<batch>; kept as long as the scope's record names it, 1 day while it is being learned, 10 minutes after it
+    was removed."""
+    return f"parley:documents:{{{scope}}}:{id}"
 
 
 def spaces_seen(platform: str, bot: str) -> str:

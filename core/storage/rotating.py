@@ -26,12 +26,17 @@ _OF_CONVERSATIONS: dict[str, Type] = {
     "album": "hash",
     "blob": "string",
     "heard": "list",
+    "made": "hash",
 }
-_CONVERSATION = re.compile(r"parley:\{[0-9a-f]{2}\}:(box|turn|tree|album|blob|heard):([^:]*:[^:]*:[^:]*:[^:]*)(?::.*)?")
+_CONVERSATION = re.compile(
+    r"parley:\{[0-9a-f]{2}\}:(box|turn|tree|album|blob|heard|made):([^:]*:[^:]*:[^:]*:[^:]*)(?::.*)?"
+)
+_CREATION = re.compile(r"parley:\{[0-9a-f]{2}\}:creation:([^:]*:[^:]*:[^:]*:[^:]*):[^:]*(:.*)?")
 _LETTER = re.compile(r"parley:\{[0-9a-f]{2}\}:failed:[0-9a-f][0-9]+")
 _WEB = re.compile(r"parley:web:\{[^}]*\}:(?:titles|messages:.*|blob:.*)")
 _INLINE = re.compile(r"parley:inline:([^:]*):.*")
 _FORM = re.compile(r"parley:form:.*")
+_DOCUMENT = re.compile(r"parley:(?:documents:\{([^{}]*)\}:.*|\{documents\}:record:(.*))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +69,16 @@ async def _place(store: Store, key: str) -> tuple[Type, str] | None:
     """The type of a key that may hold what people said, and what its texts are sealed for."""
     if found := _CONVERSATION.fullmatch(key):
         return _OF_CONVERSATIONS[found[1]], found[2]
+    if found := _CREATION.fullmatch(key):
+        return "string" if found[2] else "hash", found[1]
     if _LETTER.fullmatch(key):
         return "hash", await store.attempt(lambda: store.redis.hget(key, "conversation")) or ""
     if _WEB.fullmatch(key):
         return "hash", key
     if found := _INLINE.fullmatch(key):
         return "string", found[1]
+    if found := _DOCUMENT.fullmatch(key):
+        return "hash", found[1] or found[2]
     return ("string", key) if _FORM.fullmatch(key) else None
 
 

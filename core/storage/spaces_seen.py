@@ -15,12 +15,16 @@ from core.errors import StorageError
 from core.message import Platform, clean_text
 from core.storage import keys
 from core.storage.client import Store
+from core.storage.scanning import scan
 
 DAY = 86400
 KEEP_DAYS = 400
 """A bot whose receivers told of no space for so long has none."""
 LEFT_DAYS = 30
-"""Settings of a space that the bot has left are forgotten then."""
+"""What a space that the bot has left chose and taught is forgotten then."""
+SLACK_SECONDS = 2 * DAY
+"""So much longer its documents' texts wait than the record that names them: by that they are told from those that are
+just being learned, which have a day."""
 MOST_SEEN = 20_000
 """Spaces that a process remembers to have told of."""
 MAX_NAME = 100
@@ -77,7 +81,7 @@ class SpacesSeen:
         if not fresh:
             return
 
-        async def work() -> None:
+        async def work() -> list[str]:
             pipe = self._store.redis.pipeline(transaction=False)
             for seen in fresh.values():
                 key = keys.spaces_seen(seen.platform, seen.bot)
@@ -85,10 +89,15 @@ class SpacesSeen:
                 pipe.expire(key, KEEP_DAYS * DAY)
                 # It may have been left before.
                 pipe.persist(keys.record("spaces", seen.space_id))
-            await pipe.execute()
+                pipe.persist(keys.record("faq", seen.space_id))
+                pipe.ttl(_library(seen.space_id))
+            # The last of five commands for each space.
+            waits = (await pipe.execute())[4::5]
+            return [id for id, seconds in zip(fresh, waits, strict=True) if seconds >= 0]
 
         try:
-            await self._store.attempt(work, PATIENCE_SECONDS)
+            for id in await self._store.attempt(work, PATIENCE_SECONDS):
+                await self._stay(id)
         except StorageError:
             self._fresh = {**fresh, **self._fresh}
             raise
@@ -99,13 +108,26 @@ class SpacesSeen:
         self._told.pop(id, None)
         self._fresh.pop(id, None)
 
-        async def work() -> None:
+        async def work() -> bool:
             pipe = self._store.redis.pipeline(transaction=False)
             pipe.hdel(keys.spaces_seen(platform, bot), space)
-            pipe.expire(keys.record("spaces", id), LEFT_DAYS * DAY)
-            await pipe.execute()
+            for name in (keys.record("spaces", id), keys.record("faq", id), _library(id)):
+                pipe.expire(name, LEFT_DAYS * DAY)
+            return bool((await pipe.execute())[-1])
 
-        await self._store.attempt(work)
+        if await self._store.attempt(work):
+            redis, seconds = self._store.redis, LEFT_DAYS * DAY + SLACK_SECONDS
+            for name in await scan(self._store, keys.document(keys.space_documents(id), "*")):
+                if await self._store.attempt(lambda name=name: redis.ttl(name)) == -1:
+                    await self._store.attempt(lambda name=name: redis.expire(name, seconds))
+
+    async def _stay(self, id: str) -> None:
+        """Has the documents of a space stay to which the bot came back; the record that names them last."""
+        redis = self._store.redis
+        for name in await scan(self._store, keys.document(keys.space_documents(id), "*")):
+            if await self._store.attempt(lambda name=name: redis.ttl(name)) >= SLACK_SECONDS:
+                await self._store.attempt(lambda name=name: redis.persist(name))
+        await self._store.attempt(lambda: redis.persist(_library(id)))
 
     async def of(self, platform: Platform, bot: str) -> list[SeenSpace]:
         """One bot's spaces, by their ids. Raises StorageError."""
@@ -126,6 +148,10 @@ class SpacesSeen:
 
     async def _scan(self, pattern: str) -> list[str]:
         return [name async for name in self._store.redis.scan_iter(match=pattern, count=1000)]
+
+
+def _library(id: str) -> str:
+    return keys.record("documents", keys.space_documents(id))
 
 
 def _written(seen: SeenSpace) -> str:

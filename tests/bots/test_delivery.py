@@ -18,7 +18,7 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.errors import LeaseLost, OutboundError, OutboundFault, StorageError
 from core.message import Attachment, Author, ConversationKey, Platform
-from core.parts import Activity, Ending, Finished, Making, Media, Notice, Part, TextDelta, Usage
+from core.parts import Activity, Ending, Finished, Making, Media, Notice, Part, Progress, TextDelta, Usage
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys
 from core.texts import say
@@ -395,6 +395,51 @@ async def test_what_is_being_made_is_told(drafts: Stage) -> None:
     await drafts.deliver(await drafts.turn(), Making(Activity.PHOTO), made, picture, DONE)
     assert board.previews == []
     assert drafts.texts == [""]
+
+
+async def test_how_far_something_is_stands_below_the_text_that_is_there_until_more_comes(stage: Stage) -> None:
+    board = stage.board
+    waiting = lambda: any("maintenance" in text and "40%" in text for text in stage.texts)  # noqa: E731
+    gone = lambda: any(text.startswith("Let me see. Here") and "maintenance" not in text for text in stage.texts)  # noqa: E731
+    parts = (
+        TextDelta("Let me see."),
+        Progress("creation_paused", {}, 0.4),
+        waiting,
+        TextDelta(" Here it is."),
+        gone,
+        DONE,
+    )
+    await stage.deliver(await stage.turn(), *parts)
+    assert stage.texts == ["Let me see. Here it is."]
+    assert any(page.text.startswith("Let me see.\n\n*") for page in board.pages)
+
+
+async def test_how_far_something_is_never_makes_a_page_of_its_own(stage: Stage) -> None:
+    most = stage.board.capabilities.max_text
+    shown = lambda: stage.texts == ["x" * most]  # noqa: E731
+    await stage.deliver(await stage.turn(), TextDelta("x" * most), Progress("creation_paused", {}, 0.4), shown, DONE)
+    assert stage.texts == ["x" * most]
+    assert stage.board.created == 1
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+async def test_a_picture_is_shown_while_it_is_made_where_a_message_can_change_its_picture(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, is_one: bool
+) -> None:
+    monkeypatch.setattr(delivery_module, "TYPING_AFTER_SECONDS", 0.01)
+    board = stage.board
+    board.capabilities = replace(ABLE, album=4, album_is_one=is_one, max_file=1000, menus=True, buttons=True)
+    half, whole = Media("p.png", "image/png", b"half"), Media("p.png", "image/png", b"whole")
+    turn = await stage.turn()
+    turn.creations.append("o1")
+
+    def told(part: str) -> Callable[[], bool]:
+        return lambda: any(part in text for text in stage.texts)
+
+    begun, further = Progress("making.draw", {"prompt": "a"}, 0.1), Progress("making.draw", {"prompt": "a"}, 0.5, half)
+    await stage.deliver(turn, begun, told("10%"), further, told("50%"), whole, DONE)
+    assert ((half,) in [page.pictures for page in board.pages]) is is_one
+    assert ((whole,) in [page.pictures for page in board.pages]) is is_one
 
 
 async def test_what_shows_by_itself_is_answered_without_a_word(stage: Stage) -> None:

@@ -160,6 +160,7 @@ class _Around:
             "PARLEY_DATA": str(folder / "data"),
             "PARLEY_WEB_PORT": str(web_port),
             "PARLEY_LOCAL_MODEL": "none",
+            "PARLEY__ENGINES__ON": "false",
             "TMPDIR": str(self.folder / "tmp"),
         }
         if self.library is not None and number % 2 == 0:

@@ -33,7 +33,9 @@ LASTING = (
         rf"{_TAGGED}{name}:"
         for name in ("state", "tree", "order", "seen", "blob", "calls", "failed", "served", "notices", "notes")
     ),
+    *(rf"{_TAGGED}{name}:" for name in ("creation", "making", "made")),
     rf"{_TAGGED}failed$",
+    r"parley:\{creations\}:",
     r"parley:breaker$",
     r"parley:\{models\}:",
     r"parley:\{budget\}:",
@@ -46,6 +48,7 @@ LASTING = (
 FOR_GOOD = (
     r"parley:schema$",
     r"parley:\{\w+\}:record:",
+    r"parley:documents:",
     r"streaq:\S+:(queues:\w+$|index:results$|cron:|health|task:results:)",
 )
 FILES = re.compile(r"(instance|worker-\d+\.lock)")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+import wave
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
@@ -12,11 +14,13 @@ from core.conversation.readings import Readings
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, AttachmentKind, ConversationKey, Message, Platform
 from core.models.breaker import Breaker
+from core.models.budget import Amounts
 from core.models.catalog import Catalog, Model, Provider
 from core.models.openai_api import OpenAIApi
+from core.models.paying import Payer, Reservation
 from core.models.router import Router
 from core.models.transcription import Transcriber
-from core.parts import Notice
+from core.parts import Notice, Usage
 from core.settings import ChatSettings, RoutingSettings
 from core.storage.client import Store
 from core.texts import Amount
@@ -65,6 +69,27 @@ class Shelf:
         )
 
 
+class Till:
+    """A purse that holds whatever is asked of it."""
+
+    def __init__(self) -> None:
+        self.amounts: list[Amounts] = []
+        """What was set aside, and what was paid."""
+
+    async def reserve(
+        self, payer: Payer, model: Model, most: Amounts, least: Amounts, *, seconds: float, sparing: bool = False
+    ) -> Reservation:
+        self.amounts.append(most)
+        return Reservation("1", payer, model, most)
+
+    async def settle(self, reservation: Reservation, took: Amounts, usage: Usage) -> tuple[Notice, ...]:
+        self.amounts.append(took)
+        return ()
+
+    async def give_back(self, reservation: Reservation) -> None:
+        self.amounts.append(Amounts())
+
+
 @pytest.fixture
 async def shelf(store: Store) -> AsyncIterator[Shelf]:
     async with OpenAIServer() as server:
@@ -104,6 +129,44 @@ async def test_a_group_sees_what_was_heard(shelf: Shelf) -> None:
     assert notice.key == "heard"
     assert heard.startswith(r"\*so\* \[this\](x) ")
     assert len(heard.replace("\\", "")) <= LONGEST_HEARD
+
+
+async def test_the_language_of_a_recording_is_told_where_the_model_tells_it(shelf: Shelf) -> None:
+    shelf.server.audio.language = "german"
+    for _ in range(2):
+        read = await shelf.reader(WHISPER).read(sent(VOICE, private=False), tokens=1000, space="s")
+        assert [(notice.key, notice.values.get("language")) for notice in read.notices] == [("heard_in", "de")]
+    assert len(shelf.server.audio.heard) == 1, "it is kept with the text"
+
+
+async def test_a_recording_is_as_long_as_it_is_whatever_its_sender_says(shelf: Shelf) -> None:
+    hours = (10 * 3600 * 48_000).to_bytes(8, "little")
+    output = io.BytesIO()
+    with wave.open(output, "wb") as file:
+        file.setparams((1, 1, 10, 0, "NONE", ""))
+        file.writeframes(bytes(7000))
+    for data, key in (
+        (b"OggS\0\0" + hours + b"OpusHead" + bytes(90), "recording_too_long"),
+        (output.getvalue(), "recording_too_long"),
+        ((b"\xff\xfb\x10\xc4" + bytes(100)) * 30_000, "recording_too_long"),
+        (b"", "nothing_heard"),
+    ):
+        shelf.files["voice"] = data
+        read = await shelf.reader(WHISPER).read(sent(VOICE), tokens=1000, space="s")
+        assert [notice.key for notice in read.notices] == [key]
+    assert not shelf.server.audio.heard
+
+
+async def test_who_declares_a_recording_shorter_than_it_is_pays_for_all_of_it(shelf: Shelf) -> None:
+    output = io.BytesIO()
+    with wave.open(output, "wb") as file:
+        file.setparams((1, 1, 100, 0, "NONE", ""))
+        file.writeframes(bytes(9000))
+    shelf.files["voice"] = output.getvalue()
+    reader, till = shelf.reader(WHISPER), Till()
+    shelf.routers[-1].purse = till
+    await reader.read(sent(replace(VOICE, seconds=1)), tokens=1000, space="s")
+    assert [(amounts.money, amounts.seconds) for amounts in till.amounts] == [(9000, 90), (9000, 90)]
 
 
 async def test_nothing_is_heard_or_read_twice(shelf: Shelf) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core import document_forms, documents
-from core.document_forms import Extract
+from core import document_forms, document_parsers, document_text, documents
+from core.document_text import Extract
 from core.documents import DocumentError, form_of, read_document
 from tests.core.files import docx, pdf
 
@@ -67,8 +67,8 @@ async def test_entities_that_grow_are_not_expanded() -> None:
 
 
 async def test_an_archive_that_grows_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document_forms, "MAX_XML_BYTES", 10_000)
-    with pytest.raises(document_forms.Unreadable, match="document_broken"):
+    monkeypatch.setattr(document_parsers, "MAX_XML_BYTES", 10_000)
+    with pytest.raises(document_text.Unreadable, match="document_broken"):
         document_forms.read("docx", docx(["a" * 20_000]), 10, 10)
 
 

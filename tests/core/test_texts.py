@@ -100,7 +100,7 @@ def keys_of_commands() -> set[str]:
     keys = {f"command.{row.name}" for row in COMMANDS} | {f"menu.{row.name}" for row in COMMANDS if row.menu}
     keys |= {f"name.{row.name}" for row in COMMANDS if row.listed}
     for row, option in [(each, option) for each in COMMANDS if each.listed for option in each.options]:
-        place = f"{row.name}.{option.name}"
+        place = f"{option.words or row.name}.{option.name}"
         words = option.labels or f"choice.{place}"
         keys |= {f"option.{place}", f"name.{place}", *(f"{words}.{choice}" for choice in option.choices)}
     return keys

@@ -122,6 +122,7 @@ def variables(folder: Path, telegram: TelegramServer, discord: FakeDiscord, mode
         "PARLEY_DATA": str(folder / "data"),
         "PARLEY_WEB_PORT": "0",
         "PARLEY_LOCAL_MODEL": "none",
+        "PARLEY__ENGINES__ON": "false",
     }
 
 

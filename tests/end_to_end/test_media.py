@@ -100,6 +100,8 @@ async def test_an_answer_is_read_aloud(hearing: Village) -> None:
     first, second = (sound.fields["input"] for sound in hearing.models.audio.spoken)
     assert first == second
     assert first.endswith("Say something")
+    # Labels tell nothing of who asked: the number of a private chat is the person's own.
+    assert not [name for name, data in world.files.values() if b"telegram:" in data]
     await until_counted(hearing.store, "voice", "calls", 2)
 
 

@@ -33,6 +33,7 @@ class May(IntFlag):
     SEND_MESSAGES_IN_THREADS = 1 << 38
     MODERATE_MEMBERS = 1 << 40
     SEND_VOICE_MESSAGES = 1 << 46
+    SEND_POLLS = 1 << 49
 
 
 EVERYONE = (
@@ -40,6 +41,7 @@ EVERYONE = (
     *(May.READ_MESSAGE_HISTORY, May.USE_APPLICATION_COMMANDS, May.CREATE_PUBLIC_THREADS),
     May.SEND_MESSAGES_IN_THREADS,
     May.SEND_VOICE_MESSAGES,
+    May.SEND_POLLS,
 )
 """What a new server allows all its members."""
 ALL = (1 << 53) - 1

@@ -28,9 +28,12 @@ from tests.platforms.discord_world import (
     Json,
     Posted,
     World,
+    stamp,
 )
 
 QUIET, NO_EMBEDS = 1 << 12, 1 << 2
+MAX_POLL_ANSWER = 55
+"""Characters, by the documentation of polls."""
 MAY_BE_SET = NO_EMBEDS | QUIET | V2 | VOICE | EPHEMERAL
 """Flags that a bot may give a message."""
 Emit = Callable[[str, Json, str], None]
@@ -210,6 +213,8 @@ class Rest:
         self._may_write(channel_id)
         if uploads:
             self.world.permissions.require(self.world.bot, channel_id, May.ATTACH_FILES)
+        if body.get("poll"):
+            self.world.permissions.require(self.world.bot, channel_id, May.SEND_POLLS)
         if int(body.get("flags") or 0) & VOICE and not self.world.permissions.of(self.world.bot, channel_id) & (
             May.SEND_VOICE_MESSAGES
         ):
@@ -257,6 +262,8 @@ class Rest:
         }
         if nonce:
             fields["nonce"] = nonce
+        if body.get("poll"):
+            fields["poll"] = polled(body["poll"])
         posted = world.post(
             channel_id,
             world.bot,
@@ -378,5 +385,20 @@ class Rest:
             self.violations.extend(f"the file {name} is shown nowhere" for name in sorted(hidden))
             return
         content = body.get("content", old.get("content")) or ""
-        if not content.strip() and not new_files and not kept and not body.get("embeds"):
+        if not content.strip() and not new_files and not kept and not (body.get("embeds") or body.get("poll")):
             raise Refusal(400, 50006, "Cannot send an empty message")
+
+
+def polled(poll: Json) -> Json:
+    """A poll as Discord tells of it; its answers are numbered from 1."""
+    if any(len(answer["poll_media"]["text"]) > MAX_POLL_ANSWER for answer in poll["answers"]):
+        raise form_error("poll", f"Must be {MAX_POLL_ANSWER} or fewer in length.")
+    answers = [{"answer_id": number, **answer} for number, answer in enumerate(poll["answers"], 1)]
+    return {
+        "question": poll["question"],
+        "answers": answers,
+        "expiry": stamp(),
+        "allow_multiselect": bool(poll.get("allow_multiselect")),
+        "layout_type": 1,
+        "results": {"answer_counts": [], "is_finalized": False},
+    }

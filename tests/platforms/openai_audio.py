@@ -12,15 +12,19 @@ from aiohttp import BodyPartReader, web
 
 from tests.platforms.openai_checks import Refusal
 from tests.platforms.openai_faults import BEFORE_ANSWER, Fault, Strike, early_answer, error_answer
+from tests.platforms.opus import opus
 
 FORMATS = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 MAX_FILE = 25 * 1024 * 1024
 MAX_INPUT = 4096
+FORBIDDEN = "forbidden"
+"""What the provider's rules do not allow to be said."""
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "fable", "nova", "onyx", "sage", "shimmer", "verse")
 TRANSCRIPTION_FIELDS = {"file", "model", "language", "prompt", "response_format", "temperature"}
 SPEECH_FIELDS = {"model", "input", "voice", "response_format", "speed", "instructions"}
-OPUS = b"OggS\x00\x02" + bytes(20) + b"\x01\x13OpusHead\x01\x01"
-"""How a file of Opus in Ogg begins."""
+OPUS = opus([30] * 50)
+"""A second of Opus in Ogg."""
+COMPOSE_FIELDS = {"model", "prompt", "seconds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +44,12 @@ class Audio:
     ears: tuple[str, ...] = ("whisper",)
     voices: tuple[str, ...] = ("voice",)
     usage: dict[str, Any] | None = None
+    language: str = ""
+    """Of every recording, where the server tells it."""
     sound: bytes = OPUS
     heard: list[Sound] = field(default_factory=list[Sound])
     spoken: list[Sound] = field(default_factory=list[Sound])
+    composed: list[Sound] = field(default_factory=list[Sound])
     strikes: deque[Strike] = field(default_factory=deque[Strike])
 
     def fail(self, fault: Fault, number: float | None = None, *, times: int = 1) -> None:
@@ -67,7 +74,7 @@ class Audio:
             return error_answer(refusal)
         if (fault := await self._fault(request)) is not None:
             return fault
-        answer: dict[str, Any] = {"text": self.transcript}
+        answer: dict[str, Any] = {"text": self.transcript, **({"language": self.language} if self.language else {})}
         return web.json_response(answer if self.usage is None else {**answer, "usage": self.usage})
 
     async def speech(self, request: web.Request) -> web.StreamResponse:
@@ -75,6 +82,16 @@ class Audio:
         self.spoken.append(Sound({name: str(value) for name, value in body.items()}))
         if refusal := self._check_speech(body):
             return error_answer(refusal)
+        if (fault := await self._fault(request)) is not None:
+            return fault
+        return web.Response(body=self.sound, content_type="audio/ogg")
+
+    async def generations(self, request: web.Request) -> web.StreamResponse:
+        """Not OpenAI's: as servers of local models call it."""
+        body = cast("dict[str, Any]", await request.json())
+        self.composed.append(Sound({name: str(value) for name, value in body.items()}))
+        if set(body) != COMPOSE_FIELDS or not body["prompt"]:
+            return error_answer(Refusal(400, "Field required", param="prompt"))
         if (fault := await self._fault(request)) is not None:
             return fault
         return web.Response(body=self.sound, content_type="audio/ogg")
@@ -102,6 +119,8 @@ class Audio:
             return Refusal(400, "Field required", param="input")
         if len(text) > MAX_INPUT:
             return Refusal(400, f"String should have at most {MAX_INPUT} characters", param="input")
+        if FORBIDDEN in text:
+            return Refusal(400, "Your request was rejected.", code="content_policy_violation")
         if body.get("voice") not in VOICES:
             return Refusal(400, f"Input should be one of {VOICES}", param="voice")
         return None
@@ -113,6 +132,8 @@ class Audio:
         if strike.fault in BEFORE_ANSWER:
             return early_answer(strike.fault, strike.number)
         match strike.fault:
+            case Fault.SLOW:
+                await asyncio.sleep(strike.number or 0)
             case Fault.STALL:
                 await asyncio.Event().wait()
             case Fault.RESET:

@@ -23,7 +23,7 @@ KNOWN = frozenset(
         "messages", "model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature",
         "top_p", "top_k", "n", "stop", "seed", "user", "safety_identifier", "presence_penalty",
         "frequency_penalty", "response_format", "reasoning_effort", "store", "metadata",
-        "chat_template_kwargs",
+        "chat_template_kwargs", "tools", "tool_choice",
     }
 )  # fmt: skip
 
@@ -50,6 +50,10 @@ def last_user_text(body: dict[str, Any]) -> str:
     return ""
 
 
+def _rows_of(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for row in schema.get("properties", {}).values() if isinstance(row, dict)]
+
+
 def check_chat(body: Any, models: Sequence[str], blind: Sequence[str] = ()) -> Refusal | None:
     """What is wrong with a request, or None. ``blind`` models take no images."""
     if not isinstance(body, dict):
@@ -57,6 +61,11 @@ def check_chat(body: Any, models: Sequence[str], blind: Sequence[str] = ()) -> R
     request = cast("dict[str, Any]", body)
     if unknown := set(request) - KNOWN:
         return Refusal(400, f"Unrecognized request argument supplied: {min(unknown)}", param=min(unknown))
+    for number, tool in enumerate(request.get("tools") or ()):
+        function = tool["function"]
+        if any(row.get("type") == "array" and "items" not in row for row in _rows_of(function["parameters"])):
+            said = f"Invalid schema for function '{function['name']}': array schema missing items."
+            return Refusal(400, said, param=f"tools[{number}].function.parameters")
     model = request.get("model")
     if not isinstance(model, str) or not model:
         return Refusal(400, "you must provide a model parameter")
@@ -85,12 +94,30 @@ def _check_options(body: dict[str, Any]) -> Refusal | None:
 def _check_messages(messages: Any, is_blind: bool) -> Refusal | None:
     if not isinstance(messages, list) or not messages:
         return Refusal(400, "Invalid 'messages': empty array. Expected at least 1.", "messages")
+    open_calls: set[str] = set()
     for number, message in enumerate(cast("list[Any]", messages)):
         place = f"messages[{number}]"
         if not isinstance(message, dict):
             return Refusal(400, f"Invalid '{place}': expected an object.", place)
         if refusal := _check_message(cast("dict[str, Any]", message), place, is_blind):
             return refusal
+        if refusal := _check_calls(cast("dict[str, Any]", message), place, open_calls):
+            return refusal
+    return None
+
+
+def _check_calls(message: dict[str, Any], place: str, open_calls: set[str]) -> Refusal | None:
+    """Every call of an assistant is answered by a message of its tool, before anything else is said."""
+    if message["role"] == "tool":
+        id = str(message.get("tool_call_id"))
+        if id not in open_calls:
+            return Refusal(
+                400, "messages with role 'tool' must be a response to a preceding message with 'tool_calls'.", place
+            )
+        open_calls.discard(id)
+    elif open_calls:
+        return Refusal(400, "An assistant message with 'tool_calls' must be followed by tool messages.", place)
+    open_calls.update(str(call["id"]) for call in message.get("tool_calls") or ())
     return None
 
 
@@ -99,7 +126,7 @@ def _check_message(message: dict[str, Any], place: str, is_blind: bool) -> Refus
     if role not in ROLES:
         return Refusal(400, f"Invalid value: '{role}'.", f"{place}.role")
     content = message.get("content")
-    if isinstance(content, str):
+    if isinstance(content, str) or (content is None and message.get("tool_calls")):
         return None
     if not isinstance(content, list) or not content:
         return Refusal(400, f"Invalid value for 'content' in {place}: expected a string.", f"{place}.content")

@@ -22,13 +22,26 @@ from aiohttp import web
 
 from tests.platforms.openai_audio import Audio
 from tests.platforms.openai_checks import Refusal, check_chat, last_user_text
+from tests.platforms.openai_embeddings import Vectors
 from tests.platforms.openai_faults import BEFORE_ANSWER, Fault, Strike, early_answer, error_answer
 from tests.platforms.openai_images import Images
+from tests.platforms.openai_moderations import Moderations
+from tests.platforms.openai_videos import Videos
 
 MARKER = re.compile(r"\[fault:([a-z_]+)(?:=([0-9.]+))?(?:@([^\]]+))?\]")
 TOKEN = re.compile(r"\s*\S+|\s+")
 Body = dict[str, Any]
-Reply = str | Callable[[Body], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """An answer that asks for tools: their names and arguments, behind some text."""
+
+    calls: tuple[tuple[str, str], ...]
+    text: str = ""
+
+
+Reply = str | Asks | Callable[[Body], str | Asks]
 
 
 FINISH: dict[Fault | None, str] = {Fault.LENGTH: "length", Fault.CONTENT_FILTER: "content_filter"}
@@ -44,6 +57,8 @@ class Recorded:
     headers: dict[str, str]
     outcome: str = "open"
     tokens: int = 0
+    calls: tuple[tuple[str, str], ...] = ()
+    """What the answer asked to have done."""
 
     @property
     def model(self) -> str:
@@ -88,7 +103,16 @@ class OpenAIServer:
     audio: Audio = field(default_factory=Audio)
     """What hears and speaks."""
     images: Images = field(default_factory=Images)
+    videos: Videos = field(default_factory=Videos)
     """What draws."""
+    moderation: Moderations = field(default_factory=Moderations)
+    """What judges."""
+    vectors: Vectors = field(default_factory=Vectors)
+    """What makes embeddings."""
+    toolless: Sequence[str] = ()
+    """Models that refuse tools."""
+    toolless_status: int = 400
+    """How they do."""
     active: int = 0
     """Chat requests being answered: the slots in use."""
     peak: int = 0
@@ -100,7 +124,12 @@ class OpenAIServer:
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/audio/transcriptions", self.audio.transcriptions)
         app.router.add_post("/v1/audio/speech", self.audio.speech)
+        app.router.add_post("/v1/audio/generations", self.audio.generations)
         app.router.add_post("/v1/images/generations", self.images.generations)
+        app.router.add_post("/v1/moderations", self.moderation.moderations)
+        app.router.add_post("/v1/images/edits", self.images.edits)
+        self.videos.add_routes(app)
+        app.router.add_post("/v1/embeddings", self.vectors.embeddings)
         # Cancelled handlers are how a slot comes free when the client goes away.
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.2)
         await self._runner.setup()
@@ -143,6 +172,9 @@ class OpenAIServer:
         if refusal := check_chat(body, self.models, self.blind):
             record.outcome = "refused"
             return error_answer(refusal)
+        if body["model"] in self.toolless and "tools" in body:
+            record.outcome = "refused"
+            return error_answer(Refusal(self.toolless_status, "This model does not support tools."))
         self.active += 1
         self.peak = max(self.peak, self.active)
         try:
@@ -176,7 +208,7 @@ class OpenAIServer:
         if fault in BEFORE_ANSWER:
             record.outcome = "cut"
             return early_answer(fault, number)
-        tokens = self._tokens(record.body, fault, number)
+        tokens = self._tokens(record, fault, number)
         started = time.monotonic()
         if fault is Fault.SLOW:
             started += DEFAULT_SLOW_SECONDS if number is None else number
@@ -186,12 +218,15 @@ class OpenAIServer:
             return web.json_response(self._whole(record.body, tokens, fault))
         return await self._stream(request, record, tokens, started, fault)
 
-    def _tokens(self, body: Body, fault: Fault | None, number: float | None) -> list[str]:
+    def _tokens(self, record: Recorded, fault: Fault | None, number: float | None) -> list[str]:
+        body = record.body
         if fault in (Fault.EMPTY, Fault.NO_CHOICES):
             return []
         if fault is Fault.BLANK:
             return ["\n", " ", "\n"]
-        text = self.reply(body) if callable(self.reply) else self.reply
+        said = self.reply(body) if callable(self.reply) else self.reply
+        text = said.text if isinstance(said, Asks) else said
+        record.calls = said.calls if isinstance(said, Asks) else ()
         tokens: list[str] = TOKEN.findall(text)
         if self.tokens is not None:
             tokens = (tokens + [f" word{n}" for n in range(self.tokens - len(tokens))])[: self.tokens]
@@ -227,7 +262,8 @@ class OpenAIServer:
         if fault is not None and await self._break_off(request, response, chunk, fault):
             record.outcome = "cut"
             return response
-        reason = self._reason(record.body, total, fault)
+        pending.extend(map(chunk, _call_deltas(record.calls)))
+        reason = "tool_calls" if record.calls else self._reason(record.body, total, fault)
         pending.append(chunk("{}", json.dumps(reason)))
         options: Body = record.body.get("stream_options") or {}
         if self.reports_usage and options.get("include_usage"):
@@ -293,6 +329,21 @@ class OpenAIServer:
             "choices": [] if fault is Fault.NO_CHOICES else [choice],
             "usage": _usage(body, len(tokens)),
         }
+
+
+def _call_deltas(calls: Sequence[tuple[str, str]]) -> list[str]:
+    """In pieces, as they come: first the names, then the arguments bit by bit, those of all calls mixed."""
+    heads = [
+        {"index": index, "id": f"call_{index}", "type": "function", "function": {"name": name, "arguments": ""}}
+        for index, (name, _) in enumerate(calls)
+    ]
+    longest = max((len(arguments) for _, arguments in calls), default=0)
+    pieces = [
+        {"index": index, "function": {"arguments": arguments[at : at + 7]}}
+        for at in range(0, longest, 7)
+        for index, (_, arguments) in enumerate(calls)
+    ]
+    return [json.dumps({"tool_calls": [piece]}) for piece in (*heads, *pieces)]
 
 
 def _chunks(model: str) -> Callable[..., bytes]:

@@ -87,7 +87,8 @@ class Files:
         if kind == "photo" and not given.data.startswith(PICTURES):
             raise bad(f"{before}IMAGE_PROCESS_FAILED")
         self.uploads += 1
-        return self._world.file(kind, given.data, file_name=given.name, mime_type=given.mime)
+        named = {} if kind == "voice" else {"file_name": given.name}
+        return self._world.file(kind, given.data, mime_type=given.mime, **named)
 
     def _get(self, fields: Json) -> Json:
         file = self._world.files.get(fields["file_id"])

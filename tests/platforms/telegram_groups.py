@@ -15,6 +15,7 @@ KINDS = {
     "audio": "music",
     "video": "videos",
     "voice": "voice messages",
+    "poll": "polls",
 }
 """What the server calls files of each kind in its refusals."""
 

@@ -84,6 +84,7 @@ class Methods:
         self.by_name: dict[str, Callable[[Json], Any]] = {
             "getMe": lambda fields: self.world.me,
             "sendMessage": self._send_message,
+            "sendPoll": self._send_poll,
             "sendMessageDraft": self._draft,
             "sendRichMessage": self._send_rich,
             "sendRichMessageDraft": self._draft,
@@ -143,6 +144,37 @@ class Methods:
     def _send_rich(self, fields: Json) -> Json:
         rich = telegram_rich.read(fields["rich_message"])
         return self._put(self._chat(fields), fields, text=rich.text, rich=rich.html)
+
+    def _send_poll(self, fields: Json) -> Json:
+        chat = self._chat(fields)
+        options = [option["text"] for option in fields["options"]]
+        is_quiz = fields.get("type") == "quiz"
+        right: list[int] = fields.get("correct_option_ids") or []
+        for what, text, least, most in (
+            ("POLL_QUESTION", fields["question"], 1, 300),
+            *(("POLL_OPTION", option, 1, 100) for option in options),
+            ("POLL_EXPLANATION", fields.get("explanation", ""), 0, 200),
+        ):
+            if not least <= len(text.encode("utf-16-le")) // 2 <= most:
+                raise bad(f"{what}_INVALID")
+        if not 1 <= len(options) <= 12 or len(set(options)) != len(options):
+            raise bad("POLL_OPTION_DUPLICATE")
+        if is_quiz and not (right and all(0 <= one < len(options) for one in right)):
+            raise bad("QUIZ_CORRECT_ANSWERS_EMPTY")
+        poll: Json = {
+            "id": str(self.world.next_id(chat)),
+            "question": fields["question"],
+            "options": [{"persistent_id": str(n), "text": text, "voter_count": 0} for n, text in enumerate(options)],
+            "total_voter_count": 0,
+            "is_closed": False,
+            "is_anonymous": fields.get("is_anonymous", True),
+            "type": fields.get("type", "regular"),
+            "allows_multiple_answers": False,
+            "allows_revoting": False,
+            "correct_option_ids": right,
+            "explanation": fields.get("explanation", ""),
+        }
+        return self._put(chat, fields, media={"poll": poll})
 
     def _draft(self, fields: Json) -> bool:
         chat = self._chat(fields)

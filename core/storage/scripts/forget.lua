@@ -13,8 +13,13 @@ local function blank(node)
   write_node(node.id, node.parent, node.before, node.tokens, 'x', '')
 end
 local wanted = {}
+local made = string.gsub(ORDER, '}:order:', '}:made:', 1)
+local making = string.gsub(ORDER, '}:order:', '}:making:', 1)
+local creation = string.gsub(ORDER, '}:order:', '}:creation:', 1) .. ':'
 for _, id in ipairs(ARGV) do
   wanted[id] = true
+  -- What was ordered with the message that it shows.
+  redis.call('HDEL', made, id)
   local node = read_node(id)
   if node and node.kind ~= 'x' then
     known = known + 1
@@ -24,6 +29,16 @@ for _, id in ipairs(ARGV) do
     if answer then blank(answer) end
     if question then blank(question) end
     if node.kind == 'a' then blank(node) end
+  end
+end
+-- What is being made for it: whoever makes it finds that it is gone, and ends.
+for _, number in ipairs(redis.call('ZRANGE', making, 0, -1)) do
+  local key = creation .. number
+  local found = redis.call('HMGET', key, 'question', 'shown', 'inputs', 'preview')
+  if wanted[found[1] or ''] or wanted[found[2] or ''] then
+    for index = 0, tonumber(found[3] or 0) - 1 do redis.call('UNLINK', key .. ':in' .. index) end
+    redis.call('UNLINK', key, key .. ':' .. (found[4] or ''))
+    redis.call('ZREM', making, number)
   end
 end
 -- What else holds a piece of it: a question that quotes it, an answer that was shown before the one of now.

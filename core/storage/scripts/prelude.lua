@@ -189,7 +189,7 @@ end
 
 -- What people chose for the conversation, in the order of core/conversation/preferences.py.
 local function preferences()
-  return redis.call('HMGET', STATE, 'model', 'language', 'buttons', 'spoken', 'answers', 'threads', 'persona')
+  return redis.call('HMGET', STATE, 'model', 'language', 'buttons', 'spoken', 'answers', 'threads', 'persona', 'sampling')
 end
 
 -- How many turns of the partition were opened in a minute.

@@ -29,6 +29,7 @@ async def parley(
         "PARLEY_DATA": str(folder),
         "PARLEY_WEB_PORT": "0",
         "PARLEY_LOCAL_MODEL": "none",
+        "PARLEY__ENGINES__ON": "false",
     }
     stop, ready = asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:

@@ -49,7 +49,7 @@ def club(server: TelegramServer, api: Api) -> Club:
     [
         (OWNER, {*Right}),
         (MO, {*OF_ALL, Right.WARN, Right.MUTE, Right.BAN}),
-        (EDITOR, {*OF_ALL, Right.CONFIGURE, Right.PURGE, Right.SEE_USAGE}),
+        (EDITOR, {*OF_ALL, Right.CONFIGURE, Right.PURGE, Right.SEE_USAGE, Right.TEACH}),
         (BOB, {*OF_ALL}),
         (77, {*Right}),
         (GROUP, {*OF_ALL}),

@@ -20,7 +20,8 @@ NAMES = ["large-one", "one-small", "other"]
 def suggestions(*names: str, speaks: bool = False) -> Suggestions:
     models = [Model(name, "p", name) for name in names]
     if speaks:
-        models.append(Model("voice", "p", "voice", kind="speech"))
+        models.append(Model("voice", "p", "voice", kind="speech", voice="alloy"))
+        models.append(Model("brush", "p", "brush", kind="image", does=("draw", "edit", "upscale")))
     return Suggestions(Catalog([Provider("p", "http://127.0.0.1:9/v1", "key")], models))
 
 
@@ -71,4 +72,4 @@ def test_languages_are_named_in_the_askers_own() -> None:
 )
 def test_whatever_is_marked_so_has_suggestions(command: str, option: str) -> None:
     chosen = {"name": "language", "field": "language"} if option == "value" else {}
-    assert suggested(suggestions(*NAMES), command, option, **chosen)
+    assert suggested(suggestions(*NAMES, speaks=True), command, option, **chosen)

@@ -17,24 +17,35 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.preferences import Preferences
 from core.conversation.turn import Turn
 from core.creations.creations import Creations
+from core.creations.films import Films
+from core.creations.payers import payers
+from core.creations.pictures import Pictures
+from core.knowledge.passages import Passages
+from core.labels.labels import Labels
 from core.message import Author
 from core.models.breaker import Breaker
 from core.models.catalog import Catalog, Model, Provider
+from core.models.films import Filmer
 from core.models.images import Painter
 from core.models.openai_api import OpenAIApi
+from core.models.reading import Reader
 from core.models.router import Router
 from core.models.speech import Speaker
-from core.painting import Painting
 from core.parts import Finished, Menu, Notice, Part, TextDelta
 from core.people.choices import chosen
 from core.people.community import Community
+from core.safety.safety import Safety
 from core.settings import Settings
 from core.speaking import Speaking
 from core.storage.client import Store
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
+from core.summaries.summaries import Summaries
+from core.summaries.translations import Translations
 from core.texts import say
+from core.tools.kit import open_toolbox
 from core.workshop import Workshop
+from core.writing import Writer
 from tests.builders import call, conversation
 
 SETTINGS = Settings()
@@ -50,6 +61,10 @@ def catalog(*names: str, speaks: bool = False) -> Catalog:
     return Catalog([PROVIDER], models)
 
 
+async def nothing(name: str, id: str, argument: str) -> None:
+    """No jobs are done."""
+
+
 class World:
     """A store with one conversation, and what is said in it by commands."""
 
@@ -60,8 +75,9 @@ class World:
         self.feedback = Feedback(store, keep_days=1)
         self.catalog = catalog("one", "Two/2.5")
         self.router = Router(self.catalog, SETTINGS.routing, Breaker(5, 1), OpenAIApi)
-        self.speaking = Speaking(Speaker(self.catalog, self.router), self.history)
         self.community = Community.of(Settings(), store)
+        self.labels = Labels(SETTINGS.labels, self.community.spaces)
+        self.speaking = Speaking(Speaker(self.catalog, self.router), self.history, self.labels)
         self.is_admin = True
 
     async def say(self, name: str, text: str = "", **values: Any) -> list[Part]:
@@ -77,6 +93,10 @@ class World:
         async def is_theirs(message_id: str) -> bool:
             return True
 
+        safety = Safety(SETTINGS.safety, self.catalog, self.router, self.community.spaces)
+        store = self.community.store
+        creations = Creations([], store, nothing, self.mailbox.post, payers(self.community))
+        passages = Passages(store, SETTINGS.knowledge)
         room = Room(
             asked,
             turn,
@@ -90,7 +110,20 @@ class World:
             is_admin=is_admin,
             may=may,
             is_theirs=is_theirs,
-            workshop=Workshop(self.speaking, Painting(Painter(self.catalog, self.router)), Creations([])),
+            workshop=Workshop(
+                self.speaking,
+                Pictures(Painter(self.catalog, self.router), safety, self.labels),
+                Reader(self.catalog, self.router),
+                creations,
+                safety,
+                self.labels,
+                passages,
+                open_toolbox(SETTINGS, self.router, self.catalog, creations, passages),
+                Writer(self.catalog, self.router),
+                Summaries(Writer(self.catalog, self.router)),
+                Translations(Writer(self.catalog, self.router)),
+                Films(Filmer(self.catalog, self.router), self.labels, safety),
+            ),
             community=self.community,
         )
         run = BY_NAME[name].run

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from core.models.catalog import LOCAL, Catalog, LocalModel, Model, Provider
-from core.settings import ModelSettings, ProviderSettings, Settings
+from core.models.catalog import LOCAL, Catalog, Endpoint, LocalModel, Model, Provider
+from core.settings import ModelKind, ModelSettings, ProviderSettings, Settings
 
 HOST = ProviderSettings.model_validate({"name": "host", "base_url": "http://x/v1", "api_key": "sk-1"})
 
@@ -105,6 +105,27 @@ def test_an_announced_model_does_not_take_a_hosted_ones_name() -> None:
     catalog = Catalog.of(settings(row("a")))
     catalog.announce([served("a", 1)], expected=True)
     assert [(model.name, model.provider) for model in catalog.models] == [("a", "host")]
+
+
+def test_small_models_of_a_name_that_is_taken_get_no_calls() -> None:
+    catalog = Catalog.of(settings(row("a")))
+    catalog.add_local(served("tiny", 1))
+    names: list[tuple[str, ModelKind]] = [
+        ("tiny", "image"),
+        ("twice", "image"),
+        ("twice", "image"),
+        ("twice", "speech"),
+        ("a", "chat"),
+    ]
+    kept = [
+        (Model(name, LOCAL, name, kind=kind), Endpoint(LOCAL, f"http://10.0.0.2:{port}/v1", model=name))
+        for port, (name, kind) in enumerate(names)
+    ]
+    catalog.keep(kept)
+    assert [end.base_url for end in catalog.endpoints(LOCAL, "tiny")] == ["http://10.0.0.1:1/v1"]
+    assert [end.base_url for end in catalog.endpoints(LOCAL, "twice")] == ["http://10.0.0.2:1/v1"]
+    assert [model.kind for model in catalog.all] == ["chat", "chat", "image"]
+    assert catalog.endpoints(LOCAL, "a") == ()
 
 
 async def test_own_and_announced_servers_are_expected_until_there_is_one() -> None:

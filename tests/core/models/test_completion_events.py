@@ -140,3 +140,9 @@ def visible(*pieces: str) -> str:
 )
 def test_thoughts_are_left_out_and_characters_made_whole(raw: str, shown: str) -> None:
     assert visible(raw) == visible(*raw) == shown
+
+
+def test_arguments_that_come_as_an_object_are_read_like_their_text() -> None:
+    called = {"index": 0, "id": "c", "function": {"name": "look", "arguments": {"text": "it's"}}}
+    _, done = read(event({"tool_calls": [called]}), event({}, "tool_calls"))
+    assert json.loads(done.calls[0].arguments) == {"text": "it's"}

@@ -128,11 +128,11 @@ async def test_every_fault_is_told_apart(fault: Fault, told: ModelFault, before:
         assert (await collect(api.stream(call())))[0] == "[1] hello world"
 
 
-async def test_a_model_that_is_gone_is_a_refusal() -> None:
+async def test_a_model_that_is_gone_is_a_fault_of_its_own() -> None:
     async with connected() as (_, api):
         with pytest.raises(ModelError) as raised:
             await collect(api.stream(ModelCall(Model("m", "p", "gone"), HELLO, 50)))
-    assert raised.value.fault is ModelFault.REFUSED
+    assert raised.value.fault is ModelFault.GONE
     assert not raised.value.retryable
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from core.labels.pictures import shown
 from core.models import costs
 from core.models.breaker import Breaker
 from core.models.budget import Amounts, Span
 from core.models.catalog import Catalog, Model, Provider
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt
-from core.models.images import Painter
+from core.models.images import Painted, Painter
 from core.models.openai_api import OpenAIApi
 from core.models.paying import OverBudget, Payer
 from core.models.router import Router
@@ -68,6 +69,13 @@ async def till(store: Store, *models: Model, money: float | None = None, **all: 
         finally:
             await router.aclose()
             await budgets.close()
+
+
+async def painted(at: Till, count: int = 1) -> Painted:
+    painter, request = Painter(at.catalog, at.router), ImageRequest("a fox", count=count)
+    models = painter.choose(request)
+    assert not isinstance(models, Notice)
+    return await painter.paint(request, models, lambda data, _: shown(data), space="s", payer=PAYER)
 
 
 async def held(store: Store) -> int:
@@ -174,11 +182,10 @@ async def test_sound_and_pictures_are_paid_by_what_they_were(store: Store) -> No
         with pytest.raises(OverBudget) as caught:
             await ear.hear(b"x" * 90_000, name="a.mp3", mime="audio/mpeg", seconds=0, space="s", payer=PAYER)
         assert caught.value.budget.thing == "seconds"
-        painter = Painter(at.catalog, at.router)
-        await painter.paint(ImageRequest("a fox", count=2), space="s", payer=PAYER)
+        await painted(at, 2)
         assert await at.spent() == Amounts(86_200, images=2, seconds=62)
         with pytest.raises(OverBudget):
-            await painter.paint(ImageRequest("a fox"), space="s", payer=PAYER)
+            await painted(at)
         spoken = await Speaker(at.catalog, at.router).speak("Hello there", space="s", payer=PAYER)
         assert spoken is not None
         assert (await at.spent()).money == 86_200 + spoken.usage.cost
@@ -190,7 +197,7 @@ async def test_a_picture_that_is_none_was_paid_all_the_same(store: Store) -> Non
     async with till(store, PAINTER, money=1_000_000) as at:
         at.server.images.picture = b"no picture"
         with pytest.raises(Exception, match="malformed"):
-            await Painter(at.catalog, at.router).paint(ImageRequest("a fox"), space="s", payer=PAYER)
+            await painted(at)
         assert (await at.spent()).money == 2 * PAINTER.price_image
 
 
@@ -225,7 +232,7 @@ def test_estimates_are_never_under_what_is_paid_for() -> None:
 async def test_what_is_to_be_said_of_a_budget_comes_with_whatever_was_made(store: Store) -> None:
     async with till(store, DEAR, EAR, VOICE, PAINTER) as at:
         at.budgets.update(BudgetSettings(person={"day_images": 2, "day_seconds": 100, "day_money": 1}, told_percent=50))
-        (notice,) = (await Painter(at.catalog, at.router).paint(ImageRequest("a fox"), space="s", payer=PAYER)).notices
+        (notice,) = (await painted(at)).notices
         assert notice.key == "budget_near"
         ear = Transcriber(at.catalog, at.router)
         # Nobody reads what is said of work in the background: it is told with the next.

@@ -239,11 +239,39 @@ async def test_providers_all_out_of_service_cost_no_call() -> None:
 
 
 async def test_a_refused_request_says_nothing_about_the_provider() -> None:
-    async with routed(settings=CALM.model_copy(update={"breaker_failures": 1})) as (server, router):
-        server.models = ["two"]
+    """One model refuses what another at the same provider takes."""
+    blind, seeing = Model("one", "p", "one", accepts_images=True), Model("two", "p", "two", accepts_images=True)
+    look = ChatRequest((ChatMessage("user", "hello wide world", (PNG,)),), model="one", needs_vision=True)
+    async with routed(blind, seeing, settings=CALM.model_copy(update={"breaker_failures": 1})) as (server, router):
+        server.blind = ["one"]
         for _ in range(3):
-            assert text(await answer(router)) == ANSWER
+            assert text(await answer(router, look)) == ANSWER
         assert asked(server) == ["one", "two"] * 3
+
+
+async def test_a_model_that_is_gone_is_told_of_and_asked_last_for_a_while() -> None:
+    now = 1000.0
+    wish = replace(HELLO, model="one")
+    async with routed(settings=CALM.model_copy(update={"breaker_failures": 1}), clock=lambda: now) as (server, router):
+        server.models = ["two"]
+        parts = await answer(router, wish)
+        assert (text(parts), notices(parts)) == (ANSWER, [Notice("model_gone", {"model": "one"})])
+        # It is nobody's fault, but everybody's knowledge.
+        assert notices(await answer(router, wish)) == [Notice("model_gone", {"model": "one"})]
+        assert notices(await answer(router)) == []
+        assert (asked(server), router.is_gone(ONE)) == (["one", "two", "two", "two"], True)
+        now += 20
+        server.models = ["one", "two"]
+        assert notices(await answer(router, wish)) == []
+        assert (asked(server)[-1], router.is_gone(ONE)) == ("one", False)
+
+
+async def test_a_gone_model_leaves_its_provider_in_service() -> None:
+    other = Model("other", "p", "other")
+    async with routed(ONE, other, settings=CALM.model_copy(update={"breaker_failures": 1})) as (server, router):
+        server.models = ["other"]
+        for _ in range(2):
+            assert finished(await answer(router)).usage.model == "other"
 
 
 async def test_no_more_calls_at_once_than_the_provider_has_places() -> None:

@@ -43,3 +43,19 @@ async def test_another_refusal_is_told_as_ever() -> None:
         with pytest.raises(ModelError):
             await collect(api.stream(ModelCall(Model("m", "p", ""), HELLO, 50, sampling=Sampling(seed=1))))
     assert len(server.requests) == 1
+
+
+async def test_what_a_model_lacks_is_not_sent_and_told() -> None:
+    row = Model("m", "p", "stub", lacks=("num_beams", "top_k"))
+    async with connected() as (server, api):
+        call = ModelCall(row, HELLO, 50, sampling=Sampling(temperature=3.0, top_k=5, num_beams=4, seed=7))
+        first, second = [(await collect(api.stream(call)))[-1] for _ in range(2)]
+    assert first.left_out == second.left_out == {"temperature", "top_k", "num_beams"}
+    assert [sorted({"seed", "top_k", "num_beams"} & set(one.body)) for one in server.requests] == [["seed"]] * 3
+
+
+async def test_a_schema_is_asked_for_until_the_server_refuses_it() -> None:
+    asked = ModelCall(Model("m", "p", "stub"), HELLO, 50, schema={"type": "object"})
+    async with connected() as (server, api):
+        assert (await collect(api.stream(asked)))[-1].left_out == frozenset()
+    assert server.requests[0].body["response_format"]["json_schema"]["schema"] == {"type": "object"}

@@ -13,7 +13,7 @@ from core.models.catalog import Catalog, Model, Provider
 from core.models.chat import ChatMessage, ChatRequest
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
-from core.models.speech import MAX_CHARS, Speaker, speakable
+from core.models.speech import MAX_CHARS, Speaker, media_of, speakable
 from core.models.transcription import Heard, Transcriber
 from core.parts import TextDelta, Usage
 from core.settings import RoutingSettings
@@ -200,6 +200,13 @@ async def test_what_is_no_sound_is_not_sent_to_anybody(fault: Fault) -> None:
             await at.speaker.speak("Hello", space="s")
 
 
+@pytest.mark.parametrize(
+    ("beginning", "name"), [(b"\xff\xfa", "a.mp3"), (b"\xff\xf2", "a.mp3"), (b"\0\0\0\x18ftypM4A ", "a.m4a")]
+)
+def test_a_sound_is_known_by_its_beginning(beginning: bytes, name: str) -> None:
+    assert media_of(beginning + bytes(9), "a").name == name
+
+
 async def test_nothing_to_say_costs_nothing() -> None:
     async with desk() as at:
         assert await at.speaker.speak("```python\nprint(1)\n```", space="s") is None
@@ -215,6 +222,7 @@ async def test_nothing_to_say_costs_nothing() -> None:
         ("See [the page](https://example.org/a) or https://example.org.", "See the page or"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "a, b\n\n1, 2"),
         ("snake_case stays", "snake_case stays"),
+        ("[![badge](a)](b) is  | | x", "badge is, , x"),
     ],
 )
 def test_marks_are_not_read_aloud(markdown: str, heard: str) -> None:

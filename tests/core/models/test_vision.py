@@ -7,7 +7,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from core.models.vision import MAX_PIXELS, ImageError, encode_image, prepare_image
+from core.models.vision import MAX_PIXELS, ImageError, encode_image, prepare_image, prepare_source
 from core.texts import say
 
 
@@ -89,7 +89,6 @@ def test_a_gif_whose_frame_is_larger_than_its_header_says_is_refused() -> None:
     "data",
     [
         pytest.param(b"", id="nothing"),
-        pytest.param(b"<svg xmlns='http://www.w3.org/2000/svg'/>", id="svg"),
         pytest.param(b"%PDF-1.7 and so on", id="pdf"),
         pytest.param(encoded(Image.new("RGB", (9, 9)), "BMP"), id="bmp"),
         pytest.param(encoded(Image.new("RGB", (9, 9)), "TIFF"), id="tiff"),
@@ -104,3 +103,46 @@ async def test_what_is_no_whole_picture_is_refused(data: bytes) -> None:
         await prepare_image(data)
     assert refused.value.key == "image_unreadable"
     assert say(refused.value.key, **refused.value.values)
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        (b"<?xml version='1.0'?>\n<SVG xmlns='http://www.w3.org/2000/svg'><script/></SVG>", "image_svg"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "image_heic"),
+    ],
+)
+async def test_what_is_not_opened_is_called_by_its_name(data: bytes, key: str) -> None:
+    with pytest.raises(ImageError) as refused:
+        await prepare_image(data)
+    assert refused.value.key == key
+    assert "JPEG" in say(key, "zh")
+
+
+async def test_a_picture_to_be_changed_is_upright_whole_and_not_too_large() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source = await prepare_source(encoded(Image.new("CMYK", (4000, 2000), (0, 255, 255, 0)), "JPEG", exif=exif))
+    image = opened(source.data)
+    assert (source.width, source.height, source.shape) == (*image.size, "tall") == (768, 1536, "tall")
+    assert (image.format, image.mode, source.mask) == ("PNG", "RGB", b"")
+    assert image.getpixel((9, 9)) == pytest.approx((255, 0, 0), abs=40)
+
+
+async def test_a_mask_is_fitted_and_both_white_and_see_through_where_something_may_change() -> None:
+    mask = Image.new("L", (100, 50), 0)
+    mask.paste(255, (50, 0, 100, 50))
+    source = await prepare_source(encoded(Image.new("RGB", (300, 200)), "PNG"), encoded(mask, "PNG"))
+    made = opened(source.mask)
+    assert (made.size, made.mode, source.shape) == ((300, 200), "RGBA", "wide")
+    assert made.getpixel((20, 100)) == (0, 0, 0, 255)
+    assert made.getpixel((280, 100)) == (255, 255, 255, 0)
+
+
+async def test_of_an_animation_the_first_picture_is_changed_and_a_bomb_is_not_decoded() -> None:
+    frames = [Image.new("RGB", (20, 20), colour) for colour in ("red", "blue")]
+    source = await prepare_source(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]))
+    assert opened(source.data).convert("RGB").getpixel((5, 5)) == (255, 0, 0)
+    with pytest.raises(ImageError) as refused:
+        await prepare_source(source.data, bomb(50_000, 50_000))
+    assert refused.value.key == "image_too_large"

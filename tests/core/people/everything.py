@@ -12,6 +12,9 @@ from core.conversation.history import Answer, History, Mode, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.overheard import Overheard
 from core.conversation.turn import Turn
+from core.knowledge.documents import Draft, Passage, person_scope, space_scope
+from core.knowledge.open_questions import Asker
+from core.knowledge.passages import Passages
 from core.message import Author, CommandCall, ConversationKey, Message, Platform, Quote, Reaction, Verdict
 from core.models.budget import Amounts
 from core.models.catalog import Model
@@ -25,7 +28,7 @@ from core.people.gate import Reason
 from core.people.identity import Fact, Person
 from core.people.persona import Persona
 from core.people.personas import Shelf
-from core.people.spaces import Grant, SpaceSettings
+from core.people.spaces import Grant, SpaceSettings, space_id
 from core.people.why import note
 from core.settings import Settings
 from core.storage import keys, web_keys
@@ -36,6 +39,7 @@ from core.storage.feedback import Feedback
 from core.storage.forms import Forms
 from core.storage.inline import InlineQuestion, InlineQuestions
 from core.storage.notes import Note, Notes
+from core.storage.orders import Orders
 from core.storage.shared import Memory, Once, Places, Sightings
 from tests.builders import call, message
 
@@ -126,10 +130,26 @@ class World:
     async def use(self, who: Human, other: Human) -> None:
         """Does everything once that leaves something of ``who``."""
         await self._talk(who, other)
+        await self._teach(who)
         await self._choose(who)
         await self._be_noted(who, other)
         await self._spend(who)
         await self._use_the_web(who)
+        await self._order(who)
+
+    async def _order(self, who: Human) -> None:
+        orders, number = Orders(self.store), len(who.word)
+        for place, account in ((GROUP, who.id), (who.page, who.accounts[2])):
+            text = json.dumps({"kind": "picture", "request": {"prompt": f"a {who.word}"}})
+            await orders.place(f"{place}/{number}", text, account, [b"\x89PNG" + who.word.encode()], "images")
+            await orders.shown(place, [f"{number}00"], account, text, 86400)
+
+    async def _teach(self, who: Human) -> None:
+        passages = Passages(self.store, self.settings.knowledge, libraries=self.community.libraries)
+        own = Draft(f"On {who.word}", f"{who.word}.txt", "file", [Passage("", 0, f"all of {who.word}")])
+        rules = Draft("Rules", "", "text", [Passage("", 0, f"Rule {len(who.word)}.")], added_by=who.id)
+        await passages.add(person_scope(who.id), own)
+        await passages.add(space_scope(space_id(GROUP, GROUP.chat)), rules)
 
     async def _talk(self, who: Human, other: Human) -> None:
         places = ((who.chat, who.telegram), (GROUP, who.telegram), (who.direct, who.discord), (CHANNEL, who.discord))
@@ -161,6 +181,10 @@ class World:
         await self._bury(lost)
         await letters.keep_job("summarise", f"{who.chat}|9", f"{who.chat}|9", ["no"])
         await Places(self.store).saw(who.chat, "9", "")
+        asker = Asker(
+            account=f"telegram:{who.telegram.id}", name=who.telegram.name, conversation=str(GROUP), message="9"
+        )
+        await self.community.questions.add(space_id(GROUP, "-500"), f"who knows {who.word}?", asker)
 
     async def _bury(self, lost: Message) -> None:
         await self.mailbox.post([lost])

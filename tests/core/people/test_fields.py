@@ -15,7 +15,9 @@ from core.people.spaces import SpaceSettings
 from core.texts import languages, say
 
 ROOT = Path(__file__).parents[3]
-TERMS = Terms(models=("gpt-x", "Local", "a, b"), personas=("tutor",), currency="EUR", channel="77")
+TERMS = Terms(
+    models=("gpt-x", "Local", "a, b"), personas=("tutor",), tools=("time", "shop"), currency="EUR", channel="77"
+)
 
 
 def parsed(name: str, text: str, terms: Terms = TERMS) -> Any:
@@ -47,6 +49,9 @@ TYPED: list[tuple[str, str, Any]] = [
     ("person_limit", "10 times per minute", "10/minute"),
     ("space_limit", "auto", None),
     ("models", "默认", None),
+    ("tools", "Time, shop", ("time", "shop")),
+    ("tools", "关", ("off",)),
+    ("blocked_words", "one,two words，三", ("one", "two words", "三")),
 ]
 
 
@@ -72,6 +77,8 @@ WRONG: list[tuple[str, str]] = [
     *(("time_zone", text) for text in ("Mars/Base", "../../etc/passwd", "Europe", "\x00")),
     *(("person_limit", text) for text in ("0/minute", "-1/minute", "99999/minute", "10/century", "often", "１/day")),
     ("models", "x," * 2000),
+    *(("tools", text) for text in ("shell", "time, off", ",", "")),
+    *(("blocked_words", text) for text in ("\u200b", ", ", "x" * 61, ",".join(map(str, range(201))))),
 ]
 
 
@@ -112,6 +119,8 @@ SOME: dict[Kind, Any] = {
     Kind.MONEY: 2_500_000,
     Kind.MODEL: "Local",
     Kind.MODELS: ("gpt-x", "Local"),
+    Kind.TOOLS: ("time",),
+    Kind.WORDS: ("one", "two words"),
     Kind.PERSONA: "tutor",
     Kind.LANGUAGE: "en",
     Kind.CHANNELS: ("1", "2"),

@@ -81,7 +81,10 @@ async def test_what_is_erased_is_found_nowhere_and_the_others_stay_whole(world: 
         "letters": 2,
         "votes": 5,
         "web": 1,
+        "creations": 4,
         "cases": 3,
+        "questions": 1,
+        "documents": 1,
         "roles": 2,
         "changes": 2,
         "personas": 1,
@@ -273,6 +276,9 @@ async def test_an_export_has_all_of_theirs_and_nothing_of_others(world: World) -
     assert json.loads(files["person.json"])["keys"] == ["openai"]
     assert json.loads(files["usage.json"])[time.strftime("%Y-%m-%d", time.gmtime())]["m"]["money"] == 3
     assert json.loads(files["changes.json"])[0]["changed"] == ["grants", "keep_days", "roles"]
+    assert files[f"documents/1-On-{ADA.word}.txt"] == f"all of {ADA.word}".encode()
+    taught = json.loads(files["documents.json"])
+    assert {one["title"] for one in taught} == {f"On {ADA.word}", "Rules"}
     expected = {"README.txt", "cases.json", "votes.json", "roles.json", "changes.json", "personas.json"}
     assert expected <= set(files)
     assert {"not-answered.json", "begun.json", "web/conversations.json"} <= set(files)

@@ -7,6 +7,10 @@ import asyncio
 import pytest
 
 from core.conversation import moving
+from core.knowledge.documents import space_scope
+from core.knowledge.faq import with_rule
+from core.knowledge.passages import Passages
+from core.knowledge.settings import KnowledgeSettings
 from core.message import ConversationKey, Platform
 from core.people.changing import Actor, change_space, history, undo
 from core.people.community import Community
@@ -16,6 +20,7 @@ from core.storage import keys
 from core.storage.client import Store
 from core.tasks import end
 from tests.builders import conversation, mover
+from tests.core.knowledge.rooms import draft
 
 OLD, NEW = conversation("-4001"), conversation("-100777")
 ADA = Actor("telegram:7", "Ada")
@@ -98,3 +103,22 @@ async def test_a_space_that_was_left_keeps_its_settings_for_thirty_days(communit
     await community.seen.flush()
     assert await redis.ttl(name) == -1
     assert (await settings_of(community, OLD)).keep_days == 7
+
+
+async def test_a_space_that_was_left_keeps_what_it_taught_for_thirty_days(community: Community) -> None:
+    id, redis = space_id(OLD, OLD.chat), community.store.redis
+    known = Passages(community.store, KnowledgeSettings())
+    learned = await known.add(space_scope(id), draft("rules.txt", "Dogs are welcome."))
+    begun = keys.document(space_scope(id), "begun")
+    await redis.hset(begun, "p0", "[]")
+    await redis.expire(begun, 86_400)
+    await community.faqs.records.change(id, lambda faq: with_rule(faq, ["opening hours"], "Nine to five."))
+    record, texts = keys.record("documents", space_scope(id)), keys.document(space_scope(id), learned.document.id)
+    rules = keys.record("faq", id)
+    await community.seen.left(Platform.TELEGRAM, OLD.bot, OLD.chat)
+    waits = [await redis.ttl(name) for name in (record, rules, texts)]
+    assert all(29 * 86400 < wait <= 32 * 86400 for wait in waits)
+    community.seen.saw(Platform.TELEGRAM, OLD.bot, OLD.chat, "Back again")
+    await community.seen.flush()
+    assert [await redis.ttl(name) for name in (record, rules, texts)] == [-1, -1, -1]
+    assert 0 < await redis.ttl(begun) <= 86_400

@@ -19,6 +19,8 @@ from bots.backup import restore, save
 from core.conversation.history import Answer, History, Mode, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.errors import SettingsError
+from core.knowledge.passages import Passages
+from core.knowledge.settings import KnowledgeSettings
 from core.message import ConversationKey, Platform
 from core.moderation.cases import Case, CaseKind
 from core.parts import Ending
@@ -35,6 +37,7 @@ from core.storage.keys import ConversationKeys
 from core.storage.records import Change
 from core.storage.sealing import Sealing, new_key
 from tests.builders import conversation, message
+from tests.core.knowledge.rooms import HOUSE, draft
 
 IN_A_TOPIC = ConversationKey(Platform.TELEGRAM, "1", "2", "3")
 Snapshot = dict[str, tuple[str, tuple[str, ...]]]
@@ -206,6 +209,23 @@ async def test_while_it_is_written_to_each_conversation_is_of_one_moment(
     texts = [await People(other).of(account) for account in ("telegram:a", "telegram:b")]
     assert texts[0].facts == texts[1].facts
     assert texts[0].facts
+
+
+async def test_documents_that_are_learned_meanwhile_are_there_with_their_texts_or_not_at_all(store: Store) -> None:
+    known = Passages(store, KnowledgeSettings())
+    await known.add(HOUSE, draft("first.txt", "Dogs are welcome."))
+    named, there = set[str](), set[str]()
+    async for unit in backup.read(store):
+        for row in unit:
+            if row.key == keys.record("documents", HOUSE):
+                entries = json.loads(dict(zip(row.values[::2], row.values[1::2], strict=True))["json"])["entries"]
+                named = {entry["id"] for entry in entries}
+            elif row.key.startswith("parley:documents:"):
+                there.add(row.key.rpartition(":")[2])
+        if len(await known.list(HOUSE)) == 1 and there:
+            await known.add(HOUSE, draft("second.txt", "Bikes are not."))
+    assert named
+    assert named <= there
 
 
 async def test_only_an_empty_store_is_filled(store: Store, other: Store, valkey_url: str, file: Path) -> None:

@@ -1,0 +1,1 @@
+"""What communities and people teach: documents, answers of staff, and the search in them."""

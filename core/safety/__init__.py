@@ -1,0 +1,1 @@
+"""What may not be asked for, said or shown."""

@@ -1,0 +1,1 @@
+"""What models may have done for them: tools, and the loop that runs them."""

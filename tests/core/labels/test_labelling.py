@@ -1,0 +1,226 @@
+"""Labels in files of every kind: they are read back, by others' readers as well, and nothing else changes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import struct
+import wave
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from mutagen.flac import FLAC
+from mutagen.id3 import ID3
+from mutagen.mp4 import MP4
+from mutagen.oggopus import OggOpus
+from PIL import Image
+
+from core.labels import pictures
+from core.labels.labelling import labelled, read
+from core.labels.origin import Origin
+from core.labels.xmp import MAX_PLACES
+from tests.platforms.opus import opus
+
+ORIGIN = Origin(
+    'draw"<&>\u202e\n"', "openai", datetime(2026, 11, 22, 17, 0, tzinfo=UTC), "telegram:1:5#1", producer="Ääk & Co"
+)
+AS_READ = Origin('draw"<&>"', "openai", ORIGIN.made_at, ORIGIN.id, producer="Ääk & Co")
+MP3 = b"\xff\xfb\x90\x00" + bytes(413)
+
+
+def picture(form: str, **options: Any) -> bytes:
+    output = io.BytesIO()
+    Image.linear_gradient("L").resize((37, 21)).convert("RGB").save(output, form, **options)
+    return output.getvalue()
+
+
+def wav(endless: bool = False) -> bytes:
+    output = io.BytesIO()
+    with wave.open(output, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(bytes(range(200)) * 3)
+    data = output.getvalue()
+    return data[:4] + b"\xff" * 4 + data[8:40] + b"\xff" * 4 + data[44:] if endless else data
+
+
+def box(kind: bytes, body: bytes, size: int | None = None) -> bytes:
+    return struct.pack(">I", len(body) + 8 if size is None else size) + kind + body
+
+
+FILM = box(b"ftyp", b"isom\0\0\0\0isom") + box(b"moov", bytes(40)) + box(b"mdat", b"film" * 9, 0)
+
+
+def flac() -> bytes:
+    info = (
+        struct.pack(">HH", 4096, 4096) + bytes(6) + (16_000 << 44 | 0 << 41 | 15 << 36).to_bytes(8, "big") + bytes(16)
+    )
+    return b"fLaC" + b"\x80" + len(info).to_bytes(3, "big") + info
+
+
+FILES: dict[str, tuple[str, bytes]] = {
+    "png": ("image/png", picture("PNG")),
+    "jpeg": ("image/jpeg", picture("JPEG")),
+    "jpeg with exif": ("image/jpeg", picture("JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")),
+    "webp": ("image/webp", picture("WEBP")),
+    "webp lossless": ("image/webp", picture("WEBP", lossless=True)),
+    "webp with more": ("image/webp", picture("WEBP", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")),
+    "gif": ("image/gif", picture("GIF")),
+    "opus": ("audio/ogg", opus([40] * 5)),
+    "flac": ("audio/flac", flac()),
+    "mp3": ("audio/mpeg", MP3),
+    "wav": ("audio/wav", wav()),
+    "wav without its length": ("audio/wav", wav(endless=True)),
+    "m4a": ("audio/mp4", FILM),
+    "mp4": ("video/mp4", FILM),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_said_is_read_back(name: str) -> None:
+    mime, data = FILES[name]
+    assert read(data) is None
+    assert read(labelled(data, mime, ORIGIN)) == AS_READ
+
+
+@pytest.mark.parametrize("name", [name for name, (mime, _) in FILES.items() if mime.startswith("image/")])
+def test_pixels_stay_as_they_are(name: str) -> None:
+    mime, data = FILES[name]
+    with Image.open(io.BytesIO(data)) as former, Image.open(io.BytesIO(labelled(data, mime, ORIGIN))) as image:
+        assert (image.format, image.size) == (former.format, former.size)
+        assert image.convert("RGB").tobytes() == former.convert("RGB").tobytes()
+        assert image.format != "GIF" or b"AI-generated" in image.info["comment"]
+        assert image.format == "GIF" or "trainedAlgorithmicMedia" in str(image.info["xmp"])
+        assert former.info.get("exif") == image.info.get("exif")
+
+
+def test_samples_stay_as_they_are() -> None:
+    with wave.open(io.BytesIO(labelled(wav(endless=True), "audio/wav", ORIGIN))) as file:
+        assert file.readframes(1000) == bytes(range(200)) * 3
+    assert labelled(FILM, "video/mp4", ORIGIN).startswith(FILM[:-44])
+    assert labelled(MP3, "audio/mpeg", ORIGIN).endswith(MP3)
+
+
+def test_others_find_the_implicit_label_of_the_standard() -> None:
+    """The names of GB 45438-2025, appendix E."""
+    said: dict[str, str] = json.loads(ORIGIN.aigc())
+    assert list(said) == [
+        "Label",
+        "ContentProducer",
+        "ProduceID",
+        "ReservedCode1",
+        "ContentPropagator",
+        "PropagateID",
+        "ReservedCode2",
+    ]
+    assert (said["Label"], said["ContentProducer"], said["ProduceID"]) == ("1", "Ääk & Co", ORIGIN.id)
+    sound: Any = OggOpus(io.BytesIO(labelled(FILES["opus"][1], "audio/ogg", ORIGIN)))
+    assert json.loads(sound["aigc"][0]) == said
+    lossless: Any = FLAC(io.BytesIO(labelled(flac(), "audio/flac", ORIGIN)))
+    assert json.loads(lossless["aigc"][0]) == said
+    tags: Any = ID3(io.BytesIO(labelled(MP3, "audio/mpeg", ORIGIN)))
+    assert json.loads(tags["TXXX:AIGC"].text[0]) == said
+    with Image.open(io.BytesIO(labelled(picture("PNG"), "image/png", ORIGIN))) as image:
+        assert json.loads(image.info["AIGC"]) == said
+        assert image.info["Description"] == 'AI-generated by draw"<&>"'
+
+
+def test_a_film_keeps_its_places_and_shows_its_label_in_players() -> None:
+    def film(at: int, more: bytes = b"") -> bytes:
+        places = box(b"stbl", box(b"stco", struct.pack(">III", 0, 1, at)))
+        handler = box(b"hdlr", bytes(8) + b"vide" + bytes(13))
+        track = box(
+            b"trak",
+            box(b"mdia", box(b"mdhd", bytes(12) + struct.pack(">I", 1000) + bytes(8)) + handler + box(b"minf", places)),
+        )
+        head = (
+            box(b"ftyp", b"isom\0\0\0\0isom")
+            + box(b"moov", box(b"mvhd", bytes(12) + struct.pack(">I", 1000) + bytes(84)) + track)
+            + more
+        )
+        return head + box(b"mdat", b"film")
+
+    data = film(len(film(0)) - 4)
+    made = labelled(data, "video/mp4", ORIGIN)
+    player: Any = MP4(io.BytesIO(made))
+    tags: Any = player.tags
+    assert json.loads(bytes(tags["----:com.apple.iTunes:AIGC"][0])) == json.loads(ORIGIN.aigc())
+    (at,) = struct.unpack_from(">I", made, made.index(b"stco") + 12)
+    assert made[at : at + 4] == b"film"
+    assert at > len(data) - 4
+    # Fragments tell of places that nobody would correct.
+    fragments = film(5, box(b"moof", b""))
+    assert labelled(fragments, "video/mp4", ORIGIN).startswith(fragments)
+
+
+def test_an_edit_says_so_and_a_second_label_comes_first() -> None:
+    once = labelled(picture("PNG"), "image/png", ORIGIN)
+    again = read(labelled(once, "image/png", Origin("edit", is_edit=True)))
+    assert again is not None
+    assert (again.model, again.is_edit) == ("edit", True)
+
+
+def test_credentials_that_a_label_would_break_are_left_out() -> None:
+    data = picture("PNG")
+    with_theirs = data[:33] + struct.pack(">I", 4) + b"caBX" + b"jumb" + bytes(4) + data[33:]
+    assert b"caBX" not in labelled(with_theirs, "image/png", ORIGIN)
+    jpeg = picture("JPEG")
+    theirs = box(b"uuid", bytes.fromhex("d8fec3d61b0e483c92975828877ec481") + b"jumb")
+    assert theirs not in labelled(FILM[:20] + theirs + FILM[20:], "video/mp4", ORIGIN)
+    assert b"C2PA" not in labelled(wav() + b"C2PA\4\0\0\0jumb", "audio/wav", ORIGIN)
+    assert b"\xff\xeb" not in labelled(jpeg[:2] + b"\xff\xeb\0\6jumb" + jpeg[2:], "image/jpeg", ORIGIN)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "<TC260:AIGC>{&quot;Label&quot;:&quot;2&quot;,&quot;ContentProducer&quot;:&quot;doubao&quot;}</TC260:AIGC>",
+        """<rdf:Description TC260:AIGC='{"Label":"2","ContentProducer":"doubao"}'/>""",
+    ],
+)
+def test_labels_of_others_are_read(said: str) -> None:
+    found = read(b"anything<x:xmpmeta>" + said.encode() + b"</x:xmpmeta>")
+    assert found == Origin("", producer="doubao", surety="2")
+    assert read(b'RIFF..AIGC{"Label":"3","ContentProducer":"x"}') == Origin("", producer="x", surety="3")
+
+
+def test_what_says_nothing_or_nonsense_is_no_label() -> None:
+    packet = "<x:xmpmeta><rdf:Description Iptc4xmpExt:DigitalSourceType='{}'/></x:xmpmeta>"
+    assert read(packet.format("http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture").encode()) is None
+    assert read(b"<x:xmpmeta" * 100_000) is None
+    assert read(b'{"Label":"1","ContentProducer"' + b"[" * 100_000) is None
+    assert read(b'{"Label":"9","ContentProducer":"x"}') is None
+    assert read(b'{"Label":' + b"9" * 5000 + b',"ContentProducer":"x"}') is None
+    assert read(b'{"Label":"1","ContentProducer":' + b"[" * 1900 + b"}") is None
+    assert read(b"") is None
+
+
+@pytest.mark.parametrize(("places", "is_found"), [(MAX_PLACES - 1, True), (100, False)])
+def test_a_packet_made_to_take_seconds_is_not_read_to_its_end(places: int, is_found: bool) -> None:
+    said = b"DigitalSourceType=" * places + b"DigitalSourceType='digitalsourcetype/trainedAlgorithmicMedia'"
+    assert (read(b"<x:xmpmeta " + said + b"</x:xmpmeta>") is not None) is is_found
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_broken_files_are_refused_or_left_alone(name: str) -> None:
+    """Whatever a server sends: nothing but ValueError comes out."""
+    mime, data = FILES[name]
+    for cut in (0, 5, 9, 13, 20, 30, 40, len(data) // 2):
+        try:
+            labelled(data[:cut], mime, ORIGIN)
+        except ValueError:
+            continue
+    for broken in (data[:8] + bytes(12) + data[20:], data[:26] + b"\0" + data[27:], data[:27] + bytes(2) + data[29:]):
+        with contextlib.suppress(ValueError):
+            labelled(broken, mime, ORIGIN)
+    with pytest.raises(ValueError, match="no picture"):
+        labelled(b"<html>", "image/png", ORIGIN)
+    assert labelled(b"words", "text/plain", ORIGIN) == b"words"
+
+
+def test_what_not_every_platform_shows_becomes_png() -> None:
+    assert pictures.shown(picture("GIF"))[1] == "image/png"
+    assert pictures.shown(picture("JPEG")) == (picture("JPEG"), "image/jpeg")
+    with pytest.raises(ValueError, match="no picture"):
+        pictures.shown(b"RIFF\0\0\0\0WEBPnothing")
