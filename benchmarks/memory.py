@@ -76,7 +76,12 @@ class MemoryMailbox:
         self._seen: set[tuple[ConversationKey, str]] = set()
 
     async def post(
-        self, incoming: Sequence[Message | CommandCall], urgent: Collection[str] = (), *, wakes: bool = False
+        self,
+        incoming: Sequence[Message | CommandCall],
+        urgent: Collection[str] = (),
+        *,
+        wakes: bool = False,
+        is_owed: bool = False,
     ) -> list[Posted]:
         for value in incoming:
             if value.id in urgent:

@@ -121,7 +121,16 @@ def test_the_example_environment_names_every_variable(tmp_path: Path) -> None:
 def test_the_example_configuration_is_valid_and_shows_defaults(tmp_path: Path) -> None:
     shutil.copy(ROOT / "config.example.toml", tmp_path / "parley.toml")
     settings = load(tmp_path, {})
-    assert [model.name for model in settings.models] == ["friendly", "ears", "voice", "painter", "careful"]
+    assert [model.name for model in settings.models] == [
+        "friendly",
+        "ears",
+        "voice",
+        "band",
+        "camera",
+        "painter",
+        "judge",
+        "careful",
+    ]
     assert settings.model_copy(update={"providers": (), "models": ()}) == Settings()
 
 

@@ -51,7 +51,7 @@ def question_of(row: Command, call: CommandCall) -> str:
         case "write" | "rewrite" | "code" | "ideas":
             return _written(row, call)
         case "describe":
-            wanted = row.value(call, "text") or DESCRIBE
+            wanted = row.value(call, "question") or DESCRIBE
             return f"{wanted}\n{AS_SEEN.format(language=language_of('', call))}"
         case "pick":
             return PICKED.format(number=row.value(call, "number"))

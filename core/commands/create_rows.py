@@ -146,7 +146,7 @@ ROWS: tuple[Command, ...] = (
     Command(
         "describe",
         "create",
-        options=(replace(PICTURE, words="edit"), Option("text")),
+        options=(replace(PICTURE, words="edit"), Option("question")),
         menu="message",
         works=pictures.has_eyes,
     ),

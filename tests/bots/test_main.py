@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 def environment(folder: Path, **more: str) -> dict[str, str]:
     ours = ("PARLEY", "OPENAI", "DISCORD", "TELEGRAM", "REDIS")
     rest = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    quiet = {"PARLEY_DATA": str(folder / "data"), "PARLEY_LOCAL_MODEL": "none", "PARLEY_WEB_PORT": "0"}
+    quiet = {
+        "PARLEY_DATA": str(folder / "data"),
+        "PARLEY_LOCAL_MODEL": "none",
+        "PARLEY_WEB_PORT": "0",
+        "PARLEY__ENGINES__ON": "false",
+    }
     return {**rest, "PYTHONPATH": str(ROOT), **quiet, **more}
 
 

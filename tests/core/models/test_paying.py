@@ -63,7 +63,7 @@ async def till(store: Store, *models: Model, money: float | None = None, **all: 
     budgets = Budgets(store, settings, People(store), Spaces(store))
     async with OpenAIServer(models=[model.id for model in models]) as server:
         catalog = Catalog([Provider("p", server.url)], models)
-        router = Router(catalog, RoutingSettings(first_token_seconds=0.3), Breaker(5, 60), OpenAIApi, budgets)
+        router = Router(catalog, RoutingSettings(first_token_seconds=1.0), Breaker(5, 60), OpenAIApi, budgets)
         try:
             yield Till(server, catalog, router, budgets)
         finally:
