@@ -30,6 +30,8 @@ class Shown:
     role: str
     state: str
     text: str
+    pictures: tuple[str, ...] = ()
+    """Their addresses on the page."""
 
 
 class WebPage:
@@ -64,6 +66,17 @@ class WebPage:
             if task.done():
                 task.result()
         return [m.text for _, m in sorted(self._messages.items()) if m.role != "question"]
+
+    @property
+    def pictures(self) -> list[str]:
+        """Those that are not the person's own."""
+        return [one for _, m in sorted(self._messages.items()) if m.role != "question" for one in m.pictures]
+
+    async def get(self, address: str) -> bytes:
+        """What lies at an address of the page."""
+        async with self._http.get(self._url + address) as answer:
+            assert answer.status == 200
+            return await answer.read()
 
     def second_tab(self) -> WebPage:
         """The same conversation in the same browser. It has to be closed."""
@@ -187,7 +200,8 @@ class WebPage:
             if role:
                 text = TEXT.search(inner)
                 bare = re.sub(r"<[^>]+>", "", (text[1] or text[2] or "") if text else "")
-                self._messages[name] = Shown(role, state, html.unescape(bare).strip())
+                pictures = tuple(re.findall(r'<img src="([^"]+)"', inner))
+                self._messages[name] = Shown(role, state, html.unescape(bare).strip(), pictures)
             else:
                 self._messages.pop(name, None)
 
