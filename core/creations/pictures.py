@@ -206,7 +206,7 @@ class Pictures:
         def seal(data: bytes, model: Model) -> tuple[bytes, str]:
             data, mime = shown(data)
             if len(data) > MAX_BYTES:
-                data, mime = _smaller(data), "image/jpeg"
+                data, mime = smaller(data), "image/jpeg"
             origin = self._labels.origin(model.name, model.provider, order.label, is_edit=is_edit)
             return put(data, mime, origin), mime
 
@@ -236,13 +236,17 @@ def _parted(wish: Wish, inputs: Sequence[bytes]) -> tuple[Sequence[bytes], bytes
     return (inputs[:-1], inputs[-1]) if wish.is_masked and len(inputs) > 1 else (inputs, b"")
 
 
-def _smaller(data: bytes) -> bytes:
+def smaller(data: bytes) -> bytes:
+    """As JPEG, for platforms that take no more. What is see-through becomes white: below it may lie what was cut out.
+    Raises ValueError."""
     from PIL import Image
 
     output = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-            image.convert("RGB").save(output, "JPEG", quality=JPEG_QUALITY)
+            seen = image.convert("RGBA")
+            ground = Image.new("RGBA", seen.size, "white")
+            Image.alpha_composite(ground, seen).convert("RGB").save(output, "JPEG", quality=JPEG_QUALITY)
     except Exception as error:
         # Decoders raise nearly anything on a damaged file.
         raise ValueError(f"no picture: {type(error).__name__}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Generator
 from typing import Any, cast
 
@@ -53,7 +54,9 @@ class DrawingEvents:
         event: dict[str, Any] = json.loads(payload)
         match str(event.get("type")).rpartition(".")[2]:
             case "progress":
-                yield Step(min(max(float(event["step"]) / max(float(event["steps"]), 1.0), 0.0), 1.0))
+                share = float(event["step"]) / max(float(event["steps"]), 1.0)
+                if math.isfinite(share):
+                    yield Step(min(max(share, 0.0), 1.0))
             case "partial_image":
                 yield Partial(base64.b64decode(event["b64_json"]))
             case "completed" if len(self._pictures) < self._count:

@@ -58,7 +58,8 @@ class Images:
                             yield event
                     return
                 except openai.BadRequestError as error:
-                    if not self._learns(body, str(error)):
+                    # What it names counts, where it does: its words may repeat the prompt.
+                    if not self._learns(body, error.param or str(error)):
                         raise
 
     def _learns(self, body: dict[str, Any], refusal: str) -> bool:

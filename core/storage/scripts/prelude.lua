@@ -216,13 +216,19 @@ local function held_for()
   return wait <= MOST_HELD_MS and wait or 0
 end
 
+-- Nothing waits any more. Who is answered to the end before the migration to version 2 comes to it, which looks at those
+-- with work, loses here what version 1 left.
+local function idle(conversation)
+  redis.call('ZREM', READY, conversation)
+  redis.call('HDEL', STATE, 'holder', 'lease')
+  return { 'idle' }
+end
+
 -- Opens the turn of the next waiting entry, or leaves the conversation free: nothing waits, or an album does for some ms.
 local function open_next(conversation, worker, lease_ms)
   local held = held_for()
   if not held then
-    redis.call('ZREM', READY, conversation)
-    redis.call('HDEL', STATE, 'holder')
-    return { 'idle' }
+    return idle(conversation)
   elseif held > 0 and redis.call('EXISTS', BOX) == 1 then
     redis.call('ZADD', READY, now_ms() + held, conversation)
     redis.call('HDEL', STATE, 'holder')
@@ -230,9 +236,7 @@ local function open_next(conversation, worker, lease_ms)
   end
   local entry = redis.call('LPOP', BOX)
   if not entry then
-    redis.call('ZREM', READY, conversation)
-    redis.call('HDEL', STATE, 'holder')
-    return { 'idle' }
+    return idle(conversation)
   end
   local album = album_of(entry)
   local wait = album and wait_of(album) or 0

@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.creations import pictures as module
 from core.creations.order import Commission, Order
-from core.creations.pictures import Pictures
+from core.creations.pictures import Pictures, smaller
 from core.labels.labelling import read
 from core.labels.labels import Labels
 from core.labels.origin import GENERATED
@@ -195,3 +195,12 @@ def encoded(width: int, height: int) -> bytes:
     output = io.BytesIO()
     Image.new("RGB", (width, height), "red").save(output, "PNG")
     return output.getvalue()
+
+
+def test_what_was_cut_out_is_not_in_the_smaller_picture_either() -> None:
+    """Below what is see-through lie the colours that were there before."""
+    hidden = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    output = io.BytesIO()
+    hidden.save(output, "PNG")
+    with Image.open(io.BytesIO(smaller(output.getvalue()))) as seen:
+        assert min(seen.convert("L").tobytes()) > 250
