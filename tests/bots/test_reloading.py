@@ -42,6 +42,11 @@ def test_the_names_that_need_a_restart_are_those_of_settings() -> None:
         assert names <= set(getattr(Settings(), section).model_dump())
 
 
+def test_what_one_takes_over_is_no_others_default() -> None:
+    take_over(Settings(), changed(chat={"max_document_pages": 7}))
+    assert Settings().chat.max_document_pages == 200
+
+
 async def test_a_catalog_takes_models_over_and_keeps_the_local_one() -> None:
     def settings(*names: str) -> Settings:
         provider = ProviderSettings(name="p", base_url="http://127.0.0.1:1/v1")
