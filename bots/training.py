@@ -62,7 +62,7 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
         device: Device = "auto",
         seed: Seed = 0,
         resume: Resume = False,
-        batch: Batch = 64,
+        batch: Batch = 32,
         patience: Patience = 0,
         minutes: Minutes = 0,
         out: Out = None,
