@@ -18,7 +18,7 @@ define environment
 @$(PYTHON) tools/environment.py $(1)
 endef
 
-.PHONY: help up run test check lint local media test-local test-scale chaos bench bench-scale bench-overload bench-discord bench-telegram bench-knowledge bench-generators doctor messages lock clean
+.PHONY: help up run test check lint local media test-local test-scale chaos bench bench-scale bench-overload bench-discord bench-telegram bench-knowledge bench-generators bench-moderation doctor messages lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -95,6 +95,10 @@ bench-telegram:  ## Measure Telegram with its flood limits: make bench-telegram 
 bench-knowledge:  ## Measure how well and how fast documents are searched
 	$(call environment,test)
 	@.venv/bin/python -m benchmarks.knowledge $(ARGS)
+
+bench-moderation:  ## Measure moderation: make bench-moderation ARGS="--data FOLDER"
+	$(call environment,test)
+	@.venv/bin/python -m benchmarks.moderation $(ARGS)
 
 bench-generators: local  ## Train small generators anew and measure them: some 20 minutes
 	@.venv-local/bin/python -m benchmarks.generators $(ARGS)

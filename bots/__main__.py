@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bots.replaying import commands as moderation_commands
 from bots.terminal import tell
 from bots.training import commands as training_commands
 from core.errors import ParleyError, SettingsError
@@ -31,6 +32,7 @@ failed_app = typer.Typer(no_args_is_help=True, help="What could not be answered 
 app.add_typer(failed_app, name="failed")
 keys_app = typer.Typer(no_args_is_help=True, help="The keys that seal what may not be read in Redis.")
 app.add_typer(keys_app, name="keys")
+app.add_typer(moderation_commands(lambda: _settings()), name="moderation")  # noqa: PLW0108
 app.add_typer(training_commands(lambda: _settings()), name="train")  # noqa: PLW0108 (defined below)
 FOLDER = Path.cwd
 CONFIGURATION_ERROR = 2

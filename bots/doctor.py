@@ -283,7 +283,8 @@ def _abilities(bot: Mapping[str, Any]) -> list[Finding]:
         groups = Finding("Telegram groups", True, "privacy mode is off: in groups the bot gets every message")
     else:
         what = (
-            "privacy mode is on: in groups the bot gets mentions, replies to it and commands, which is what it answers"
+            "privacy mode is on: in groups the bot gets mentions, replies to it and commands, which is what it answers;"
+            " rules of moderation see the rest only where it is an administrator"
         )
         remedy = (
             "To switch it off: @BotFather, /setprivacy, Disable; then remove the bot from each group and add it again."
@@ -352,10 +353,26 @@ async def _discord(http: httpx2.AsyncClient, settings: Settings) -> list[Finding
     application = await _json(http, f"{settings.discord.api_base}/applications/@me", headers)
     if isinstance(application, str):
         return [login, begins, Finding("Discord intents", False, f"cannot be read ({application})", "Try again later.")]
-    if not int(application.get("flags") or 0) & MESSAGE_CONTENT_FLAGS:
+    flags = int(application.get("flags") or 0)
+    if not flags & MESSAGE_CONTENT_FLAGS:
         remedy = "Switch on Message Content Intent in the developer portal (Bot), then start again."
         return [login, begins, Finding("Discord intents", False, "the message content intent is off", remedy)]
-    return [login, begins, Finding("Discord intents", True, "message content is on")]
+    on = Finding("Discord intents", True, "message content is on")
+    return [login, begins, on, _members(flags, settings.discord)]
+
+
+def _members(flags: int, settings: DiscordSettings) -> Finding:
+    """Whether Discord tells the bot who joins and leaves."""
+    from bots.discord_bot.intents import MEMBERS_FLAGS
+
+    name = "Discord members"
+    if settings.members == "off":
+        return Finding(name, None, "discord.members is off: rules about joining do not work")
+    if flags & MEMBERS_FLAGS:
+        return Finding(name, True, "who joins and leaves is told")
+    remedy = "Switch on Server Members Intent in the developer portal (Bot), then start again."
+    is_needed = settings.members == "on"
+    return Finding(name, False if is_needed else None, "who joins is not told: rules about joining do not work", remedy)
 
 
 def _connections(gateway: dict[str, Any] | str, settings: DiscordSettings) -> Finding:

@@ -21,7 +21,9 @@ from core.conversation.history import History
 from core.conversation.moving import Mover
 from core.message import Platform
 from core.models.catalog import Catalog
+from core.moderation.enforcer import Enforcer
 from core.moderation.members import Members
+from core.moderation.native import NativeRules
 from core.people.access import Access, IsAdmin, May, StandingOf
 from core.people.community import Community
 from core.people.hearing import Hearing
@@ -32,6 +34,7 @@ from core.storage.inline import InlineQuestions
 from core.storage.leases import Leases
 from core.storage.shared import Memory, Once, Places, SharedPermits, Sightings
 from core.storage.tally import Tally
+from core.storage.watched import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,10 @@ class Connection:
     """Goes on as long as the platform knows the bot. Raises SettingsError when it does not any more."""
     inline: Outbound | None = None
     """Shows what is asked and answered in one message of a chat that the bot has no part in."""
+    enforcer: Enforcer | None = None
+    """Acts on the people and places of its spaces, where it has spaces."""
+    native: NativeRules | None = None
+    """The platform's own filter, which stops messages before they are seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,7 @@ def telegram(shared: Shared) -> Connection | None:
         return None
     from bots.telegram_bot.admins import Admins
     from bots.telegram_bot.api import Api
+    from bots.telegram_bot.enforcing import TelegramEnforcer
     from bots.telegram_bot.inline_outbound import InlineOutbound
     from bots.telegram_bot.lifecycle import group
     from bots.telegram_bot.members import Members
@@ -172,6 +180,7 @@ def telegram(shared: Shared) -> Connection | None:
         Members(api, admins, pacer),
         elsewhere=standing.tell,
         inline=inline,
+        enforcer=TelegramEnforcer(api, admins, pacer, Once(shared.store), moved, Watched(shared.store).by),
     )
 
 
@@ -181,9 +190,11 @@ def discord(shared: Shared) -> Connection | None:
     if not token:
         return None
     from bots.discord_bot.above import Above
+    from bots.discord_bot.enforcing import Enforcer
     from bots.discord_bot.identity import bot_id, until_disowned
     from bots.discord_bot.interactions import Deferrals
     from bots.discord_bot.members import Members
+    from bots.discord_bot.native_rules import AutoMod
     from bots.discord_bot.outbound import DiscordOutbound
     from bots.discord_bot.refusals import SECONDS, Refusals
     from bots.discord_bot.rest import Rest
@@ -217,7 +228,8 @@ def discord(shared: Shared) -> Connection | None:
             may=access.may,
         )
         pressing = Pressing(rest, deferrals, presses, Owners(shared.settings), Forms(shared.store), access.may_choose)
-        rows, forms, suggestions = working(shared.catalog), Forms(shared.store), Suggestions(shared.catalog)
+        rows, forms = working(shared.catalog), Forms(shared.store)
+        suggestions = Suggestions(shared.catalog, lambda: shared.settings.tool_names)
         interactions = InteractionIntake(rest, deferrals, pressing, rows, forms, suggestions)
         return Receiver(
             DiscordAdapter(
@@ -258,6 +270,8 @@ def discord(shared: Shared) -> Connection | None:
         earlier=Above(rest),
         elsewhere=standing.tell,
         watch=partial(until_disowned, rest),
+        enforcer=Enforcer(rest, rights, telling, pacer),
+        native=AutoMod(rest, rights, pacer),
     )
 
 
@@ -279,9 +293,13 @@ def web(shared: Shared) -> Connection | None:
         return sorted(names, key=lambda name: default is None or name != default.name)
 
     def receiver() -> Receiver:
+        from bots.pressing import Presses
         from bots.web_chat.adapter import WebAdapter
 
-        adapter = WebAdapter(settings.web, web_store, models, shared.community, shared.catalog)
+        storage = settings.storage
+        history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
+        presses = Presses(history, shared.catalog, shared.community, buttons=settings.chat.buttons, votes=True)
+        adapter = WebAdapter(settings.web, web_store, models, shared.community, shared.catalog, presses)
         return Receiver(adapter, adapter.entry_url)
 
     async def bot() -> str:

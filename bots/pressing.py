@@ -14,7 +14,7 @@ from bots.adapter import Button
 from bots.buttons import FORGET, MODELS, ROW, Buttons, laid_out
 from bots.space_menu import SpaceMenu
 from core.access import Right
-from core.commands import choosing, memory
+from core.commands import anonymous, choosing, memory
 from core.commands.choosing import Offer
 from core.commands.space_pages import SPACE
 from core.commands.table import BY_NAME
@@ -124,6 +124,8 @@ class Presses:
             return await self._choose(call, is_admin)
         if call.name == memory.PAGE:
             return await self._recall(call)
+        if call.name == anonymous.KNOWN:
+            return await self._known(call)
         if call.name == "feedback" and (reaction := reaction_of(call)):
             # Like a reaction that a platform tells of: nobody else is to read a word about it.
             return Outcome(say("feedback_thanks", call.author.language), reaction)
@@ -184,6 +186,18 @@ class Presses:
             return call.private or self._may is None or await self._may(call, Right.CHOOSE_MODEL)
         except RightsUnknownError:
             return False
+
+    # ---- who writes as the group
+
+    async def _known(self, press: CommandCall) -> Outcome:
+        """Others than its moderators learn nothing by it, and change nothing."""
+        call = await anonymous.waiting(self._community.store, press)
+        row = BY_NAME.get(call.name) if call else None
+        if call is None or row is None or row.right is None:
+            return Outcome(say("toast.old", press.author.language), show=Gone())
+        if self._may is None or not await self._may(press, row.right):
+            return Outcome(say(f"lacking.{row.right}", press.author.language))
+        return Outcome(say("toast.begun", press.author.language), call, Gone())
 
     # ---- memory
 

@@ -22,6 +22,7 @@ from bots.buttons import Buttons
 from bots.delivery import Delivery
 from bots.greeting import greet
 from bots.household import Household, Source
+from bots.moderating import judging, open_acts, open_watch, tend_acts
 from bots.platforms import PLATFORMS, Connection, Shared
 from bots.roles import EVERYTHING, Role
 from bots.terminal import tell
@@ -50,6 +51,8 @@ from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.models.servers.servers import LocalServers
 from core.models.transcription import Transcriber
+from core.moderation.carrying import Acts
+from core.moderation.watch import Watch
 from core.people.access import Asker, Standing
 from core.people.community import Community
 from core.people.hearing import Attention
@@ -68,6 +71,7 @@ from core.storage.seats import SharedSeats
 from core.storage.shared import Places, SharedBreakers
 from core.storage.texts import Texts
 from core.tasks import end
+from core.tools.proposing import proposing
 from core.worker import Worker
 from core.workshop import Workshop
 
@@ -131,33 +135,28 @@ async def serve(
     shared = _share(settings, store, instance.name)
     catalog, places = shared.catalog, shared.places
     connections = _connect(shared, role, stack)
-    chat = settings.chat
-    mailbox = Mailbox(
-        store,
-        instance.name,
-        Admission(chat.max_waiting, chat.max_waiting_space, chat.max_waiting_all),
-        keep_days=settings.storage.keep_days,
-        wakes_itself=role.works,
-    )
+    acts = open_acts(shared, connections)
+    mailbox = _open_mailbox(shared, instance.name, role)
     tasks = _Tasks(stop)
     _keep_engines(shared, stack, tasks)
-    making = _build_making(shared, role, mailbox, tasks, stack) if role.works or role.queues is not None else None
+    makes = role.works or role.queues is not None
+    making = _build_making(shared, role, mailbox, tasks, stack, connections, acts) if makes else None
+    watch = open_watch(shared, acts, making.jobs if making else None, stack)
     worker = None
     if role.works and making is not None:
-        worker = _build_worker(settings, shared, mailbox, connections, making)
-    inbox = _build_inbox(shared, mailbox, worker)
+        worker = _build_worker(settings, shared, mailbox, connections, making, acts)
+    inbox = _build_inbox(shared, mailbox, worker, watch)
     receivers = {p: c.receiver() for p, c in connections.items() if p in role.receives}
     adapters = [tasks.start(r.adapter.run(inbox), f"adapter {platform}") for platform, r in receivers.items()]
     if worker is not None:
         tasks.start(worker.run(), "worker")
         tasks.start(worker.renew(), "leases")
         tasks.start(worker.measure(), "strain")
+    tend_acts(acts, {}, shared, tasks.start, works=role.works)
     # People choose a model where their messages are received.
     if settings.storage.redis_url and (making is not None or receivers):
         tasks.start(follow(catalog, Announcements(store)), "model servers")
-    for platform, connection in connections.items():
-        if connection.watch is not None:
-            tasks.start(connection.watch(), f"token {platform}")
+    _watch_tokens(connections, tasks)
     measured = None if making is None else making.router.measured
     Household(shared, instance.name, role, connections, receivers, measured, source).start(tasks.start)
     starts_model = role.starts_model and wants_local(settings)
@@ -185,6 +184,12 @@ async def serve(
     log.info("stopped")
 
 
+def _watch_tokens(connections: Mapping[Platform, Connection], tasks: _Tasks) -> None:
+    for platform, connection in connections.items():
+        if connection.watch is not None:
+            tasks.start(connection.watch(), f"token {platform}")
+
+
 async def _open_store(settings: Settings, url: str, stack: AsyncExitStack) -> Store:
     """What is kept there has to be of this version, and readable with the keys at hand."""
     store = Store(settings.storage.address(url), Texts.of(settings))
@@ -192,6 +197,17 @@ async def _open_store(settings: Settings, url: str, stack: AsyncExitStack) -> St
     await schema.check(store)
     await key_check.tell(store)
     return store
+
+
+def _open_mailbox(shared: Shared, name: str, role: Role) -> Mailbox:
+    chat = shared.settings.chat
+    return Mailbox(
+        shared.store,
+        name,
+        Admission(chat.max_waiting, chat.max_waiting_space, chat.max_waiting_all),
+        keep_days=shared.settings.storage.keep_days,
+        wakes_itself=role.works,
+    )
 
 
 def _share(settings: Settings, store: Store, owner: str) -> Shared:
@@ -204,13 +220,15 @@ def _share(settings: Settings, store: Store, owner: str) -> Shared:
         community.budgets.moved,
         community.faqs.records.move,
         community.questions.records.move,
+        community.policy.books.records.move,
+        community.policy.watched.move,
         Passages(store, settings.knowledge, libraries=community.libraries).move,
     )
     mover = Mover(store, leases, cases, *moves, keep_days=settings.storage.keep_days)
     return Shared(settings, store, Catalog.of(settings), Places(store), leases, mover, community)
 
 
-def _build_inbox(shared: Shared, mailbox: Mailbox, worker: Worker | None) -> Inbox:
+def _build_inbox(shared: Shared, mailbox: Mailbox, worker: Worker | None, watch: Watch) -> Inbox:
     community, store = shared.community, shared.store
     return Inbox(
         mailbox,
@@ -222,6 +240,7 @@ def _build_inbox(shared: Shared, mailbox: Mailbox, worker: Worker | None) -> Inb
         community.sealing,
         Attention(community.people, community.spaces, shared.settings).reading,
         Overheard(store),
+        watch.look,
     )
 
 
@@ -250,7 +269,15 @@ class _Making:
     workshop: Workshop
 
 
-def _build_making(shared: Shared, role: Role, mailbox: Mailbox, tasks: _Tasks, stack: AsyncExitStack) -> _Making:
+def _build_making(
+    shared: Shared,
+    role: Role,
+    mailbox: Mailbox,
+    tasks: _Tasks,
+    stack: AsyncExitStack,
+    connections: Mapping[Platform, Connection],
+    acts: Acts,
+) -> _Making:
     settings, storage = shared.settings, shared.settings.storage
     breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
     tasks.start(breaker.run(SharedBreakers(shared.store)), "breakers")
@@ -272,9 +299,11 @@ def _build_making(shared: Shared, role: Role, mailbox: Mailbox, tasks: _Tasks, s
     async def enqueue(name: str, id: str, argument: str) -> None:
         await jobs.enqueue(name, id, argument)
 
-    workshop = open_workshop(shared, router, history, enqueue, partial(mailbox.post, wakes=True, is_owed=True))
+    post = partial(mailbox.post, wakes=True, is_owed=True)
+    workshop = open_workshop(shared, router, history, enqueue, post, [proposing(shared.store, acts)])
     table = [
         Job(JOB, "text", partial(summarise, history, router, shared.community.spaces)),
+        *judging(shared, workshop, acts, connections if role.works else {}),
         *workshop.creations.jobs,
     ]
     paused = shared.community.houses.is_paused
@@ -295,7 +324,12 @@ def _build_making(shared: Shared, role: Role, mailbox: Mailbox, tasks: _Tasks, s
 
 
 def _build_worker(
-    settings: Settings, shared: Shared, mailbox: Mailbox, connections: Mapping[Platform, Connection], making: _Making
+    settings: Settings,
+    shared: Shared,
+    mailbox: Mailbox,
+    connections: Mapping[Platform, Connection],
+    making: _Making,
+    acts: Acts,
 ) -> Worker:
     async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
         return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
@@ -346,7 +380,7 @@ def _build_worker(
         standing=standing,
         earlier=earlier,
         moderation={
-            platform: Moderation(cases, c.members, settings.moderation)
+            platform: Moderation(cases, c.members, settings.moderation, acts, c.enforcer, native=c.native)
             for platform, c in connections.items()
             if c.members is not None
         },

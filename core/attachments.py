@@ -17,7 +17,7 @@ from core.conversation.attached import Attached, Kind, fitted
 from core.conversation.history import History, Path, Question
 from core.conversation.readings import Readings, reading_id
 from core.documents import DocumentError, form_of, read_document
-from core.errors import ModelError, OutboundError, OutboundFault
+from core.errors import ModelError, OutboundError, OutboundFault, RecordingTooLong
 from core.message import Attachment, AttachmentKind, ConversationKey, Message, Platform
 from core.models.own_wires import OwnKeyError
 from core.models.paying import NOBODY, OverBudget, Payer
@@ -248,6 +248,8 @@ class Attachments:
             raise _Problem(notice.key, **notice.values) from None
         except ModelError as error:
             log.warning("recording not transcribed", cause=str(error))
+            if isinstance(error, RecordingTooLong):
+                raise _Problem("recording_longer", allowed=_minutes(error.seconds or longest)) from None
             raise _Problem("not_heard") from None
         if not heard.text:
             raise _Problem("nothing_heard")

@@ -10,12 +10,12 @@ import posixpath
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from core.document_text import Block, Parsed, Unreadable, plain_text
+from core.markup import Tag, read_markup
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -190,11 +190,10 @@ class _Room:
         return ElementTree.fromstring(read)  # noqa: S314 (no entities, see above)
 
 
-class _Words(HTMLParser):
+class _Words:
     """What a browser would show, roughly, with its headings."""
 
     def __init__(self, silent: frozenset[str] = _SILENT) -> None:
-        super().__init__(convert_charrefs=True)
         self.blocks: list[Block] = []
         self.title = ""
         self.link = ""
@@ -203,24 +202,33 @@ class _Words(HTMLParser):
         self._silent = 0
         self._is_title = False
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def read(self, markup: str) -> None:
+        """Reads a whole page."""
+        for found in read_markup(markup):
+            if isinstance(found, str):
+                self._say(found)
+                continue
+            if not found.closes:
+                self._begin(found)
+            if found.closes or found.is_empty:
+                self._close(found.name)
+        self._end()
+
+    def _begin(self, found: Tag) -> None:
+        tag, attributes = found.name, found.attributes
         if tag == "body":
             # Browsers end the head here, whether its end is written or not.
             self._silent = 0
         self._is_title = tag == "title" and not self.title
-        if tag == "link" and dict(attrs).get("rel") == "canonical" and not self.link:
-            self.link = dict(attrs).get("href") or ""
+        if tag == "link" and attributes.get("rel") == "canonical" and not self.link:
+            self.link = attributes.get("href", "")
         self._silent += tag in self._silent_tags
         if tag in _BLOCKS:
             self._pieces.append("\n")
         if _HEADING.fullmatch(tag):
             self._end()
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-    def handle_endtag(self, tag: str) -> None:
+    def _close(self, tag: str) -> None:
         self._is_title = False
         if found := _HEADING.fullmatch(tag):
             self._end(int(found[1]))
@@ -229,15 +237,11 @@ class _Words(HTMLParser):
         elif tag in _BLOCKS:
             self._pieces.append("\n")
 
-    def handle_data(self, data: str) -> None:
+    def _say(self, data: str) -> None:
         if self._is_title:
             self.title += data
         elif not self._silent:
             self._pieces.append(re.sub(r"\s+", " ", data))
-
-    def close(self) -> None:
-        super().close()
-        self._end()
 
     def _end(self, level: int = 0) -> None:
         if text := "".join(self._pieces):
@@ -255,8 +259,7 @@ def parse_svg(data: bytes, _pages: int, _chars: int) -> Parsed:
 
 def _marked_up(data: bytes, silent: frozenset[str]) -> Parsed:
     words = _Words(silent)
-    words.feed(plain_text(data))
-    words.close()
+    words.read(plain_text(data))
     return Parsed(words.blocks, "", title=words.title, link=words.link)
 
 

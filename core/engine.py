@@ -11,7 +11,7 @@ import structlog
 from core.access import OF_ALL, Right, decide_command, is_owner
 from core.attachments import Attachments
 from core.checks import Checks
-from core.commands import asking, ideas, pictures
+from core.commands import anonymous, asking, ideas, pictures
 from core.commands.code_files import with_files
 from core.commands.row import Command, Moderation, Room
 from core.commands.table import BY_NAME, COMMANDS
@@ -190,6 +190,10 @@ class Engine:
         if row is None:
             yield Notice("unknown_command", {"found": call.name[:40]})
             yield Finished(Ending.COMPLETE)
+            return
+        if anonymous.is_unknown(row, call):
+            async for part in anonymous.ask(self._community.store, call, turn.language):
+                yield part
             return
         if refusal := decide_command(row, call, self._owners) or await self._refusal(row, call):
             yield refusal

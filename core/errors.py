@@ -80,6 +80,14 @@ class UnsupportedPrompt(ModelError):
         self.possible = possible
 
 
+class RecordingTooLong(ModelError):
+    """A server listens to no more than ``seconds`` of a recording; 0 where it does not say."""
+
+    def __init__(self, detail: str, seconds: int) -> None:
+        super().__init__(ModelFault.REFUSED, detail)
+        self.seconds = seconds
+
+
 class OutboundFault(StrEnum):
     """Why a platform did not take a message, an edit or a file."""
 

@@ -31,6 +31,9 @@ Elsewhere = Literal[
     "begun",  # its job has begun
     "made",  # what came of it is kept, and not posted
     "handed",  # its turn follows it no more, and has not said so
+    "planned",  # what an act changes is written down, the platform not asked
+    "told",  # whom an act is about is told, which is not noted
+    "enforced",  # the platform did it, which is not noted
 ]
 """Points that no turn comes by."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 
 import structlog
@@ -15,7 +15,21 @@ from core.conversation.mailbox import Mailbox, Posted
 from core.conversation.moving import Mover
 from core.conversation.overheard import Overheard
 from core.conversation.turn import Work
-from core.message import CommandCall, Deletion, Departure, Incoming, Message, Platform, Reaction, Relocation
+from core.message import (
+    Arrival,
+    CommandCall,
+    ConversationKey,
+    Deletion,
+    Departure,
+    Incoming,
+    Message,
+    Platform,
+    Reacted,
+    Reaction,
+    Relocation,
+    Seen,
+    Sighting,
+)
 from core.storage.feedback import Feedback
 from core.storage.sealing import OPEN, Sealing
 from core.storage.shared import Places
@@ -26,6 +40,9 @@ log = structlog.get_logger()
 
 Hears = Callable[[Message], Awaitable[Reading]]
 """What is done with a message in a space. Raises StorageError."""
+Looks = Callable[[Sequence[Seen]], Awaitable[Collection[tuple[ConversationKey, str]]]]
+"""What a space's rules make of what was said and done there: tells the messages that are not to be answered. What they
+want done is durable when it returns. Raises StorageError."""
 
 
 class Inbox:
@@ -45,8 +62,10 @@ class Inbox:
         sealing: Sealing = OPEN,
         hears: Hears | None = None,
         overheard: Overheard | None = None,
+        looks: Looks | None = None,
     ) -> None:
-        """Without ``hears`` all is answered that comes; without ``overheard`` nothing is kept of what is for others."""
+        """Without ``hears`` all is answered that comes; without ``overheard`` nothing is kept of what is for others;
+        without ``looks`` no rules hold."""
         self._mailbox = mailbox
         self._worker = worker
         self._places = places
@@ -56,6 +75,7 @@ class Inbox:
         self._sealing = sealing
         self._hears = hears
         self._overheard = overheard
+        self._looks = looks
 
     async def accept(self, incoming: Sequence[Incoming]) -> Sequence[Incoming]:
         """Makes the values durable in their order. Raises StorageError: then none may be acknowledged.
@@ -64,6 +84,7 @@ class Inbox:
         """
         too_many: list[Incoming] = []
         faults.reached("received")
+        stopped = await self._look(incoming)
         posts: list[Message | CommandCall] = []
         gossip: list[Message] = []
         for value in incoming:
@@ -75,6 +96,8 @@ class Inbox:
                 too_many += await self._post(posts)
                 posts, gossip = [], []
                 await self._tell(value)
+            elif isinstance(value, Sighting | Arrival | Reacted) or (_stood_in(value), value.id) in stopped:
+                continue
             elif (reading := await self._reading(value)) is Reading.ANSWER:
                 posts.append(value)
             elif reading is Reading.OVERHEAR and isinstance(value, Message):
@@ -85,6 +108,11 @@ class Inbox:
         if incoming:
             faults.reached("posted")
         return too_many
+
+    async def _look(self, incoming: Sequence[Incoming]) -> Collection[tuple[ConversationKey, str]]:
+        """Rules come first: what they take away is neither answered nor remembered."""
+        seen = [value for value in incoming if isinstance(value, Sighting | Arrival | Reacted)]
+        return await self._looks(seen) if seen and self._looks is not None else ()
 
     async def _overhear(self, gossip: Sequence[Message]) -> None:
         if gossip and self._overheard is not None:
@@ -143,6 +171,12 @@ class Inbox:
             if self._worker is not None and posted is not Posted.HELD:
                 self._worker.wake(Work(value.conversation, value.space))
         return too_many
+
+
+def _stood_in(value: Message | CommandCall) -> ConversationKey:
+    """Where the rules saw it: a question that opens a thread stands in the channel above."""
+    opens = value.opens if isinstance(value, Message) else ""
+    return replace(value.conversation, chat=opens) if opens else value.conversation
 
 
 def _is_urgent(call: CommandCall) -> bool:

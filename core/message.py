@@ -251,6 +251,96 @@ class Relocation:
     update: str
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What somebody wrote in a space whose rules look at everything, whoever it was for. It goes before the
+    :class:`Message` that it may be as well, and is no turn."""
+
+    conversation: ConversationKey
+    id: str
+    """The platform's message id."""
+    update: str
+    author: Author
+    text: str
+    """With the words under pictures, and of what was forwarded."""
+    sent_at: float
+    """Unix seconds."""
+    space: str
+    place: str = ""
+    within: tuple[str, ...] = ()
+    """Ids of what its channel stands in: a thread's channel, a channel's category."""
+    edited: bool = False
+    reply_to: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    links: tuple[str, ...] = ()
+    """Where it leads: addresses that are written out, and those hidden under words or buttons."""
+    mentions: int = 0
+    """People and roles named, each once."""
+    mentions_all: bool = False
+    """Everybody is named, or everybody who is here."""
+    forwarded: bool = False
+    unsupported: str = ""
+    """What it holds besides, e.g. ``sticker``, ``contact``, ``location``."""
+    roles: tuple[str, ...] = ()
+    """Ids of its author's roles, where the platform tells them with it."""
+    is_staff: bool = False
+    """The platform has told already that its author is an administrator, or the group itself."""
+    joined_at: float = 0.0
+    """Unix seconds since when its author is a member; 0.0 where the platform does not tell with it."""
+    created_at: float = 0.0
+    """Unix seconds since when their account exists; 0.0 where nobody tells."""
+    album: str = ""
+    """It is a piece of this album: the others are messages of their own."""
+
+
+class Movement(StrEnum):
+    JOINED = "joined"
+    LEFT = "left"
+    ASKED = "asked"
+    """They asked to be let in, and wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Somebody came to a space, left it, or asks to be let in."""
+
+    conversation: ConversationKey
+    """The group, or a guild's channel for the system's notes; its chat may be empty."""
+    space: str
+    update: str
+    author: Author
+    movement: Movement
+    at: float
+    """Unix seconds."""
+    created_at: float = 0.0
+    """Unix seconds since when their account exists; 0.0 where nobody tells."""
+    by: str = ""
+    """Account id of who added or threw them out, where it was not they themselves."""
+    words: str = ""
+    """What they say of themselves with it."""
+    private_chat: str = ""
+    """Id of the chat in which they can be asked before they are let in (Telegram: for five minutes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reacted:
+    """Somebody put an emoji under a message in a space whose rules look at everything, or took it away."""
+
+    conversation: ConversationKey
+    space: str
+    message_id: str
+    update: str
+    author: Author
+    emoji: str
+    added: bool
+    at: float
+    """Unix seconds."""
+
+
+Seen = Sighting | Arrival | Reacted
+"""What a space's rules look at."""
+
+
 def relocated(value: Message | CommandCall, to: ConversationKey) -> Message | CommandCall:
     """A value of a conversation that goes on under another key, as one of that one."""
     chat = value.conversation.chat
@@ -278,7 +368,7 @@ def moved_id(id: str, chat: str) -> str:
 
 Lasting = Message | CommandCall | Deletion
 """What has a form in Redis."""
-Incoming = Lasting | Reaction | Departure | Relocation
+Incoming = Lasting | Reaction | Departure | Relocation | Seen
 _KINDS: dict[str, type[Message] | type[CommandCall] | type[Deletion]] = {
     "message": Message,
     "call": CommandCall,

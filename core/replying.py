@@ -33,7 +33,7 @@ from core.people.choices import model_of
 from core.people.community import Community
 from core.people.controls import Controls
 from core.people.controls import read as controls_from
-from core.safety.holding import watched
+from core.safety.holding import lawful, watched
 from core.settings import ChatSettings
 from core.speaking import NOTHING_TO_SPEAK
 from core.storage.shared import Once
@@ -88,18 +88,21 @@ class Replying:
             if not (message.text or message.quote):
                 yield Finished(Ending.COMPLETE)
                 return
-        model = await self._model(turn)
+        # What staff wrote is free and needs no model: none is waited for, and none judges the question.
+        written = await self._answers.of_staff(turn, message) if mode is Mode.ASK and not given else ""
+        by_staff = bool(written)
+        model = None if by_staff else await self._model(turn)
         budget = told.budget(turn, model)
         # Half of the room is left for what is said about the files.
         read = await self._attachments.read(message, tokens=budget // 2, space=turn.share, payer=turn.payer)
-        for notice in (*self._closed(turn, model), *read.notices):
+        for notice in (*(() if by_staff else self._closed(turn, model)), *read.notices):
             yield notice
         if read.is_empty and message.attachments:
             yield Finished(Ending.COMPLETE)
             return
         images = read.images
         message = replace(message, text=read.text)
-        if unsafe := await self._refusal(turn, mode, message, read):
+        if unsafe := await self._refusal(turn, mode, message, read, by_words=by_staff):
             # It never comes into the history, so no later answer goes by it.
             yield unsafe
             yield Finished(Ending.COMPLETE)
@@ -128,7 +131,7 @@ class Replying:
         if path.previous and not has_own_place and (message.edited or mode is Mode.AGAIN):
             # A dead worker may have created some pages anew.
             turn.pages = {**dict(enumerate(path.previous.pages)), **turn.pages}
-        async with aclosing(self._answer(turn, mode, message, path, images, model, budget, given)) as parts:
+        async with aclosing(self._answer(turn, mode, message, path, images, model, budget, given or written)) as parts:
             async for part in parts:
                 yield part
 
@@ -143,8 +146,8 @@ class Replying:
         budget: int,
         given: str,
     ) -> AsyncGenerator[Part]:
-        if said := given or (await self._answers.of_staff(turn, message) if mode is Mode.ASK else ""):
-            yield TextDelta(said)
+        if given:
+            yield TextDelta(given)
             yield Finished(Ending.COMPLETE)
             return
         grounds = await self._answers.grounds(turn, message, path, model)
@@ -221,12 +224,16 @@ class Replying:
             answer = toolbox.answer(request, turn, has, tools)
         else:
             answer = self._router.answer(request)
+        if (look := await safety.rules(turn)) is not None:
+            answer = lawful(look, answer)
         return watched(safety, turn, answer) if safety.watches_answers(turn) else answer
 
-    async def _refusal(self, turn: Turn, mode: Mode, message: Message, read: Read) -> Notice | None:
-        """What is said in place of an answer to what may not be asked."""
+    async def _refusal(self, turn: Turn, mode: Mode, message: Message, read: Read, *, by_words: bool) -> Notice | None:
+        """What is said in place of an answer to what may not be asked; ``by_words``: no model judges it."""
         if mode is not Mode.ASK:
             return None
+        if by_words:
+            return self._workshop.safety.forbidden(turn, _said(message, read))
         return await self._workshop.safety.prompt(turn, _said(message, read), read.images.values())
 
     async def _is_news(self, turn: Turn, request: ChatRequest) -> bool:

@@ -13,6 +13,7 @@ from core.errors import SettingsError
 from core.knowledge.settings import KnowledgeSettings
 from core.labels.settings import LabelSettings
 from core.models.servers.settings import EnginesSettings
+from core.moderation.settings import ModerationSettings
 from core.safety.settings import SafetySettings
 from core.section import (
     Accounts,
@@ -90,6 +91,9 @@ class DiscordSettings(Section):
     messages."""
     footer: bool = True
     """The line below an answer that names the model, the time it took and what it cost. Needs ``components``."""
+    members: Literal["auto", "on", "off"] = "auto"
+    """Whether Discord tells who joins and leaves, which rules about joining need: auto if the switch “Server Members
+    Intent” is on in Discord's developer portal, on to insist on it, off never."""
     identify_seconds: Annotated[float, Field(ge=0.001, le=60)] = 5.5
     """Time between the beginnings of two connections, over all processes. Discord wants 5 seconds; less is only for a
     gateway proxy that keeps them by itself."""
@@ -395,13 +399,6 @@ class ChatSettings(Section):
     conversation can choose otherwise by /settings."""
     pictures_in_prompt: Annotated[int, Field(ge=0, le=20)] = 4
     """Newest pictures of a conversation shown to a model again."""
-
-
-class ModerationSettings(Section):
-    keep_days: Annotated[int, Field(ge=1, le=3650)] = 365
-    """Days that a case (a warning, a report) is kept."""
-    reports_per_hour: Annotated[int, Field(ge=1, le=1000)] = 5
-    """Reports that one person may make in a space within an hour."""
 
 
 BudgetName = Literal["day_money", "month_money", "day_images", "month_images", "day_seconds", "month_seconds"]

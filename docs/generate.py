@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -20,6 +20,8 @@ from core.access import OF_ALL, Right  # noqa: E402
 from core.commands.row import Command, Where  # noqa: E402
 from core.commands.table import COMMANDS, PARENTS  # noqa: E402
 from core.loading import ENVIRONMENT  # noqa: E402
+from core.moderation import presets  # noqa: E402
+from core.moderation.rule import CONDITIONS, EFFECTS, SEEN, Event, Rule  # noqa: E402
 from core.people.access import DEFAULTS, Role  # noqa: E402
 from core.texts import say  # noqa: E402
 
@@ -166,9 +168,43 @@ def administration() -> str:
     return f"{before}{BEGIN}\n\n{rights()}\n\n{END}{after}" if rest else page
 
 
+def moderation() -> str:
+    """The page as it is, with the tables of what rules can say made anew."""
+    page = (DOCS / "moderation.md").read_text("utf-8")
+    begin = BEGIN.replace("made", "rules: made")
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(END)
+    return f"{before}{begin}\n\n{rules()}\n\n{END}{after}" if rest else page
+
+
+def rules() -> str:
+    """All names of a rule, with what their attributes' descriptions say."""
+    known = (*SEEN, *CONDITIONS, *EFFECTS)
+    general = tuple(name for name in Rule.model_fields if name not in known)
+    triggers = tuple(name for name in Rule.model_fields if name in SEEN)
+    groups = {
+        "A rule": general,
+        "Triggers: what makes it hit": triggers,
+        "Conditions: where, for whom and when (all must hold)": CONDITIONS,
+        "Effects: what is done then": EFFECTS,
+    }
+    lines: list[str] = []
+    for title, names in groups.items():
+        more = "looked for in | " if set(names) & set(SEEN) else ""
+        lines += ["", f"**{title}**", "", f"| name | what it says | {more}".strip(), "|---|---|" + "---|" * bool(more)]
+        for name in names:
+            said = " ".join((Rule.model_fields[name].description or "").split())
+            found = [event for event in get_args(Event) if event in SEEN.get(name, ())]
+            lines.append(f"| `{name}` | {said} |" + (f" {', '.join(found)} |" if found else ""))
+    listed = ", ".join(f"`{name}` ({len(presets.word_list(name))})" for name in presets.word_lists())
+    return "\n".join([*lines, "", f"Lists of words that Parley brings: {listed}."]).strip()
+
+
 def main() -> int:
     stale: list[str] = []
     pages = {"configuration.md": configuration(), "commands.md": commands(), "administration.md": administration()}
+    if (DOCS / "moderation.md").exists():
+        pages["moderation.md"] = moderation()
     for name, text in pages.items():
         path = DOCS / name
         if not path.exists() or path.read_text("utf-8") != text:

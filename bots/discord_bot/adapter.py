@@ -12,6 +12,7 @@ from bots.discord_bot import catch_up, commands
 from bots.discord_bot.commands import Memory
 from bots.discord_bot.endpoints import point
 from bots.discord_bot.identity import NOT_KNOWN, bot_id
+from bots.discord_bot.intents import Intents
 from bots.discord_bot.interaction_intake import InteractionIntake
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.shard import Equipment
@@ -88,6 +89,8 @@ class DiscordAdapter:
         point(self._settings)
         granted = await allowance(self._rest)
         bot = await bot_id(self._rest, token)
+        intents = Intents(self._settings.members)
+        await intents.look(self._rest)
         fleet = Fleet(self._store, f"discord:{bot}", self._leases.owner, seconds=self._leases.seconds)
         channels, hearing = Channels(self._store, self.platform, bot), Hearing(Spaces(self._store), self.platform, bot)
         # What people chose, also while this process was away, is read before any message is taken.
@@ -106,6 +109,7 @@ class DiscordAdapter:
             hearing=hearing,
             interactions=self._interactions,
             spaces=self._spaces,
+            intents=intents,
             silence=self._silence,
             began=self._start_registration,
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Protocol
 
 from bots.discord_bot import permissions
@@ -75,7 +76,7 @@ def to_asked(payload: Payload, bot: str, around: Around, rows: Sequence[Command]
     # In private with the bot nobody else reads along.
     is_aside = kind != SLASH and payload.get("context") != WITH_THE_BOT
     call = replace(base(payload, bot, around, is_aside=is_aside), name=row.name, alone=is_aside)
-    options, files = _given(data)
+    options, files = _given(data, row)
     if kind == MESSAGE_MENU:
         return Asked(row, _about_message(call, data, bot, around))
     if kind != SLASH:
@@ -168,10 +169,14 @@ def uploads(resolved: Payload, ids: Iterator[str] | Sequence[str]) -> tuple[Atta
     return tuple(files_of({"attachments": [found[id] for id in ids if id in found]}))
 
 
-def _given(data: Payload) -> tuple[dict[str, str], tuple[Attachment, ...]]:
+def _given(data: Payload, row: Command) -> tuple[dict[str, str], tuple[Attachment, ...]]:
+    """Files in the order of the row's options, which is not always that in which Discord tells them; none behind one
+    that is missing, for which it would be taken."""
     _, given = chosen(data)
     options = {o["name"]: _text(o["value"]) for o in given if "value" in o and o["type"] != FILE}
-    return options, uploads(data.get("resolved") or {}, [o["value"] for o in given if o["type"] == FILE])
+    files = {o["name"]: o["value"] for o in given if o["type"] == FILE}
+    named = (option.name for option in row.options if option.kind is Kind.FILE)
+    return options, uploads(data.get("resolved") or {}, [files[name] for name in takewhile(files.__contains__, named)])
 
 
 def _text(value: Any) -> str:

@@ -25,7 +25,7 @@ from bots.discord_bot.intake import Intake
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.snowflake import at
 from core.errors import OutboundError, OutboundFault, StorageError
-from core.message import ConversationKey, Incoming, Message, Platform
+from core.message import ConversationKey, Incoming, Message, Platform, Sighting
 from core.settings import DiscordSettings
 from core.storage.shared import Place
 from core.tasks import end
@@ -55,6 +55,8 @@ Recent = Callable[[str], Awaitable[Sequence[Place]]]
 """The places in which the bot of this id lives, the liveliest first."""
 Read = Callable[[dict[str, Any]], Sequence[Incoming]]
 """What a payload of the history means to the bot."""
+Complete = Callable[[Sequence[dict[str, Any]]], Awaitable[None]]
+"""Adds to payloads what only the gateway tells, where it matters. Never fails."""
 
 log = structlog.get_logger()
 
@@ -82,6 +84,7 @@ class CatchUp:
         recent: Recent,
         read: Read,
         reads: asyncio.Lock,
+        complete: Complete,
     ) -> None:
         """``reads`` is what all shards of a process take for a moment before each call."""
         self._id = id
@@ -92,6 +95,7 @@ class CatchUp:
         self._recent = recent
         self._read = read
         self._reads = reads
+        self._complete = complete
         self._since = 0.0
         self._guilds: set[str] = set()
         """Guilds that the bot is in."""
@@ -216,11 +220,13 @@ class CatchUp:
         chat = place.conversation.chat
         intake.park(chat)
         found: list[Incoming] = []
-        for payload in await missed(self._rest, place, self._settings, self._reads):
+        payloads = await missed(self._rest, place, self._settings, self._reads)
+        await self._complete(payloads)
+        for payload in payloads:
             was_seen = int(payload["id"]) <= int(place.last_seen or 0)
             found += [value for value in self._read(payload) if not was_seen or _is_edit(value)]
         intake.release(chat, found)
-        return len(found)
+        return sum(isinstance(value, Message) for value in found)
 
     async def _wait_for_guilds(self) -> None:
         """Returns when another guild is known, or when no more seem to come."""
@@ -286,7 +292,7 @@ async def missed(rest: Rest, place: Place, settings: DiscordSettings, reads: asy
 
 
 def _is_edit(value: Incoming) -> bool:
-    return isinstance(value, Message) and value.edited
+    return isinstance(value, Message | Sighting) and value.edited
 
 
 class _NotReadable(Exception):

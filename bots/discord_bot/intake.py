@@ -18,7 +18,7 @@ import structlog
 
 from bots.adapter import Inbox
 from core.errors import StorageError
-from core.message import Incoming, Message
+from core.message import Arrival, Incoming, Message, Reacted, Sighting
 
 MAX_BATCH = 100
 MAX_PAUSE = 5.0
@@ -48,12 +48,13 @@ class Intake:
         self._open = asyncio.Event()
         self._open.set()
         self._lost = 0
+        self._unseen = 0
+        """What the rules were not shown since the last time that nothing waited."""
 
     def put(self, incoming: Incoming) -> None:
         """Takes an event in. Never blocks."""
         waiting = len(self._waiting) + sum(map(len, self._held.values()))
-        if waiting >= self._most // 2 and isinstance(incoming, Message) and incoming.overheard:
-            # What is for others makes room for questions, and is not looked up again.
+        if waiting >= self._most // 2 and self._gives_way(incoming):
             return
         if waiting >= self._most:
             self._lost += 1
@@ -65,6 +66,15 @@ class Intake:
             self._news.set()
         else:
             held.append(received)
+
+    def _gives_way(self, incoming: Incoming) -> bool:
+        """What is for others, or for the rules alone, makes room for questions, and is not looked up again."""
+        if isinstance(incoming, Sighting | Arrival | Reacted):
+            if not self._unseen:
+                log.warning("the rules do not see everything: too much waits for the storage")
+            self._unseen += 1
+            return True
+        return isinstance(incoming, Message) and incoming.overheard
 
     def pause(self) -> None:
         """Nothing goes on until :meth:`hold` has said which channels wait for their history."""
@@ -107,6 +117,9 @@ class Intake:
             self._news.clear()
             while self._waiting and self._open.is_set():
                 await self._hand_over(inbox)
+            if self._unseen and not self._waiting:
+                log.warning("the rules see everything again", unseen=self._unseen)
+                self._unseen = 0
             if self._lost and not self._waiting:
                 log.warning("messages were dropped and are looked up again", count=self._lost)
                 self._lost = 0
@@ -148,4 +161,4 @@ class Intake:
 
 
 def _is_in_history(incoming: Incoming) -> bool:
-    return isinstance(incoming, Message) and not incoming.edited
+    return isinstance(incoming, Message | Sighting) and not incoming.edited

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bots.discord_bot import permissions
+from bots.discord_bot.ranks import fixed_rank, name_of, rank
 from bots.discord_bot.rights import Raw, Rights
 from bots.discord_bot.telling import Telling
 from core.errors import RightsUnknownError
 from core.message import CommandCall
 from core.moderation.members import Member, Rank, Words
 from core.people.naming import in_latin, looks
-
-MAX_NAME = 100
 
 
 class Members:
@@ -37,10 +36,10 @@ class Members:
             return None
         if target is None:
             gone = await self._rights.user(account)
-            rank = Rank.BOT if gone and gone.get("bot") else Rank.BELOW
-            return Member(_name(gone, {}), rank, is_here=False) if gone else None
+            stands = Rank.BOT if gone and gone.get("bot") else Rank.BELOW
+            return Member(name_of(gone, {}), stands, is_here=False) if gone else None
         user: Raw = target["user"]
-        return Member(_name(user, target), await self._rank(call, guild, target, user))
+        return Member(name_of(user, target), await self._rank(call, guild, target, user))
 
     async def are_called(self, call: CommandCall, name: str) -> bool:
         wanted = looks(name)
@@ -90,19 +89,11 @@ class Members:
         return not held & permissions.VIEW_CHANNEL
 
     async def _rank(self, call: CommandCall, guild: Raw, target: Raw, user: Raw) -> Rank:
-        caller, owner = call.author.id, str(guild["owner_id"])
-        if user.get("bot"):
-            return Rank.BOT
-        if str(user["id"]) == owner:
-            return Rank.OWNER
-        if caller == owner:
-            return Rank.BELOW
+        caller = call.author.id
+        if (fixed := fixed_rank(guild, user, caller)) is not None:
+            return fixed
         held = await self._rights.member(call.space, caller, fresh=True)
-        if held is None:
-            # Who runs this Parley may act where they are no member.
-            return Rank.BELOW
-        is_below = permissions.position(guild, target) < permissions.position(guild, held)
-        return Rank.BELOW if is_below else Rank.ABOVE
+        return rank(guild, target, held)
 
     async def _language(self, call: CommandCall) -> str:
         """The guild's own; what one person has set is told of their interactions only."""
@@ -116,8 +107,3 @@ class Members:
             return await self._rights.guild(call.space)
         except RightsUnknownError:
             return None
-
-
-def _name(user: Raw, member: Raw) -> str:
-    name = member.get("nick") or user.get("global_name") or user.get("username") or "Someone"
-    return " ".join(str(name).split())[:MAX_NAME]

@@ -48,7 +48,7 @@ class Need(IntEnum):
     LITTLE = 0
     """What can wait some minutes, or be left out: reads, typing, registrations."""
     MUCH = 1
-    """An answer and its thread, or the beginning of a connection."""
+    """An answer and its thread, an act of moderators, or the beginning of a connection."""
     ALL = 2
     """The answer to an interaction, for which Discord waits three seconds."""
 
@@ -185,6 +185,10 @@ def need_of(method: str, parts: Sequence[str]) -> Need:
         case ["channels", _, "messages", *_] if method != "GET":
             return Need.MUCH
         case ["channels", _, "webhooks"]:
+            return Need.MUCH
+        case ["guilds", _, "bans" | "members", _] | ["channels", _, "permissions", _] | ["channels", _] if (
+            method != "GET"
+        ):
             return Need.MUCH
         case ["gateway", *_] | ["users", "@me"]:
             return Need.MUCH

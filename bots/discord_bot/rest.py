@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import quote
 
 import aiohttp
 
@@ -35,6 +36,8 @@ MAX_CLOSED = 1000
 COUNTED = (401, 403, 429)
 """Answers of which an address may get 10,000 in 10 minutes, limits that a bot shares with others apart."""
 ME = "/users/@me"
+MAX_REASON = 512
+"""Characters of a reason in the audit log, as they are in an address."""
 FAULTS = {
     401: OutboundFault.FORBIDDEN,
     403: OutboundFault.FORBIDDEN,
@@ -118,14 +121,15 @@ class Rest:
         *,
         uploads: Sequence[Upload] = (),
         query: Mapping[str, str] | None = None,
+        reason: str = "",
     ) -> Any:
-        """The answer's JSON, None where there is none. Raises OutboundError."""
+        """The answer's JSON, None where there is none. ``reason``: for the guild's audit log. Raises OutboundError."""
         parts = path.strip("/").split("/")
         bucket = _bucket(method, parts)
         kind = kind_of(method, parts, body, has_files=bool(uploads))
         self._check_open(bucket, method, parts, kind)
         try:
-            made = await self._send(method, path, bucket, body, uploads, query)
+            made = await self._send(method, path, bucket, body, uploads, query, reason)
         except CallFailed as error:
             await self._learn(error, path, kind)
             raise
@@ -133,9 +137,18 @@ class Rest:
         return made
 
     async def _send(
-        self, method: str, path: str, bucket: str, body: Any, uploads: Sequence[Upload], query: Mapping[str, str] | None
+        self,
+        method: str,
+        path: str,
+        bucket: str,
+        body: Any,
+        uploads: Sequence[Upload],
+        query: Mapping[str, str] | None,
+        reason: str = "",
     ) -> Any:
         headers = {"Authorization": f"Bot {self._token}"}
+        if reason:
+            headers["X-Audit-Log-Reason"] = _quoted(reason)
         data: aiohttp.FormData | bytes | None = None
         if uploads:
             data = _form(body, uploads)
@@ -286,6 +299,17 @@ def _parse(raw: bytes) -> Any:
     except ValueError:
         # A captive portal or a proxy's page with status 200: nothing is known about the call itself.
         raise OutboundError(OutboundFault.TRANSIENT, "the answer is not JSON") from None
+
+
+def _quoted(reason: str) -> str:
+    """As much of it as Discord takes, in characters that a header may have."""
+    made = ""
+    for letter in " ".join(reason.split()):
+        piece = quote(letter, safe=" ", errors="replace")
+        if len(made) + len(piece) > MAX_REASON:
+            break
+        made += piece
+    return made.strip()
 
 
 def _seconds(value: Any) -> float:

@@ -6,6 +6,7 @@ the eye: an administrator can change it, buttons and typed words do not know it,
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -22,6 +23,8 @@ Raw = Mapping[str, Any]
 
 FRESH_SECONDS = 30.0
 """What Discord said is believed for so long, unless it is about an act."""
+TRIES, LONGEST_WAIT = 3, 2.0
+"""How often Discord is asked where a limit of its is in the way, and the seconds that one is waited for."""
 MOST_CALLED = 100
 """Members that one search tells."""
 MOST_KNOWN = 2000
@@ -148,7 +151,7 @@ class Rights:
         if asked_at and now < asked_at + FRESH_SECONDS and not fresh:
             return known
         try:
-            known = await self._rest.call("GET", path)
+            known = await self._patiently(path)
         except OutboundError as error:
             if _is_no(error):
                 self._known.pop(path, None)
@@ -160,6 +163,19 @@ class Rights:
         while len(self._known) > MOST_KNOWN or next(iter(self._known.values()))[0] + FRESH_SECONDS < now:
             self._known.popitem(last=False)
         return known
+
+    async def _patiently(self, path: str) -> Raw:
+        """Many acts at once meet Discord's limits, which are over in a moment."""
+        tries = 1
+        while True:
+            try:
+                return await self._rest.call("GET", path)
+            except OutboundError as error:
+                is_over_soon = error.fault is OutboundFault.RATE_LIMITED and error.retry_after <= LONGEST_WAIT
+                if tries == TRIES or not is_over_soon:
+                    raise
+                tries += 1
+                await asyncio.sleep(error.retry_after or 0.1)
 
 
 def _is_no(error: OutboundError) -> bool:

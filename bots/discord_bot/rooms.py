@@ -8,6 +8,7 @@ import discord
 from discord.abc import GuildChannel
 
 from bots.discord_bot.contents import titled
+from bots.discord_bot.permissions import MODERATORS
 from core.conversation.preferences import ALWAYS
 from core.people.hearing import Hearing
 from core.people.spaces import SpaceSettings
@@ -97,6 +98,18 @@ class Rooms:
         held = [found.default_role, *filter(None, (found.get_role(int(role)) for role in roles))]
         may = any(role.permissions.administrator or role.permissions.manage_guild for role in held)
         return may or str(found.owner_id) == user
+
+    def is_staff(self, guild: str, user: str, roles: Sequence[str]) -> bool:
+        found = self._client.get_guild(int(guild))
+        if found is None:
+            return False
+        held = (found.default_role, *filter(None, (found.get_role(int(role)) for role in roles)))
+        return str(found.owner_id) == user or any(role.permissions.value & MODERATORS for role in held)
+
+    def system_channel(self, guild: str) -> str:
+        found = self._client.get_guild(int(guild))
+        channel = found.system_channel if found else None
+        return str(channel.id) if channel else ""
 
     def opens_thread(self, guild: str, channel: str, message: str) -> bool:
         """Also for a message on which a thread was opened, whatever holds by now. Only where the bot may do so."""

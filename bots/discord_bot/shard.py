@@ -19,11 +19,12 @@ import discord
 import structlog
 
 from bots.adapter import Inbox
-from bots.discord_bot import catch_up, joining, translate
+from bots.discord_bot import catch_up, joining, sighting, translate, watching
 from bots.discord_bot.catch_up import CatchUp
 from bots.discord_bot.endpoints import Hook, converse, hook, parser
 from bots.discord_bot.identity import NOT_KNOWN
 from bots.discord_bot.intake import Intake
+from bots.discord_bot.intents import Intents
 from bots.discord_bot.interaction_intake import InteractionIntake
 from bots.discord_bot.rest import Rest
 from bots.discord_bot.rooms import Rooms
@@ -48,7 +49,7 @@ CLOSE_SECONDS = 3.0
 MAX_LOGIN_PAUSE = 60.0
 LEASE_PAUSE = 0.05
 """Seconds between two looks whether a doubtful lease is ours again."""
-SHARDS_TOO_FEW = 4011
+SHARDS_TOO_FEW, INTENTS_REFUSED = 4011, 4014
 NO_CONTENT_INTENT = (
     "DISCORD_TOKEN: this bot may not read messages yet. Open discord.com/developers/applications, choose the "
     "application, then Bot, and switch on “Message Content Intent”."
@@ -59,7 +60,7 @@ TOO_FEW = (
 )
 OUR_FAULT = "Discord does not take this version's way of connecting: please install the newest Parley, or report it"
 """An invalid version, intent or shard: nothing that an owner has set."""
-CLOSED_FOR_GOOD = {4004: NOT_KNOWN, SHARDS_TOO_FEW: TOO_FEW, 4014: NO_CONTENT_INTENT}
+CLOSED_FOR_GOOD = {4004: NOT_KNOWN, SHARDS_TOO_FEW: TOO_FEW, INTENTS_REFUSED: NO_CONTENT_INTENT}
 
 log = structlog.get_logger()
 
@@ -69,11 +70,13 @@ class OutgrownError(ParleyError):
 
 
 class _Client(discord.Client):
-    """discord.py's client with the least of everything: no message cache, no member cache, four intents."""
+    """discord.py's client with the least of everything: no message cache, no member cache, five intents, and one
+    more for who comes and goes."""
 
-    def __init__(self, shard: int, count: int, silence: float) -> None:
+    def __init__(self, shard: int, count: int, silence: float, *, members: bool) -> None:
         intents = discord.Intents.none()
         intents.guilds = intents.guild_messages = intents.dm_messages = intents.message_content = True
+        intents.guild_reactions, intents.members = True, members
         super().__init__(
             shard_id=shard,
             shard_count=count,
@@ -105,6 +108,7 @@ class Equipment:
     """What people chose for channels."""
     interactions: InteractionIntake
     spaces: SpacesSeen
+    intents: Intents
     silence: float
     """Seconds without a sign of life from Discord after which a connection is made anew."""
     began: Callable[[str], None]
@@ -126,7 +130,7 @@ class Shard:
         self._intake = Intake(self._look_again, max(LEAST_WAITING, MAX_WAITING // count))
         self._leave = asyncio.Event()
         e = equipment
-        self._catch_up = CatchUp(id, count, e.bot, e.settings, e.rest, e.recent, self._read, e.reads)
+        self._catch_up = CatchUp(id, count, e.bot, e.settings, e.rest, e.recent, self._read, e.reads, self._complete)
         self._heard = 0.0
         """Unix seconds until which everything was heard; 0.0 while that is unknown."""
         self._has_begun = False
@@ -204,13 +208,21 @@ class Shard:
             self._heard = await self._with.alive.until(self.name)
         except StorageError as error:
             log.warning("until when the shard was heard is not known", shard=self.id, cause=str(error))
+        while not await self._converse():
+            pass
+
+    async def _converse(self) -> bool:
+        """With one client; False: another one may be taken, that wants less."""
         client = await self._log_in()
         try:
             await converse(client, self._may_begin, self._hear)
+            return True
         except discord.ConnectionClosed as error:
             code, fixed = error.code, self._with.settings.fixed_shards
             if code == SHARDS_TOO_FEW and not fixed:
                 raise OutgrownError from None
+            if code == INTENTS_REFUSED and self._with.intents.give_up():
+                return False
             sentence = CLOSED_FOR_GOOD.get(code, f"{OUR_FAULT} (close code {code}).")
             raise SettingsError(sentence.format(count=fixed)) from None
         finally:
@@ -238,7 +250,7 @@ class Shard:
             pause = min(MAX_LOGIN_PAUSE, pause * 2)
 
     def _new_client(self) -> discord.Client:
-        client = _Client(self.id, self.count, self._with.silence)
+        client = _Client(self.id, self.count, self._with.silence, members=self._with.intents.members)
         self._rooms = Rooms(client, self._with.channels, self._with.hearing, self._with.settings)
         hooks = {
             "MESSAGE_CREATE": self._on_message,
@@ -247,7 +259,10 @@ class Shard:
             "MESSAGE_DELETE_BULK": self._on_deletion,
             "INTERACTION_CREATE": self._on_interaction,
         }
+        hooks |= watching.hooks(self._with.bot, self._rooms, self._with.rest.now, self._take)
         hook(client, {event: _guarded(event, take) for event, take in hooks.items()})
+        own = watching.only_own(self._with.bot, parser(client, "GUILD_MEMBER_UPDATE"))
+        hook(client, {"GUILD_MEMBER_UPDATE": own})
         # After discord.py has built up what they tell of.
         hook(client, {"READY": _both(parser(client, "READY"), self._begin)})
         arrived = _guarded("GUILD_CREATE", self._on_guild)
@@ -269,10 +284,18 @@ class Shard:
 
     # ------------------------------------------------------------------ events
     def _on_message(self, payload: dict[str, Any]) -> None:
+        self._see(payload)
         self._take(translate.to_message(payload, self._with.bot, self._rooms))
 
     def _on_edit(self, payload: dict[str, Any]) -> None:
+        if payload.get("edited_timestamp"):
+            self._see(payload)
         self._take(translate.to_edit(payload, self._with.bot, self._rooms))
+
+    def _see(self, payload: dict[str, Any]) -> None:
+        """For the rules, before it may be a message for the bot."""
+        if sighting.is_watched(payload, self._rooms):
+            self._take(sighting.to_sighting(payload, self._with.bot, self._rooms))
 
     def _on_deletion(self, payload: dict[str, Any]) -> None:
         for deletion in translate.to_deletions(payload, self._with.bot, self._rooms):
@@ -307,11 +330,18 @@ class Shard:
         """The intake has overflown."""
         self._catch_up.again(self._intake)
 
+    async def _complete(self, payloads: Sequence[dict[str, Any]]) -> None:
+        """A history does not tell who of its authors is of the staff."""
+        watched = [payload for payload in payloads if sighting.is_watched(payload, self._rooms)]
+        await watching.complete(watched, self._with.rest, self._with.reads)
+
     def _read(self, payload: dict[str, Any]) -> list[Incoming]:
         """What an entry of a channel's history means: a message, and the edit of it that may be all that is new."""
         found: list[Incoming] = []
 
         def take(payload: dict[str, Any]) -> None:
+            if sighting.is_watched(payload, self._rooms):
+                found.extend(filter(None, (sighting.to_sighting(payload, self._with.bot, self._rooms),)))
             both = (translate.to_message, translate.to_edit)
             found.extend(filter(None, (read(payload, self._with.bot, self._rooms) for read in both)))
 

@@ -140,9 +140,7 @@ def _key(bot: str, channel: str) -> ConversationKey:
 
 def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> Message | None:
     author, channel = payload["author"], payload["channel_id"]
-    if payload.get("type", DEFAULT) not in (DEFAULT, REPLY) or payload.get("webhook_id"):
-        return None
-    if author.get("bot") or author.get("system"):
+    if not is_by_person(payload):
         return None
     guild = payload.get("guild_id") or ""
     replied: Payload = payload.get("referenced_message") or {}
@@ -154,7 +152,7 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
     text = _text(payload, bot, guild, around, embeds=False)
     if heading and payload["id"] == channel:
         text = f"{heading}\n\n{text}"
-    attachments = () if overheard else _attachments(payload, around)
+    attachments = () if overheard else attachments_of(payload, around)
     quote = _quote(replied, bot, guild, around)
     if overheard:
         # What others talk about is read for its words alone.
@@ -175,11 +173,11 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
         conversation=_key(bot, payload["id"] if opens else channel),
         id=payload["id"],
         update=f"{payload['id']}:{edited}" if edited else payload["id"],
-        author=_author(author, payload.get("member")),
+        author=author_of(author, payload.get("member")),
         text=text,
         sent_at=datetime.fromisoformat(payload["timestamp"]).timestamp(),
         private=not guild,
-        reply_to=_reply_to(payload),
+        reply_to=reply_to(payload),
         quote=quote,
         attachments=attachments,
         edited=bool(edited),
@@ -191,6 +189,14 @@ def _message(payload: Payload, bot: str, around: Surroundings, edited: str) -> M
         overheard=overheard,
         by_admin=bool(chosen.quiet) and around.configures(guild, author["id"], roles),
     )
+
+
+def is_by_person(payload: Payload) -> bool:
+    """Whether a person wrote it, and not Discord itself, a bot or a webhook."""
+    if payload.get("type", DEFAULT) not in (DEFAULT, REPLY) or payload.get("webhook_id"):
+        return False
+    author: Payload = payload["author"]
+    return not (author.get("bot") or author.get("system"))
 
 
 def _is_for_us(payload: Payload, replied: Payload, bot: str, guild: str, around: Surroundings) -> bool:
@@ -215,7 +221,8 @@ def _is_ours(message: Payload, bot: str, around: Surroundings) -> bool:
     return bool(message.get("webhook_id")) and around.is_own_application(str(message.get("application_id") or ""))
 
 
-def _reply_to(payload: Payload) -> str:
+def reply_to(payload: Payload) -> str:
+    """Id of the message replied to; empty for none."""
     reference = part(payload, "message_reference")
     return "" if reference.get("type") == FORWARD else reference.get("message_id") or ""
 
@@ -223,17 +230,18 @@ def _reply_to(payload: Payload) -> str:
 def _text(payload: Payload, bot: str, guild: str, around: Surroundings, *, embeds: bool) -> str:
     """All that a message says, with what was forwarded in it."""
     is_ours = _is_ours(payload, bot, around)
-    said = [_words(payload, bot, guild, around), described(payload, embeds=embeds, buttons=not is_ours)]
+    said = [words_of(payload, bot, guild, around), described(payload, embeds=embeds, buttons=not is_ours)]
     reference = part(payload, "message_reference")
     # Channels of other guilds are nobody's business here.
     source: str = reference.get("channel_id", "") if reference.get("guild_id", guild) == guild else ""
     for snapshot in snapshots(payload):
         head = forwarded(snapshot, around.channel_name(guild, source) if guild and source else "")
-        said.append("\n".join(filter(None, (head, _words(snapshot, bot, guild, around), described(snapshot)))))
+        said.append("\n".join(filter(None, (head, words_of(snapshot, bot, guild, around), described(snapshot)))))
     return clean_text("\n\n".join(filter(None, said)))
 
 
-def _words(payload: Payload, bot: str, guild: str, around: Surroundings) -> str:
+def words_of(payload: Payload, bot: str, guild: str, around: Surroundings) -> str:
+    """Its own text as people read it."""
     users = {user["id"]: _name(user, user.get("member")) for user in payload.get("mentions") or ()}
     return clean_text(readable(payload.get("content") or "", guild, bot, users, around))
 
@@ -243,11 +251,12 @@ def _quote(replied: Payload, bot: str, guild: str, around: Surroundings) -> Quot
         return None
     text = _text(replied, bot, guild, around, embeds=True)
     # What the bot itself replied to is in the history.
-    above = "" if _is_ours(replied, bot, around) else _reply_to(replied)
+    above = "" if _is_ours(replied, bot, around) else reply_to(replied)
     return Quote(replied["id"], _name(replied["author"], None), clean_text(text[:MAX_QUOTE]), reply_to=above)
 
 
-def _attachments(payload: Payload, around: Surroundings) -> tuple[Attachment, ...]:
+def attachments_of(payload: Payload, around: Surroundings) -> tuple[Attachment, ...]:
+    """Its files, and those of what was forwarded with it."""
     found = [*files_of(payload), *stickers_of(payload, around.cdn)]
     for snapshot in snapshots(payload):
         found += [*files_of(snapshot), *pictures_of(snapshot, around.cdn)]
@@ -265,14 +274,16 @@ def _quoted_attachments(replied: Payload, bot: str, around: Surroundings, *, pri
         return ()
     # A picture in a gallery is an attachment, too.
     found = {
-        file.ref.partition("?")[0]: file for file in (*_attachments(replied, around), *pictures_of(replied, around.cdn))
+        file.ref.partition("?")[0]: file
+        for file in (*attachments_of(replied, around), *pictures_of(replied, around.cdn))
     }
     return tuple(
         replace(file, quoted=True) for file in found.values() if not is_ours or file.kind is AttachmentKind.IMAGE
     )
 
 
-def _author(user: Payload, member: Payload | None) -> Author:
+def author_of(user: Payload, member: Payload | None) -> Author:
+    """Under the name that they have in the guild."""
     return Author(user["id"], _name(user, member))
 
 

@@ -21,6 +21,7 @@ from bots.adapter import Inbox
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.inline import InlineMode
 from bots.telegram_bot.insisting import insist
+from bots.telegram_bot.looking import Looking
 from bots.telegram_bot.menu import BotMenu
 from bots.telegram_bot.polling import Accept, Poller
 from bots.telegram_bot.pressing import Pressing
@@ -77,6 +78,7 @@ class TelegramAdapter:
         self._standing = standing
         self._spaces = spaces
         self._hearing = hearing
+        self._looking = Looking(api, hearing.of)
         self._image_limit = image_limit
         self._connected = asyncio.Event()
         self._showing: set[asyncio.Task[None]] = set()
@@ -160,6 +162,7 @@ class TelegramAdapter:
         for update in updates:
             if "inline_query" in update:
                 self._show(self._inline.offer(update["inline_query"], me))
+        await self._looking.learn(updates)
         decided = await self._pressing.decide(await self._inline.begun(self._translated(updates, me)))
         if decided.incoming:
             await inbox.accept(decided.incoming)
@@ -187,7 +190,7 @@ class TelegramAdapter:
             for chat, message_id in message_ids(update):
                 self._seen.came(chat, message_id)
         try:
-            return to_incoming(updates, me, self._image_limit, self._hearing.of)
+            return to_incoming(updates, me, self._image_limit, self._hearing.of, self._looking)
         except Exception:  # a form of update that nobody has seen yet must not stop the bot
             if len(updates) == 1:
                 log.exception("telegram: an update could not be read", update=updates[0].get("update_id"))

@@ -93,6 +93,18 @@ def to_page(markdown: str) -> Page:
     return Page(text, utf16.length(text), tuple(entities))
 
 
+def retold(author: str, said: str) -> Page:
+    """What somebody said, as it is, under their name: it names nobody, and none of it is Markdown."""
+    head, body = f"{author}:", clean_text(said) or "…"
+    start = utf16.length(head) + 1
+    entities = [
+        {"type": "bold", "offset": 0, "length": start - 1},
+        {"type": "blockquote", "offset": start, "length": utf16.length(body)},
+    ]
+    text, entities = _quieten(f"{head}\n{body}", entities)
+    return Page(text, utf16.length(text), tuple(entities))
+
+
 def plain(page: Page) -> Page:
     """The same without any formatting, for a server that refuses the entities."""
     return replace(page, entities=())

@@ -44,12 +44,12 @@ def membership(raw: Raw, me: Me, update: str) -> CommandCall | Departure | None:
 
 def comes(raw: Raw) -> bool:
     """Whether a ``my_chat_member`` says that the bot was not there before."""
-    return _is_there(part(raw, "new_chat_member")) and not _is_there(part(raw, "old_chat_member"))
+    return is_there(part(raw, "new_chat_member")) and not is_there(part(raw, "old_chat_member"))
 
 
 def goes(raw: Raw) -> bool:
     """Whether it says that the bot is there no more."""
-    return _is_there(part(raw, "old_chat_member")) and not _is_there(part(raw, "new_chat_member"))
+    return is_there(part(raw, "old_chat_member")) and not is_there(part(raw, "new_chat_member"))
 
 
 def relocation(raw: Raw, me: Me, update: str) -> Relocation | None:
@@ -67,6 +67,7 @@ def group(bot: str, chat: str) -> ConversationKey:
     return ConversationKey(Platform.TELEGRAM, bot, chat)
 
 
-def _is_there(member: Raw) -> bool:
+def is_there(member: Raw) -> bool:
+    """Whether a ChatMember is a member now."""
     status = member.get("status")
     return status in _THERE or (status == "restricted" and member.get("is_member") is True)

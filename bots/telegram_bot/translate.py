@@ -10,9 +10,11 @@ from bots.telegram_bot import inline
 from bots.telegram_bot.contents import attachments_of, described, forwarded, unsupported_in
 from bots.telegram_bot.keyboard import PRESS
 from bots.telegram_bot.lifecycle import membership, relocation
+from bots.telegram_bot.looking import Looking
 from bots.telegram_bot.places import Place
 from bots.telegram_bot.quotes import files_of, is_ours, quote_in, reply_in
 from bots.telegram_bot.raw import Me, Raw, author_of, chat_name, one_line, part, person
+from bots.telegram_bot.sighting import READERS as LOOKED_AT
 from bots.telegram_bot.words import Command, Words, command_in, words_of
 from core.commands.row import SILENTLY
 from core.commands.table import BY_NAME, meant
@@ -31,7 +33,7 @@ def nobody_chose(group: str) -> SpaceSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class Delivery:
     """An update on its way in, for the reader of its kind."""
 
     update: str
@@ -42,19 +44,26 @@ class Arrival:
     chosen: Chosen
 
 
-def to_incoming(updates: Sequence[Raw], me: Me, image_limit: int, chosen: Chosen = nobody_chose) -> list[Incoming]:
+def to_incoming(
+    updates: Sequence[Raw], me: Me, image_limit: int, chosen: Chosen = nobody_chose, looking: Looking | None = None
+) -> list[Incoming]:
     """A batch of updates in their order. The pieces of an album stay apart: the rest may come with another batch, or to
-    another process. The mailbox joins them."""
-    values = (to_value(update, me, image_limit, chosen) for update in updates)
-    return [value for value in values if value is not None]
+    another process. The mailbox joins them. What rules look at goes before the message that it may be as well."""
+    values: list[Incoming] = []
+    for update in updates:
+        if looking is not None:
+            values += looking.seen(update, me, image_limit)
+        if (value := to_value(update, me, image_limit, chosen)) is not None:
+            values.append(value)
+    return values
 
 
 def to_value(update: Raw, me: Me, image_limit: int, chosen: Chosen = nobody_chose) -> Incoming | None:
     """One update; None for what is not for the bot. ``image_limit`` in bytes chooses among a photo's sizes."""
-    arrival = Arrival(str(update["update_id"]), me, image_limit, chosen)
+    delivery = Delivery(str(update["update_id"]), me, image_limit, chosen)
     for kind, read in READERS.items():
         if raw := update.get(kind):
-            return read(raw, arrival)
+            return read(raw, delivery)
     return None
 
 
@@ -65,16 +74,16 @@ def message_ids(update: Raw) -> Iterable[tuple[str, int]]:
             yield str(raw["chat"]["id"]), int(raw["message_id"])
 
 
-def _written(raw: Raw, arrival: Arrival) -> Incoming | None:
-    return relocation(raw, arrival.me, arrival.update) or _said(raw, arrival, edited=False)
+def _written(raw: Raw, delivery: Delivery) -> Incoming | None:
+    return relocation(raw, delivery.me, delivery.update) or _said(raw, delivery, edited=False)
 
 
-def _edited(raw: Raw, arrival: Arrival) -> Incoming | None:
-    return _said(raw, arrival, edited=True)
+def _edited(raw: Raw, delivery: Delivery) -> Incoming | None:
+    return _said(raw, delivery, edited=True)
 
 
-def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
-    author, me = author_of(raw), arrival.me
+def _said(raw: Raw, delivery: Delivery, *, edited: bool) -> Incoming | None:
+    author, me = author_of(raw), delivery.me
     if author.is_bot or raw.get("is_automatic_forward") or str(part(raw, "via_bot").get("id")) == me.id:
         # Bots never answer bots, which would go on for ever; nor what the bot wrote itself, for someone's inline query.
         return None
@@ -86,26 +95,26 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
         return None
     turn_to_us = _turns_to_us(place, words, command, is_reply=reply is not None and is_ours(reply, me))
     if place.space and not (turn_to_us or place.channel):
-        space = arrival.chosen(place.space)
+        space = delivery.chosen(place.space)
         turn_to_us = space.answers == ALWAYS and not _turns_to_other(raw, reply, author, me)
         if space.passive and not (turn_to_us or album):
-            return _overheard(raw, arrival, place, words, reply, edited=edited)
+            return _overheard(raw, delivery, place, words, reply, edited=edited)
     if not (turn_to_us or album):
         return None
     quote = quote_in(raw, reply)
-    attachments = own = attachments_of(raw, arrival.image_limit)
+    attachments = own = attachments_of(raw, delivery.image_limit)
     if words.text or not album:
         # All pieces of an album reply to the same.
         # A command is about the very message that it replies to, whether it is in the history or not.
         private, asks_of_file = place.private and command is None, command is not None and command.name == "origin"
-        attachments += files_of(raw, reply, me, arrival.image_limit, private=private, own_voice=asks_of_file)
+        attachments += files_of(raw, reply, me, delivery.image_limit, private=private, own_voice=asks_of_file)
     text = clean_text("\n".join(filter(None, (forwarded(raw), described(raw), words.text))))
     if command or (words.mentions_us and not (text or quote or attachments)):
         # An edited command is not run again; a bare mention is a greeting, but not one for a channel's readers.
         is_ignored = edited or (command is None and place.channel)
         if is_ignored:
             return None
-        call = _call(raw, arrival, author, place, _whole(raw, me, command) if command else Command("start", "", ""))
+        call = _call(raw, delivery, author, place, _whole(raw, me, command) if command else Command("start", "", ""))
         if quote and reply:
             quote = replace(quote, author_id=author_of(reply).id)
         return replace(call, quote=quote, attachments=attachments)
@@ -118,7 +127,7 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
     return Message(
         conversation=place.conversation,
         id=str(raw["message_id"]),
-        update=arrival.update,
+        update=delivery.update,
         author=author,
         text=text,
         sent_at=float(raw.get("date") or 0),
@@ -137,7 +146,7 @@ def _said(raw: Raw, arrival: Arrival, *, edited: bool) -> Incoming | None:
 
 
 def _overheard(
-    raw: Raw, arrival: Arrival, place: Place, words: Words, reply: Raw | None, *, edited: bool
+    raw: Raw, delivery: Delivery, place: Place, words: Words, reply: Raw | None, *, edited: bool
 ) -> Message | None:
     """What others talk about, where the group chose that it is read along: for its words alone."""
     text = clean_text("\n".join(filter(None, (forwarded(raw), described(raw), words.text))))
@@ -146,7 +155,7 @@ def _overheard(
     return Message(
         conversation=place.conversation,
         id=str(raw["message_id"]),
-        update=arrival.update,
+        update=delivery.update,
         author=author_of(raw),
         text=text,
         sent_at=float(raw.get("date") or 0),
@@ -186,12 +195,12 @@ def _turns_to_us(place: Place, words: Words, command: Command | None, *, is_repl
     return place.private or words.mentions_us or is_reply or command is not None
 
 
-def _call(raw: Raw, arrival: Arrival, author: Author, place: Place, command: Command) -> CommandCall:
+def _call(raw: Raw, delivery: Delivery, author: Author, place: Place, command: Command) -> CommandCall:
     reply = reply_in(raw)
     return CommandCall(
         conversation=place.conversation,
         id=str(raw["message_id"]),
-        update=arrival.update,
+        update=delivery.update,
         author=author,
         name=command.name,
         options={"text": command.text} if command.text else {},
@@ -203,18 +212,18 @@ def _call(raw: Raw, arrival: Arrival, author: Author, place: Place, command: Com
     )
 
 
-def _pressed(query: Raw, arrival: Arrival) -> CommandCall | None:
+def _pressed(query: Raw, delivery: Delivery) -> CommandCall | None:
     raw, presser = query.get("message"), query["from"]
     name, options = command_of(clean_text(query.get("data") or ""))
     if query.get("inline_message_id"):
-        return inline.pressed(query, arrival.me, arrival.update, name, options)
+        return inline.pressed(query, delivery.me, delivery.update, name, options)
     if not raw or not name or presser.get("is_bot"):
         return None
-    place = Place.of(raw, arrival.me)
+    place = Place.of(raw, delivery.me)
     return CommandCall(
         conversation=place.conversation,
         id=f"{PRESS}{query['id']}",
-        update=arrival.update,
+        update=delivery.update,
         author=person(presser),
         name=name,
         options=options,
@@ -225,17 +234,17 @@ def _pressed(query: Raw, arrival: Arrival) -> CommandCall | None:
     )
 
 
-def _stopped(raw: Raw, arrival: Arrival) -> CommandCall | None:
+def _stopped(raw: Raw, delivery: Delivery) -> CommandCall | None:
     """Telegram's own Stop button under a preview (Bot API 10.3). The update tells the chat and not the person: it
     comes from private chats, which have one."""
     chat = part(raw, "chat")
     if "id" not in chat:
         return None
-    place = Place.of({"chat": {"type": "private", **chat}, **_topic(raw)}, arrival.me)
+    place = Place.of({"chat": {"type": "private", **chat}, **_topic(raw)}, delivery.me)
     return CommandCall(
         conversation=place.conversation,
-        id=f"stopped-{arrival.update}",
-        update=arrival.update,
+        id=f"stopped-{delivery.update}",
+        update=delivery.update,
         author=Author(str(chat["id"]), chat_name(chat) or "Someone"),
         name="stop",
         options={SILENTLY: "yes"},
@@ -250,14 +259,14 @@ def _topic(raw: Raw) -> Raw:
     return {"message_thread_id": thread, "is_topic_message": True} if thread else {}
 
 
-def _reacted(raw: Raw, arrival: Arrival) -> Reaction | None:
+def _reacted(raw: Raw, delivery: Delivery) -> Reaction | None:
     """Also for messages of others: which are answers, the history tells."""
     chat, voter = part(raw, "chat"), part(raw, "user") or part(raw, "actor_chat")
     before, now = (verdict_of(_emoji(raw.get(name) or ())) for name in ("old_reaction", "new_reaction"))
     if voter.get("is_bot") or "id" not in voter or not (before or now):
         return None
     # It does not tell the topic.
-    place = Place.of({"chat": chat}, arrival.me)
+    place = Place.of({"chat": chat}, delivery.me)
     date = float(raw.get("date") or 0)
     return Reaction(place.conversation, str(raw["message_id"]), str(voter["id"]), now, date)
 
@@ -266,19 +275,20 @@ def _emoji(reactions: Iterable[Raw]) -> list[str]:
     return [str(reaction["emoji"]) for reaction in reactions if reaction.get("type") == "emoji"]
 
 
-READERS: Mapping[str, Callable[[Raw, Arrival], Incoming | None]] = {
+READERS: Mapping[str, Callable[[Raw, Delivery], Incoming | None]] = {
     "message": _written,
     "edited_message": _edited,
     "channel_post": _written,
     "edited_channel_post": _edited,
     "callback_query": _pressed,
-    "chosen_inline_result": lambda raw, arrival: inline.chosen(raw, arrival.me),
+    "chosen_inline_result": lambda raw, delivery: inline.chosen(raw, delivery.me),
     "message_reaction": _reacted,
     "stopped_message_generation": _stopped,
-    "my_chat_member": lambda raw, arrival: membership(raw, arrival.me, arrival.update),
+    "my_chat_member": lambda raw, delivery: membership(raw, delivery.me, delivery.update),
 }
 """A reader for each kind of update: pure, None for what is not for the bot."""
-UPDATES = (*READERS, "inline_query")
-"""The kinds of updates asked for. What is typed is answered and brings nothing in (``inline``)."""
+UPDATES = tuple(dict.fromkeys((*READERS, *LOOKED_AT, "inline_query")))
+"""The kinds of updates asked for, among them those that come only by name. What is typed is answered and brings nothing
+in (``inline``)."""
 MESSAGES = ("message", "edited_message", "channel_post", "edited_channel_post")
 """The kinds that are a message which someone wrote."""

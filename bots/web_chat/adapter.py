@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 
 from bots.adapter import Inbox
+from bots.pressing import Presses
 from bots.web_chat import cookies
 from bots.web_chat.app import build
 from bots.web_chat.cookies import Signer
@@ -63,6 +64,7 @@ class WebAdapter:
         models: Callable[[], Sequence[str]],
         community: Community,
         catalog: Catalog,
+        presses: Presses,
         *,
         listener: socket.socket | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class WebAdapter:
         self._models = models
         self._community = community
         self._catalog = catalog
+        self._presses = presses
         self._listener = listener
         self.port: int = listener.getsockname()[1] if listener else settings.port
         self._ready = asyncio.Event()
@@ -143,6 +146,7 @@ class WebAdapter:
             self.address,
             self._community,
             self._catalog,
+            self._presses,
         )
 
     def _origins(self) -> list[str]:

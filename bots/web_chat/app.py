@@ -19,6 +19,7 @@ from bots.web_chat.console import Console
 from bots.web_chat.entry import Entry
 from bots.web_chat.guard import Guard
 from bots.web_chat.house import House
+from bots.web_chat.pressing import Pressing
 from bots.web_chat.render import STATIC
 from bots.web_chat.site import Site
 from bots.web_chat.uploads import Uploads
@@ -60,6 +61,7 @@ def build(site: Site, origins: Collection[str]) -> ASGIApp:
     app = Starlette(
         routes=[
             *Chat(site).routes(),
+            *Pressing(site).routes(),
             *Console(site).routes(),
             *House(site).routes(),
             *Entry(site).routes(),

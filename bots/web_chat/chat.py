@@ -112,9 +112,10 @@ class Chat:
         if len(pictures) > MAX_PICTURES:
             return self.site.error(request, 422, "upload_many", allowed=str(MAX_PICTURES))
         files = await self.site.store.files(user.id, pictures)
+        reply_to = text_of(form, "reply")
         if not (text or files):
             raise HTTPException(422)
-        if not ids.is_name(ticket):
+        if not ids.is_name(ticket) or not (reply_to == "" or ids.is_message_id(reply_to)):
             raise HTTPException(400)
         # A form that comes twice (a lost answer, a double click) is the same message with the same ids.
         kind = translate.kind_of(translate.typed_command(text)[0])
@@ -124,8 +125,11 @@ class Chat:
         title = translate.title_of(as_shown, files[0].name if files else "…")
         model = "" if name else self._model(form)
         conversation = await self._opened(user, name, claimed, title, model)
-        stored = StoredMessage(message_id, Role.QUESTION, text, State.SENDING, tuple(files))
-        incoming = self._as_incoming(request, user, conversation, stored)
+        stored = StoredMessage(message_id, Role.QUESTION, text, State.SENDING, tuple(files), reply_to=reply_to)
+        about = await self._replied_to(user, conversation, stored)
+        incoming = self._as_incoming(request, user, conversation, stored, about)
+        if about is not None:
+            stored = replace(stored, reply_words=translate.words_of(about))
         stored = replace(stored, text=as_shown)
         first = self._model_call(request, user, conversation, message_id) if model else ()
         await self._send(user, conversation.id, stored, [*first, incoming])
@@ -196,10 +200,24 @@ class Chat:
         stored = await self._stored(user, conversation, message_id_of(request))
         if stored.state is not State.SENDING:
             return Response(status_code=204)
-        await self._send(user, conversation.id, stored, [self._as_incoming(request, user, conversation, stored)])
+        about = await self._replied_to(user, conversation, stored)
+        await self._send(user, conversation.id, stored, [self._as_incoming(request, user, conversation, stored, about)])
         return Response(status_code=204)
 
-    def _as_incoming(self, request: Request, user: User, conversation: Conversation, stored: StoredMessage) -> Incoming:
+    async def _replied_to(self, user: User, conversation: Conversation, stored: StoredMessage) -> StoredMessage | None:
+        """The message that a question is about, as far as it is still there."""
+        if not stored.reply_to:
+            return None
+        return await self.site.store.message(user.id, conversation.id, stored.reply_to)
+
+    def _as_incoming(
+        self,
+        request: Request,
+        user: User,
+        conversation: Conversation,
+        stored: StoredMessage,
+        about: StoredMessage | None,
+    ) -> Incoming:
         key, language = ids.key_of(user.id, conversation.id), language_of(request)
         if stored.edited:
             return translate.to_edit(
@@ -211,9 +229,17 @@ class Chat:
                 language=language,
                 now=time.time(),
                 files=stored.files,
+                about=about,
             )
         return translate.to_incoming(
-            user, key, stored.text, message_id=stored.id, language=language, now=time.time(), files=stored.files
+            user,
+            key,
+            stored.text,
+            message_id=stored.id,
+            language=language,
+            now=time.time(),
+            files=stored.files,
+            about=about,
         )
 
     # ---- editing
@@ -245,7 +271,8 @@ class Chat:
         edited = replace(stored, text=text, edited=True, state=State.SENDING)
         # Before the new one can come: afterwards it could be the new one that is taken away.
         await self.site.store.remove(user.id, conversation.id, ids.answer_id(stored.id, 0))
-        incoming = self._as_incoming(request, user, conversation, edited)
+        about = await self._replied_to(user, conversation, edited)
+        incoming = self._as_incoming(request, user, conversation, edited, about)
         await self._send(user, conversation.id, edited, [incoming])
         sent = replace(edited, state=State.SENT)
         return HTMLResponse(self.site.renderer.messages(language_of(request), conversation.id, (sent,)))

@@ -32,7 +32,8 @@ LOGGED = 50
 """Changes that the page of a space shows."""
 HOME = "/console"
 _ID = re.compile(r"-?[0-9]{1,20}")
-_TYPED = (Kind.NUMBER, Kind.MONEY, Kind.CHANNELS, Kind.HOURS, Kind.ZONE, Kind.LIMIT)
+_TYPED = (Kind.NUMBER, Kind.MONEY, Kind.CHANNELS, Kind.HOURS, Kind.WORDS, Kind.ZONE, Kind.LIMIT)
+_TICKED = (Kind.MODELS, Kind.TOOLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,14 +332,16 @@ def _input(field: Field, settings: SpaceSettings, terms: Terms, typed: str, erro
             values = {code: fields.show(field, code, terms) for code in languages()}
         case Kind.PERSONA:
             values = {name: name for name in terms.personas}
+        case Kind.TOOLS:
+            values = {name: fields.tool_called(name, terms.language) for name in (*terms.tools, fields.NO_TOOLS)}
         case _:
             values = {name: name for name in terms.models}
-    chosen = _parts(typed) if field.kind is Kind.MODELS else {typed}
+    chosen = _parts(typed) if field.kind in _TICKED else {typed}
     # What was chosen and is not there any more is shown, and stays until somebody chooses otherwise.
     values |= {value: value for value in sorted(chosen) if value and value not in values}
     options = [(value, name, value in chosen) for value, name in values.items()]
-    if field.kind is Kind.MODELS:
-        hint = say("field_hint.models", terms.language)
+    if field.kind in _TICKED:
+        hint = say(f"field_hint.{field.kind}", terms.language)
         return Input(field, label, "check", typed, options, hint=hint, error=error)
     usual = ("", say("setting_usual", terms.language), not typed)
     return Input(field, label, "choose", typed, (usual, *options), error=error)

@@ -7,7 +7,7 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any, cast
@@ -28,6 +28,8 @@ MAX_CONVERSATIONS = 500
 MAX_BLOBS = 24
 """Files kept for one person: at the largest upload about 320 MB in Redis. The oldest go first."""
 MAX_CHANGES = 200
+MAX_TRIES = 8
+"""Of changing one message while others change it."""
 PATIENCE_SECONDS = 4.0
 """How long a browser's request waits for a server that is away."""
 TIME_SECONDS = 30.0
@@ -166,12 +168,28 @@ class RedisWebStore:
 
     async def save(self, user: str, conversation: str, message: StoredMessage) -> bool:
         text = self._texts.seal_json(message.to_json(), keys.messages(user, conversation))
-        return await self._change(user, conversation, message.id, text)
+        return await self._change(user, conversation, message.id, text) > 0
+
+    async def change(
+        self, user: str, conversation: str, message: str, how: Callable[[StoredMessage], StoredMessage | None]
+    ) -> bool:
+        key = keys.messages(user, conversation)
+        for _ in range(MAX_TRIES):
+            found = await self._text("HGET", key, message)
+            fresh = how(self._message(found, key)) if found else None
+            if not found or fresh is None:
+                return False
+            text = self._texts.seal_json(fresh.to_json(), key)
+            revision = await self._change(user, conversation, message, text, found.partition(" ")[0])
+            if revision >= 0:
+                return revision > 0
+        return False
 
     async def remove(self, user: str, conversation: str, message: str) -> None:
         await self._change(user, conversation, message, "")
 
-    async def _change(self, user: str, conversation: str, message: str, text: str) -> bool:
+    async def _change(self, user: str, conversation: str, message: str, text: str, over: str = "") -> int:
+        """As the script tells; ``over`` is the revision that the message has to have."""
         names = (
             keys.conversations(user),
             keys.titles(user),
@@ -188,8 +206,9 @@ class RedisWebStore:
             time.time(),
             keys.EVENTS,
             f"{user} {conversation}",
+            over,
         )
-        return bool(await self._run("web_save", names, arguments))
+        return int(await self._run("web_save", names, arguments))
 
     async def message(self, user: str, conversation: str, message: str) -> StoredMessage | None:
         key = keys.messages(user, conversation)

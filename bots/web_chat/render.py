@@ -13,9 +13,10 @@ from typing import Any, cast
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bots.web_chat import ids, labels
+from bots.buttons import FORGET, MODELS
+from bots.web_chat import ids, labels, pictographs, playing
 from bots.web_chat.format import render
-from bots.web_chat.store import Change, Conversation, StoredMessage, User
+from bots.web_chat.store import Change, Conversation, Press, Role, StoredMessage, User
 from core.texts import say
 
 HERE = Path(__file__).parent
@@ -23,6 +24,16 @@ STATIC = HERE / "static"
 SCREENFUL = 60
 """Messages shown at first; earlier ones are fetched on demand."""
 _KEPT_RENDERINGS = 256
+OWN_OF_ANSWERS = ("continue", "regenerate", "stop")
+"""Commands of buttons under answers that the page has in a form of its own."""
+SIGNS = {
+    MODELS: "other_model",
+    FORGET: "forget",
+    "speak": "speak",
+    "feedback up": "up",
+    "feedback down": "down",
+}
+"""What the buttons do whose labels are signs alone: sentences of the pages, by commands."""
 HTMX = {
     "includeIndicatorCSS": False,
     "history": "reload",
@@ -48,7 +59,9 @@ class Renderer:
             lstrip_blocks=True,
         )
         shared = cast(dict[str, Any], self._pages.globals)
-        shared.update(htmx_config=json.dumps(HTMX), version=_version())
+        version = _version()
+        shared.update(htmx_config=json.dumps(HTMX), version=version, kind_of=playing.kind_of)
+        self._icons = f"/static/icons.svg?v={version}"
         self._kept: OrderedDict[tuple[str, str, str], Markup] = OrderedDict()
 
     def page(self, name: str, language: str, **values: Any) -> str:
@@ -137,6 +150,7 @@ class Renderer:
                 "conversation": conversation,
                 "html": Markup() if message.role == "question" else self._html(message, language),
                 "commands": [button.command for button in message.buttons],
+                "rows": _rows(message, language),
             }
             for message in messages
         ]
@@ -145,11 +159,31 @@ class Renderer:
         key = (message.id, message.text, language)
         found = self._kept.pop(key, None)
         if found is None:
-            found = Markup(render(message.text, say("web.copy", language)))  # noqa: S704  safe by format.py
+            html = render(message.text, say("web.copy", language))
+            html = pictographs.drawn(html, self._icons, is_own=message.role is Role.NOTICE)
+            found = Markup(html)  # noqa: S704  safe by format.py
         self._kept[key] = found
         if len(self._kept) > _KEPT_RENDERINGS:
             self._kept.popitem(last=False)
         return found
+
+
+def _rows(message: StoredMessage, language: str) -> list[list[dict[str, Any]]]:
+    """The buttons of a message in their rows, without those that the page has by itself."""
+    own = OWN_OF_ANSWERS if message.role is Role.ANSWER else ()
+    rows: dict[int, list[dict[str, Any]]] = {}
+    for button in message.buttons:
+        if button.command not in own:
+            rows.setdefault(button.row, []).append(_button(button, language))
+    return [rows[number] for number in sorted(rows)]
+
+
+def _button(button: Press, language: str) -> dict[str, Any]:
+    icon, words = pictographs.parted(button.label)
+    sentence = SIGNS.get(button.command, "")
+    # What is a sign alone elsewhere is called something here.
+    name = say(f"web.{sentence}", language) if sentence and not words else button.label
+    return {"command": button.command, "icon": icon, "words": words, "name": name, "grave": button.grave}
 
 
 def _chosen(conversation: Conversation | None, models: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from bots.adapter import Inbox
+from bots.pressing import Presses
 from bots.web_chat import ids, labels
 from bots.web_chat.cookies import COOKIE_SECONDS, Signer
 from bots.web_chat.render import Renderer
@@ -43,6 +44,8 @@ class Site:
     """Under which people open it, without a slash at the end."""
     community: Community
     catalog: Catalog
+    presses: Presses
+    """Decides what comes of a pressed button."""
     streams: Counter[str] = field(default_factory=Counter[str])
     """Open event streams by user."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -54,6 +54,8 @@ class File:
     size: int
     description: str = ""
     """What a picture of an answer shows, in words."""
+    version: str = ""
+    """Changes with the bytes, where others may take their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,23 @@ class Press:
 
     label: str
     command: str
+    row: int = 0
+    """Buttons of one number stand side by side."""
+    grave: bool = False
+    """What it does cannot be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiz:
+    """A question with one right answer. Its texts are plain."""
+
+    question: str
+    options: tuple[str, ...]
+    correct: int
+    """Which of the options is right, counted from 0. No page tells it before one was chosen."""
+    explanation: str = ""
+    chosen: int = -1
+    """What was answered; -1: nothing yet. The first answer counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +97,11 @@ class StoredMessage:
     ending: str = ""
     """How an answer ended: a value of ``core.parts.Ending``."""
     edited: bool = False
+    quiz: Quiz | None = None
+    reply_to: str = ""
+    """Id of the message that a question is about; else empty."""
+    reply_words: str = ""
+    """How that message begins."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
@@ -89,6 +113,9 @@ class StoredMessage:
         values["state"] = State(values["state"])
         values["files"] = tuple(File(**file) for file in values["files"])
         values["buttons"] = tuple(Press(**button) for button in values["buttons"])
+        if quiz := values.get("quiz"):
+            quiz["options"] = tuple(quiz["options"])
+            values["quiz"] = Quiz(**quiz)
         return cls(**values)
 
 
@@ -161,6 +188,13 @@ class WebStore(Protocol):
 
     async def save(self, user: str, conversation: str, message: StoredMessage) -> bool:
         """Keeps a message and tells the browsers; False when the conversation is gone."""
+        ...
+
+    async def change(
+        self, user: str, conversation: str, message: str, how: Callable[[StoredMessage], StoredMessage | None]
+    ) -> bool:
+        """Keeps what ``how`` makes of a message as it is now, asked anew where it changes meanwhile; None keeps it as
+        it is. Tells whether it was changed."""
         ...
 
     async def remove(self, user: str, conversation: str, message: str) -> None: ...

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
-from bots.web_chat import ids
-from bots.web_chat.store import File, User
+from bots.web_chat import ids, pictographs
+from bots.web_chat.store import File, Role, StoredMessage, User
 from core.commands.table import BY_NAME, meant
 from core.message import (
     Attachment,
@@ -17,11 +18,18 @@ from core.message import (
     ConversationKey,
     Deletion,
     Message,
+    Quote,
 )
 
 _TYPED = re.compile(r"/([a-z]{1,32})(?:\s+(.*))?", re.DOTALL)
+_MARKS = re.compile(r"[*_`#>|~]+")
 _KINDS = {"image": AttachmentKind.IMAGE, "audio": AttachmentKind.AUDIO, "video": AttachmentKind.VIDEO}
 TITLE_CHARS = 60
+MAX_QUOTED = 20_000
+"""Characters of a message replied to that go with the reply. Models are shown less."""
+WORDS_CHARS = 90
+"""Of how that message begins, as a page shows it."""
+BOT_NAME = "Parley"
 
 
 def to_incoming(
@@ -33,13 +41,14 @@ def to_incoming(
     language: str,
     now: float,
     files: Sequence[File] = (),
+    about: StoredMessage | None = None,
 ) -> Message | CommandCall:
-    """A typed text. One that begins with a command's name is that command."""
+    """A typed text, in reply to ``about``. One that begins with a command's name is that command."""
     name, argument = typed_command(text)
     if name:
         call = to_call(user, key, name, message_id=message_id, argument=argument, language=language, now=now)
-        return replace(call, attachments=tuple(map(_attachment, files)))
-    return Message(
+        return _replying(replace(call, attachments=tuple(map(_attachment, files))), user, about)
+    message = Message(
         key,
         message_id,
         message_id,
@@ -49,6 +58,33 @@ def to_incoming(
         private=True,
         attachments=tuple(map(_attachment, files)),
     )
+    return _replying(message, user, about)
+
+
+_Asked = TypeVar("_Asked", Message, CommandCall)
+
+
+def _replying(asked: _Asked, user: User, about: StoredMessage | None) -> _Asked:
+    """With the message that it replies to, and that one's files."""
+    if about is None:
+        return asked
+    is_own = about.role is Role.QUESTION
+    quote = Quote(
+        about.id,
+        user.name if is_own else BOT_NAME,
+        about.text[:MAX_QUOTED],
+        author_id=user.id if is_own else ids.BOT,
+    )
+    files = [replace(_attachment(file), quoted=True) for file in about.files]
+    return replace(asked, reply_to=about.id, quote=quote, attachments=(*asked.attachments, *files))
+
+
+def words_of(message: StoredMessage) -> str:
+    """How a message begins, for who replies to it: one line without Markdown's marks."""
+    told = [file.description or file.name for file in message.files]
+    words = _MARKS.sub("", message.text) or (message.quiz.question if message.quiz else "") or ", ".join(told)
+    line = " ".join(pictographs.parted(words[: 4 * WORDS_CHARS].strip())[1].split())
+    return line if len(line) <= WORDS_CHARS else f"{line[: WORDS_CHARS - 1]}…"
 
 
 def _attachment(file: File) -> Attachment:
@@ -66,9 +102,10 @@ def to_edit(
     language: str,
     now: float,
     files: Sequence[File] = (),
+    about: StoredMessage | None = None,
 ) -> Message:
     """A new text for a question that was asked before."""
-    return Message(
+    message = Message(
         key,
         message_id,
         update,
@@ -79,6 +116,7 @@ def to_edit(
         attachments=tuple(map(_attachment, files)),
         edited=True,
     )
+    return _replying(message, user, about)
 
 
 def to_call(

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from bots.web_chat import ids
+from bots.web_chat import ids, playing
 from bots.web_chat.site import Site, language_of
 from bots.web_chat.store import File
 from core.documents import form_of
@@ -28,8 +28,6 @@ MIMES = {
     "html": "text/html",
 }
 """Of the forms of documents that are read, besides plain text."""
-SHOWN_INLINE = ("image/png", "image/jpeg", "image/gif", "image/webp")
-"""Everything else is downloaded: a delivered HTML or SVG file must not run on our origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +59,31 @@ class Uploads:
         found = await self.site.store.blob(user.id, blob) if ids.is_name(blob) else None
         if found is None:
             raise HTTPException(404, "file_gone")
-        file, data = found
-        is_inline = file.mime in SHOWN_INLINE
-        name = quote(file.name or "file", safe="")
-        return Response(
-            data,
-            media_type=file.mime if is_inline else "application/octet-stream",
-            headers={
-                "Content-Disposition": f"{'inline' if is_inline else 'attachment'}; filename*=UTF-8''{name}",
-                "Content-Security-Policy": "default-src 'none'; sandbox",
-                # What an id stands for never changes.
-                "Cache-Control": "private, max-age=86400, immutable",
-            },
-        )
+        return _served(*found, wanted=request.headers.get("range", ""), only_if=request.headers.get("if-range", ""))
+
+
+def _served(file: File, data: bytes, *, wanted: str, only_if: str) -> Response:
+    """The file, or the part of it that a player asks for: Safari plays nothing without, and nobody can seek."""
+    served = playing.served_as(file.mime)
+    name = quote(file.name or "file", safe="")
+    headers = {
+        "Content-Disposition": f"{'inline' if served else 'attachment'}; filename*=UTF-8''{name}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        # What an address stands for never changes.
+        "Cache-Control": "private, max-age=86400, immutable",
+        "Accept-Ranges": "bytes",
+    }
+    try:
+        # There are no validators that ``If-Range`` could name: then all of it is sent.
+        part = playing.part_of(wanted, len(data)) if wanted and not only_if else None
+    except ValueError:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{len(data)}"})
+    status = 200
+    if part is not None:
+        begin, end = part
+        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(data)}"
+        data, status = data[begin:end], 206
+    return Response(data, status, headers, served or "application/octet-stream")
 
 
 def sniff(head: bytes) -> str:
@@ -92,7 +102,7 @@ def sniff(head: bytes) -> str:
 def readable(name: str, declared: str) -> str:
     """The kind of a recording or a document, as told by its name and the browser; empty for what cannot be read.
 
-    It decides how the file is read, not how it is served: that is as a download.
+    It decides how the file is read; it is served as what it says only where pages play that (``playing.py``).
     """
     declared = declared.partition(";")[0].strip().lower()
     if re.fullmatch(r"(audio|video)/[a-z0-9.+-]{1,40}", declared):

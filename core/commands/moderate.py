@@ -1,4 +1,4 @@
-"""The moderators' commands: warnings, reports and what is kept of them. The model never runs any of these.
+"""The moderators' commands about what was reported and what is kept. The model never runs any of these.
 
 Whether a caller has the row's right is decided before (``core/engine.py``); whom it may be used on is decided here, by
 what the platform says at that moment.
@@ -15,33 +15,12 @@ from datetime import UTC, datetime
 from core.commands.row import Moderation, Room
 from core.errors import RightsUnknownError
 from core.moderation.cases import MAX_NAME, MAX_REASON, Case, CaseKind, Evidence, space_of
-from core.moderation.members import Member, Rank
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.texts import Value, one_line, say
 
 DONE = Finished(Ending.COMPLETE)
 MAX_LISTED = 120
 """Characters of a reason in a list."""
-
-
-async def warn(room: Room) -> AsyncIterator[Part]:
-    """Keeps a warning, tells the member of it, and the moderator its number."""
-    account, reason = _account(room), _line(room.value("reason"))[:MAX_REASON]
-    if room.moderation is None:
-        yield Notice("groups_only", {"name": room.call.name})
-    elif not (account and reason):
-        yield Notice("warn_how")
-    else:
-        member = await room.moderation.members.find(room.call, account)
-        if member is None:
-            yield Notice("account_unknown")
-        elif refusal := await _refusal(room, account, member):
-            yield refusal
-        else:
-            case = _case(room, CaseKind.WARN, account, member.name, reason)
-            async for notice in _warned(room, room.moderation, case, is_here=member.is_here):
-                yield notice
-    yield DONE
 
 
 async def cases(room: Room) -> AsyncIterator[Part]:
@@ -105,23 +84,6 @@ def _account(room: Room) -> str:
     return room.value("user") or (room.call.quote.author_id if room.call.quote else "")
 
 
-async def _refusal(room: Room, account: str, member: Member) -> Notice | None:
-    """The sentence for somebody whom the caller may not act on."""
-    if account == room.call.author.id:
-        return Notice("not_yourself")
-    match member.rank:
-        case Rank.BOT:
-            return Notice("not_a_bot")
-        case Rank.OWNER:
-            return Notice("not_the_owner")
-        case Rank.ABOVE:
-            if room.access is not None and await room.access.is_made_moderator(room.call, account):
-                return None
-            return Notice("not_above_you", {"name": _quoted(member.name)})
-        case Rank.BELOW:
-            return None
-
-
 async def _name(room: Room, moderation: Moderation, account: str) -> str:
     """What somebody is called, also where the platform does not tell now."""
     quote = room.call.quote
@@ -141,20 +103,6 @@ def _case(room: Room, kind: CaseKind, account: str, name: str, reason: str) -> C
     who = call.author
     evidence = Evidence.of(call, link)
     return Case(kind, account, name[:MAX_NAME], who.id, who.name[:MAX_NAME], reason, at, evidence)
-
-
-async def _warned(room: Room, moderation: Moderation, case: Case, *, is_here: bool) -> AsyncIterator[Part]:
-    call = room.call
-    number = await moderation.cases.make(space_of(call), case, call.id)
-    place, reason = one_line(await moderation.members.space_name(call), MAX_NAME), case.reason
-
-    def words(language: str) -> str:
-        return say("warned_you", language or room.language, place=place, reason=_quoted(reason))
-
-    told = is_here and await moderation.members.tell(call, case.account, words, call.id)
-    yield Notice("warned", {"name": _quoted(case.name), "number": str(number)})
-    if not told:
-        yield Notice("warned_unheard")
 
 
 async def _reported(room: Room, moderation: Moderation, case: Case) -> Notice:

@@ -21,7 +21,7 @@ from core.models.catalog import Catalog
 from core.models.own_wires import OwnKeyError
 from core.models.paying import OverBudget
 from core.models.pool import Busy
-from core.models.vision import ImageError
+from core.models.vision import ImageError, original_of
 from core.parts import Ending, Finished, Media, Notice, Part, TextDelta
 from core.settings import PictureWork
 from core.texts import Amount
@@ -159,25 +159,33 @@ async def read(room: Room) -> AsyncIterator[Part]:
 
 async def pictures_of(room: Room, most: int = 1) -> Sequence[bytes] | Notice:
     """The pictures that a call is about, at most so many: that of the message replied to first, then its own; else what
-    was made in that message. Or the sentence why there are none. Raises StorageError."""
+    was made in that message. Platforms hand out smaller copies of what was made here: it is taken itself while it is
+    kept. Or the sentence why there are none. Raises StorageError."""
     files = [file for file in room.call.attachments if _is_picture(file)]
     # Of one alone its own is meant: whoever sends a picture along with a reply asks about it.
     files.sort(key=lambda file: file.quoted is (most == 1))
     if files:
+        made_here = await _made_here(room) if any(file.quoted for file in files[:most]) else None
         found: list[bytes] = []
         for file in files[:most]:
             data = await _fetched(room, file)
             if isinstance(data, Notice):
                 return data
-            found.append(data)
+            found.append(await original_of(data, made_here) if file.quoted and made_here else data)
         return found
+    made_here = await _made_here(room)
+    if made_here is None:
+        return Notice("picture_needed")
+    return [made_here[0]] if made_here else Notice("picture_gone")
+
+
+async def _made_here(room: Room) -> Sequence[bytes] | None:
+    """What was made in the message that the call is about, as far as it is kept; None where it shows nothing of the
+    kind. Raises StorageError."""
     former = await former_of(room)
-    if former is not None:
-        shown = [part for part in await room.workshop.creations.parts_of(former.order) if isinstance(part, Media)]
-        if shown:
-            return [shown[0].data]
-        return Notice("picture_gone")
-    return Notice("picture_needed")
+    if former is None:
+        return None
+    return [part.data for part in await room.workshop.creations.parts_of(former.order) if isinstance(part, Media)]
 
 
 async def _changed(room: Room, op: PictureWork, values: dict[str, str], *, most: int = 1) -> AsyncGenerator[Part]:

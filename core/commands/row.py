@@ -15,11 +15,15 @@ from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
 from core.message import Attachment, CommandCall, Platform
 from core.models.catalog import Catalog
+from core.moderation.carrying import Acts
+from core.moderation.enforcer import Enforcer
 from core.moderation.members import Members
+from core.moderation.native import NativeRules
+from core.moderation.settings import ModerationSettings
 from core.parts import Part
 from core.people.access import Access
 from core.people.community import Community
-from core.settings import ModelKind, ModerationSettings
+from core.settings import ModelKind
 from core.storage.cases import Cases
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback
@@ -180,6 +184,12 @@ class Moderation:
     members: Members
     """The people of the platform's spaces."""
     settings: ModerationSettings = field(default_factory=ModerationSettings)
+    acts: Acts | None = None
+    """What acts are carried out by; None where nobody does."""
+    enforcer: Enforcer | None = None
+    """The platform's hands."""
+    native: NativeRules | None = None
+    """The platform's own filter, where it has one."""
 
 
 @dataclass(frozen=True, slots=True)

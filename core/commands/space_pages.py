@@ -129,6 +129,8 @@ def value_of(field: Field, sign: str, value: str, settings: SpaceSettings, terms
         value = find_model(terms.models, value) or value
     if sign != "~":
         return fields.parse(field, value, terms)
+    if field.kind is Kind.TOOLS:
+        return _switched(field, value, settings, terms)
     now: tuple[str, ...] = fields.get(settings, field) or ()
     if value in now:
         return tuple(one for one in now if one != value) or None
@@ -136,6 +138,16 @@ def value_of(field: Field, sign: str, value: str, settings: SpaceSettings, terms
     if len(now) >= fields.MOST_LISTED:
         raise fields.refusal(field, value, terms)
     return (*now, *added)
+
+
+def _switched(field: Field, value: str, settings: SpaceSettings, terms: Terms) -> tuple[str, ...] | None:
+    """The tools that may be used when one is switched on or off; of all that there are nothing is chosen any more, so
+    that later ones are among them. Raises Refused."""
+    if value not in terms.tools:
+        raise fields.refusal(field, value, terms)
+    chosen = fields.get(settings, field) or terms.tools
+    left = tuple(name for name in terms.tools if (name in chosen) != (name == value))
+    return None if left == terms.tools else left or (fields.NO_TOOLS,)
 
 
 def _cells(field: Field, now: Any, begin: str, terms: Terms) -> list[Choice]:
@@ -158,6 +170,13 @@ def _cells(field: Field, now: Any, begin: str, terms: Terms) -> list[Choice]:
         case Kind.MODELS:
             listed = terms.models[:MOST_LISTED]
             return [Choice(_marked(n, n in (now or ())), f"{begin}~{reference(n, room)}", called) for n in listed]
+        case Kind.TOOLS:
+            none, on = now == (fields.NO_TOOLS,), now or terms.tools
+            cells = [
+                Choice(_marked(fields.tool_called(name, language), name in on), f"{begin}~{name}", called)
+                for name in terms.tools[:MOST_LISTED]
+            ]
+            return [*cells, Choice(_marked(say("setting_off", language), none), f"{begin}={fields.NO_TOOLS}", called)]
         case Kind.CHANNELS:
             ids = dict.fromkeys((*((terms.channel,) if terms.channel else ()), *(now or ())))
             here = say("space_here", language)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.commands import choosing
@@ -11,7 +12,7 @@ from core.commands.personas import FIELDS as PERSONA_FIELDS
 from core.models.catalog import Catalog
 from core.people.controls import NAMES as CONTROLS
 from core.people.fields import BY_NAME as FIELDS_BY_NAME
-from core.people.fields import FIELDS, Kind, Terms, preset, show, zones
+from core.people.fields import FIELDS, NO_TOOLS, Kind, Terms, preset, show, tool_called, zones
 from core.people.personas import shipped
 from core.settings import SIZES, PictureWork
 from core.texts import ENGLISH, closest, languages, say
@@ -39,8 +40,14 @@ class Suggestion:
 class Suggestions:
     """What there is to suggest for the options of the table that are marked so."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, tools: Callable[[], Sequence[str]] = tuple) -> None:
+        """``tools`` tells what spaces may choose among (:attr:`core.settings.Settings.tool_names`)."""
         self._catalog = catalog
+        self._tools = tools
+
+    @property
+    def _models(self) -> tuple[str, ...]:
+        return tuple(model.name for model in self._catalog.models)
 
     def suggest(
         self, command: str, option: str, options: Mapping[str, str], language: str, *, channels: bool = False
@@ -62,7 +69,7 @@ class Suggestions:
             case "admin set", "field":
                 found = [Suggestion(field.called(language), field.name) for field in FIELDS]
             case "admin set", "value":
-                found = _space_values(options.get("field", "").strip().lower(), self._catalog, language)
+                found = _space_values(options, Terms(self._models, tools=tuple(self._tools()), language=language))
             case "sampling", "name":
                 found = [Suggestion(name, name) for name in (*CONTROLS, "reset")]
             case (("translate" | "write" | "rewrite" | "ideas" | "quiz" | "summarize" | "catchup"), "language"):
@@ -117,13 +124,14 @@ def _values(name: str, offer: Offer, language: str) -> list[Suggestion]:
             return switch
 
 
-def _space_values(name: str, catalog: Catalog, language: str) -> list[Suggestion]:
+def _space_values(options: Mapping[str, str], terms: Terms) -> list[Suggestion]:
     """Of the settings of a space: what can be pressed in their menu as well."""
-    field = FIELDS_BY_NAME.get(name)
+    field, language = FIELDS_BY_NAME.get(options.get("field", "").strip().lower()), terms.language
     if field is None:
         return []
-    terms = Terms(tuple(model.name for model in catalog.models), language=language)
     match field.kind:
+        case Kind.TOOLS:
+            return _tools(terms.tools, options.get("value", ""), language)
         case Kind.MODEL | Kind.MODELS:
             values = terms.models
         case Kind.LANGUAGE:
@@ -136,6 +144,17 @@ def _space_values(name: str, catalog: Catalog, language: str) -> list[Suggestion
             values = (*field.choices, *field.presets)
     found = [Suggestion(say("setting_usual", language), "auto")]
     return [*found, *(Suggestion(show(field, preset(field, value, terms), terms), value) for value in values)]
+
+
+def _tools(names: Sequence[str], typed: str, language: str) -> list[Suggestion]:
+    """Behind a comma the next one of a list."""
+    head = "".join(re.findall(r"[^,，、]*[,，、]\s*", typed.lower().lstrip()))
+    if not head:
+        first = [Suggestion(say("setting_usual", language), "auto"), Suggestion(say("setting_off", language), NO_TOOLS)]
+        return [*first, *(Suggestion(tool_called(name, language), name) for name in names)]
+    chosen = [part.strip() for part in re.split("[,，、]", head)]
+    left = [name for name in names if name not in chosen]
+    return [Suggestion(head + tool_called(name, language), head + name) for name in left]
 
 
 def _languages(language: str) -> list[Suggestion]:

@@ -36,7 +36,8 @@ def given(room: Room) -> dict[str, str]:
     typed = clean_text(room.call.options.get(TYPED, ""))
     takers = [option for option in row.options if option.kind is not Kind.FILE]
     names: dict[str, Option] = {}
-    for option in takers[1:]:
+    # A prompt may begin with any word, so it is never named.
+    for option in (option for option in takers if option is not takers[0] or option.kind is not Kind.LONG):
         names |= {option.name.casefold(): option, row.named(option, room.language).casefold(): option}
     if typed and names:
         words = "|".join(sorted(map(re.escape, names), key=len, reverse=True))
@@ -63,7 +64,10 @@ async def changed(room: Room, wish: Wish, values: Given) -> Wish | Notice:
 
 
 async def made(room: Room, wish: Wish, inputs: Sequence[bytes] = ()) -> AsyncGenerator[Part]:
-    """Has it made, where there is a model that can. Raises StorageError."""
+    """Has it made, where there is a model that can: what was chosen by somebody else is made again with that model for
+    those alone who may choose one. Raises StorageError."""
+    if wish.model and not await _may_choose(room):
+        wish = replace(wish, model="")
     wants = room.turn.preferences.buttons
     wish = replace(wish, buttons=room.buttons is not None and (room.buttons if wants is None else wants))
     if refusal := room.workshop.pictures.refusal(wish, inputs):

@@ -2,10 +2,10 @@
 
 The two keys lie in different slots, so no script can write both: the move is a row of steps, each of which may be done
 again. ``begin`` makes the move durable: from then on what is posted to the old key goes to the new one, the open turn
-ends to be begun anew there, and the new conversation waits for its past. The rest is done by any process: messages and
-pictures are copied, and the group's book of cases, then all that waited is put before what waits already, then the old
-keys go. Every message keeps an
-id of its own, which names the chat that it stands in: a supergroup counts from 1 again.
+ends to be begun anew there, and the new conversation waits for its past. The rest is done by any process: messages,
+pictures and what was made are copied, and the group's book of cases, then all that waited is put before what waits
+already, then the old keys go. Every message keeps an id of its own, which names the chat that it stands in: a
+supergroup counts from 1 again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from core.storage.cases import Cases
 from core.storage.client import Store, conversation_keys
 from core.storage.keys import ConversationKeys
 from core.storage.leases import Held, Leases
+from core.storage.orders import Orders
 from core.storage.sealing import SealedError
 
 log = structlog.get_logger()
@@ -121,6 +122,7 @@ class Mover:
                 await self._cases.move(space_at(move.old, move.old.chat), space_at(move.new, move.new.chat))
                 for move_space in self._others:
                     await move_space(space_id(move.old, move.old.chat), space_id(move.new, move.new.chat))
+                await Orders(self._store).move_shown(move.old, move.new)
                 await self._put_in(move, state, waiting)
                 await self._clear(move)
                 log.info("conversation moved", old=str(move.old), new=str(move.new), waiting=len(waiting))

@@ -19,7 +19,8 @@ from core import clock, faults
 from core.conversation.mailbox import Posted
 from core.creations.bells import Bells
 from core.creations.forms import FormError, parts_text, read_order
-from core.creations.order import Commission, Maker, Order
+from core.creations.order import MAX_PREVIEW_BYTES, Commission, Maker, Order
+from core.creations.shelf import Shelf
 from core.errors import StorageError, StorageFull
 from core.jobs import Job
 from core.message import Author, CommandCall
@@ -41,7 +42,6 @@ MOST_WAIT_SECONDS = 12 * 3600.0
 """For a process that makes it; orders are kept for longer, so that it can be told."""
 MAX_RESULT_BYTES = 64_000_000
 """Of all files that come of one order."""
-MAX_PREVIEW_BYTES = 2_000_000
 
 PayerOf = Callable[[Order], Awaitable[Payer]]
 """In whose name models are asked. Raises StorageError."""
@@ -91,11 +91,14 @@ class Doing:
         if begun.what in ("gone", "ended"):
             await self._told(id, begun)
             return
-        parts = [Finished(Ending.STOPPED)] if begun.what == "stopped" else await self._made(maker, id, run, begun)
+        shelf = Shelf(self._orders, id)
+        stopped: list[Part] = [Finished(Ending.STOPPED)]
+        parts = stopped if begun.what == "stopped" else await self._made(maker, id, run, begun, shelf)
         if parts is None:
             log.info("something is made by another run", order=id)
             return
         await self._end(id, run, parts)
+        await shelf.clear()
 
     async def died(self, id: str) -> None:
         """Its job is not run again: who waits for it is told. Raises StorageError."""
@@ -110,7 +113,7 @@ class Doing:
 
     # ---- making
 
-    async def _made(self, maker: Maker, id: str, run: str, begun: Begun) -> list[Part] | None:
+    async def _made(self, maker: Maker, id: str, run: str, begun: Begun, shelf: Shelf) -> list[Part] | None:
         """What came of it; None where another run makes it by now."""
         kept = await self._orders.read(id)
         try:
@@ -127,6 +130,8 @@ class Doing:
             await self._payer_of(order),
             begun.remote,
             partial(self._orders.remember, id, run),
+            shelf.lay,
+            shelf.take,
         )
         faults.reached("begun")
         news = _News()

@@ -107,7 +107,7 @@ class Films:
             yield Notice(error.key, error.values)
             yield DONE
             return
-        request = FilmRequest(scene.prompt, seconds, model.size(scene.shape), first)
+        request = FilmRequest(scene.prompt, seconds, model.size(scene.shape), first, once=commission.order.piece())
         async for part in self._filmed(commission, scene, request, model):
             yield part
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from core.message import ConversationKey
 from core.models.paying import NOBODY, Payer
 from core.parts import Part
 from core.settings import Queue
+
+MAX_PREVIEW_BYTES = 2_000_000
+"""A larger preview is not shown: it is written twice a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,21 @@ class Order:
     label: str = ""
     """What labels of files call it, which may go anywhere: chosen by chance, where the id names the conversation."""
 
+    def piece(self, number: int = 0) -> str:
+        """Names a piece of it for :class:`core.models.once.Once`, and tells nobody anything else."""
+        return sha256(f"{self.id} {self.label} {number}".encode()).hexdigest()
+
 
 async def _forget(text: str) -> None:
     """Where nothing is kept, nothing is remembered."""
+
+
+async def _drop(name: str, data: bytes) -> bool:
+    return False
+
+
+async def _find_nothing(name: str) -> bytes | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,10 @@ class Commission:
     """What an earlier run of it remembered, which broke off: the id of a provider's own job, say."""
     remember: Callable[[str], Awaitable[None]] = field(default=_forget, repr=False)
     """Keeps a text for the next run, should this one break off. Raises StorageError."""
+    lay: Callable[[str, bytes], Awaitable[bool]] = field(default=_drop, repr=False)
+    """Keeps a file for the next run under a name of the maker's; False where there is no room. Raises StorageError."""
+    take: Callable[[str], Awaitable[bytes | None]] = field(default=_find_nothing, repr=False)
+    """A file that was laid by. Raises StorageError."""
     unwanted: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     """Set before it is closed because nobody wants it any more; not where it is to be gone on with later."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from core.creations.order import Commission, Maker, Order
+from core.creations.order import MAX_PREVIEW_BYTES, Commission, Maker, Order
 from core.creations.wish import Wish
 from core.errors import ModelError, ModelFault, UnsupportedPrompt
 from core.labels.labels import Labels
@@ -40,6 +40,8 @@ LONGEST_SHOWN = 300
 MAX_BYTES = 8_000_000
 """A larger picture is shown as JPEG: few platforms take a larger one as a picture."""
 JPEG_QUALITY = 90
+PREVIEW_SIDE = 1024
+"""Pixels of a side of a preview that would be too large for one: as JPEG that is 1.5 MB at most."""
 MOST_SIDE = 1536
 """Pixels of a picture that is changed: as large as models draw."""
 MOST_UPSCALED = 768
@@ -115,7 +117,8 @@ class Pictures:
             yield refusal
             yield DONE
             return
-        if wish.seed is None and "seed" in models[0].takes:
+        if wish.seed is None and any("seed" in model.takes for model in models):
+            # Whichever of them draws it: those that take none are asked without.
             request = replace(request, seed=wish.dice)
         async for part in self._made(commission, wish, request, models):
             yield part
@@ -125,7 +128,9 @@ class Pictures:
     ) -> AsyncGenerator[Part]:
         way = _Way()
         order = commission.order
-        seal = await self._sealing(order, is_edit=bool(request.inputs))
+        is_edit = bool(request.inputs)
+        seal = await self._sealing(order, MAX_BYTES, is_edit=is_edit)
+        seal_preview = await self._sealing(order, MAX_PREVIEW_BYTES, PREVIEW_SIDE, is_edit=is_edit)
         painting = asyncio.create_task(
             self.painter.paint(request, models, seal, space=order.share, payer=commission.payer, tell=way.tell)
         )
@@ -140,7 +145,7 @@ class Pictures:
                 way.changed.clear()
                 if painting.done():
                     break
-                yield Progress(f"making.{wish.op}", told, way.done, await self._preview(way, seal, models[0]))
+                yield Progress(f"making.{wish.op}", told, way.done, await self._preview(way, seal_preview, models[0]))
             painted = painting.result()
         except (Busy, OverBudget, OwnKeyError) as error:
             yield error.notice()
@@ -199,14 +204,15 @@ class Pictures:
         second = [Choice(say(f"button.{shape}", language), f"imagine size={shape}") for shape in others]
         return Menu(tuple(filter(None, (tuple(first), tuple(second)))))
 
-    async def _sealing(self, order: Order, *, is_edit: bool) -> Seal:
-        """How a picture is made ready to leave: in a form that every platform shows, with its label."""
+    async def _sealing(self, order: Order, most: int, side: int = 0, *, is_edit: bool) -> Seal:
+        """How a picture is made ready to leave: in a form that every platform shows, with its label. One of more than
+        ``most`` bytes is made :func:`smaller`."""
         put = await self._labels.putting(order.space)
 
         def seal(data: bytes, model: Model) -> tuple[bytes, str]:
             data, mime = shown(data)
-            if len(data) > MAX_BYTES:
-                data, mime = smaller(data), "image/jpeg"
+            if len(data) > most:
+                data, mime = smaller(data, side), "image/jpeg"
             origin = self._labels.origin(model.name, model.provider, order.label, is_edit=is_edit)
             return put(data, mime, origin), mime
 
@@ -220,7 +226,7 @@ async def _ready(wish: Wish, commission: Commission) -> ImageRequest:
     """What a model is asked, its pictures made ready. Raises ImageError; ValueError where one is missing."""
     pictures, mask = _parted(wish, commission.inputs)
     if wish.op == "draw":
-        return wish.asked(account=commission.order.account)
+        return replace(wish.asked(account=commission.order.account), once=commission.order.piece())
     if not pictures:
         raise ValueError(f"no picture to {wish.op}")
     most = MOST_UPSCALED if wish.op == "upscale" else MOST_SIDE
@@ -228,7 +234,8 @@ async def _ready(wish: Wish, commission: Commission) -> ImageRequest:
     sources += [await prepare_source(data, b"", most) for data in pictures[1:]]
     if wish.op in ("edit", "vary") and not wish.size:
         wish = replace(wish, size=sources[0].shape)
-    return wish.asked([one.data for one in sources], sources[0].mask, account=commission.order.account)
+    asked = wish.asked([one.data for one in sources], sources[0].mask, account=commission.order.account)
+    return replace(asked, once=commission.order.piece())
 
 
 def _parted(wish: Wish, inputs: Sequence[bytes]) -> tuple[Sequence[bytes], bytes]:
@@ -236,15 +243,17 @@ def _parted(wish: Wish, inputs: Sequence[bytes]) -> tuple[Sequence[bytes], bytes
     return (inputs[:-1], inputs[-1]) if wish.is_masked and len(inputs) > 1 else (inputs, b"")
 
 
-def smaller(data: bytes) -> bytes:
-    """As JPEG, for platforms that take no more. What is see-through becomes white: below it may lie what was cut out.
-    Raises ValueError."""
+def smaller(data: bytes, side: int = 0) -> bytes:
+    """As JPEG, for platforms that take no more, and of at most ``side`` pixels a side where that is said. What is
+    see-through becomes white: below it may lie what was cut out. Raises ValueError."""
     from PIL import Image
 
     output = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
             seen = image.convert("RGBA")
+            if side:
+                seen.thumbnail((side, side))
             ground = Image.new("RGBA", seen.size, "white")
             Image.alpha_composite(ground, seen).convert("RGB").save(output, "JPEG", quality=JPEG_QUALITY)
     except Exception as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import structlog
 
 from core.creations.order import Commission, Maker
+from core.creations.utterances import Utterances
 from core.labels.labels import Labels
 from core.models.joining import joined
 from core.models.speech import Speaker, Spoken, pieces
@@ -88,11 +90,14 @@ class Sounds:
             yield DONE
             return
         texts, said, trouble = pieces(reading.text), list[Spoken](), None
+        utterances = Utterances(commission)
         for number, text in enumerate(texts):
             if len(texts) > 1:
                 yield Progress("saying", {"number": number + 1, "count": len(texts)}, number / len(texts))
             try:
-                said.append(await self._utter(commission, reading, text))
+                said.append(
+                    await utterances.said(number, text, partial(self._utter, commission, reading, number, text))
+                )
             except TROUBLES as error:
                 log.warning("a text not said", order=commission.order.id, cause=str(error))
                 trouble = told_of(error, "not_said")
@@ -105,7 +110,7 @@ class Sounds:
             yield trouble
         yield Finished(Ending.COMPLETE, _total(said))
 
-    async def _utter(self, commission: Commission, reading: Reading, text: str) -> Spoken:
+    async def _utter(self, commission: Commission, reading: Reading, number: int, text: str) -> Spoken:
         return await self._speaker.utter(
             text,
             space=commission.order.share,
@@ -113,6 +118,7 @@ class Sounds:
             voice=reading.voice,
             language=reading.language,
             speed=SPEEDS[reading.speed],
+            piece=commission.order.piece(number),
         )
 
     async def compose(self, commission: Commission) -> AsyncGenerator[Part]:
@@ -131,7 +137,13 @@ class Sounds:
         told = {"prompt": one_line(prompt, LONGEST_SHOWN)}
         yield Progress("composing", told)
         try:
-            made = await self._speaker.compose(prompt, seconds, space=commission.order.share, payer=commission.payer)
+            made = await self._speaker.compose(
+                prompt,
+                seconds,
+                space=commission.order.share,
+                payer=commission.payer,
+                piece=commission.order.piece(),
+            )
         except TROUBLES as error:
             log.warning("no sound made", order=commission.order.id, cause=str(error))
             yield told_of(error, "not_composed")

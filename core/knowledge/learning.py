@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import asdict, dataclass
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import structlog
 
+from core.conversation.whereabouts import Whereabouts
 from core.creations.order import Commission, Maker
 from core.document_text import Pieces
 from core.documents import LEARNING_SECONDS, DocumentError, learned_form, read_pieces
 from core.errors import ModelError
 from core.fetching import Fetched, Fetcher, FetchError
-from core.knowledge.documents import Draft, Learned, LibraryError, Source
+from core.knowledge.documents import Draft, Learned, LibraryError, Source, space_scope
 from core.knowledge.passages import Passages
 from core.knowledge.settings import KnowledgeSettings
 from core.knowledge.splitting import split
@@ -67,9 +69,16 @@ class Lesson:
 class Learning:
     """Learns documents."""
 
-    def __init__(self, passages: Passages, settings: KnowledgeSettings, fetcher: Fetcher | None = None) -> None:
+    def __init__(
+        self,
+        passages: Passages,
+        settings: KnowledgeSettings,
+        whereabouts: Whereabouts,
+        fetcher: Fetcher | None = None,
+    ) -> None:
         self._passages = passages
         self._settings = settings
+        self._whereabouts = whereabouts
         self._fetcher = fetcher or Fetcher()
 
     @property
@@ -93,6 +102,8 @@ class Learning:
         yield DONE
 
     async def _learned(self, lesson: Lesson, commission: Commission) -> AsyncGenerator[Part]:
+        if not (scope := await self._now(lesson.scope)):
+            return
         kind: Source
         if lesson.link:
             yield Progress("learn_fetching", {"host": one_line(urlsplit(lesson.link).hostname or "", SHOWN)})
@@ -123,12 +134,41 @@ class Learning:
             read.cut,
         )
         title = one_line(draft.title, SHOWN)
-        async for step in self._passages.adding(lesson.scope, draft, commission.payer):
-            if isinstance(step, Learned):
-                for notice in self._said(step, title, read):
-                    yield notice
-            else:
-                yield Progress("learning", {"name": title, "count": len(draft.passages)}, step)
+        async with aclosing(self._passages.adding(scope, draft, commission.payer)) as steps:
+            async for step in steps:
+                if isinstance(step, Learned):
+                    if learned := await self._settled(scope, draft, step):
+                        for notice in self._said(learned, title, read):
+                            yield notice
+                elif await self._now(scope):
+                    yield Progress("learning", {"name": title, "count": len(draft.passages)}, step)
+                else:
+                    return
+
+    async def _now(self, scope: str) -> str:
+        """The scope that a space's documents are in now; empty where the bot left the space, so that nobody is there
+        who could be told."""
+        space = _space_of(scope)
+        if not space:
+            return scope
+        now = await self._whereabouts.of(space)
+        if not now:
+            log.info("nothing is learned in a space that the bot left", space=space)
+        return space_scope(now) if now else ""
+
+    async def _settled(self, scope: str, draft: Draft, learned: Learned) -> Learned | None:
+        """What became of a draft, also where its space moved while it was written; None where the bot left it. Raises
+        Conflict, StorageError."""
+        now = await self._now(scope)
+        if not now:
+            await self._whereabouts.leave(_space_of(scope))
+            return None
+        if now == scope:
+            return learned
+        await self._passages.carry(scope, now)
+        id = draft.id(now)
+        found = (document for document in await self._passages.list(now) if document.id == id)
+        return replace(learned, document=next(found, learned.document))
 
     def _said(self, learned: Learned, title: str, read: Pieces) -> list[Notice]:
         document = learned.document
@@ -147,7 +187,10 @@ class Learning:
         """As :data:`core.creations.order.Make`."""
         yield Progress("renewing")
         try:
-            count = await self._passages.renew(Lesson.of(commission.order.request).scope, commission.payer)
+            scope = await self._now(Lesson.of(commission.order.request).scope)
+            count = await self._passages.renew(scope, commission.payer) if scope else 0
+            if scope and not await self._now(scope):
+                await self._whereabouts.leave(_space_of(scope))
             yield Notice("renewed", {"count": count})
         except (Busy, OverBudget, OwnKeyError) as error:
             yield error.notice()
@@ -160,6 +203,12 @@ class Learning:
             log.error("an order cannot be read", kind=RENEW, cause=str(error))
             yield Notice("learned_by_words")
         yield DONE
+
+
+def _space_of(scope: str) -> str:
+    """The space (``space_id``) whose scope it is; empty for somebody's own."""
+    prefix = space_scope("")
+    return scope.removeprefix(prefix) if scope.startswith(prefix) else ""
 
 
 def _named(commission: Commission) -> dict[str, str]:

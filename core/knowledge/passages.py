@@ -125,6 +125,7 @@ class Passages:
                     log.warning("passages have no vectors", scope=scope, model=model, cause=str(error))
                     is_unpaid = True
             await self._contents.stage(scope, id, batch, passages, vectors, model, is_kept=known is not None)
+        yield 1.0
         entry = self._entry(scope, draft, id, "" if is_unpaid else model)
         gone: list[str] = []
 
@@ -174,7 +175,11 @@ class Passages:
                 entries = (one.model_copy(update={"model": model}) if one.id == id else one for one in now.entries)
                 return now.model_copy(update={"entries": tuple(entries)})
 
-            await self._libraries.records.change(scope, change)
+            kept = await self._libraries.records.change(scope, change)
+            if all(entry.id != document.id for entry in kept.value.entries):
+                # It went, or moved along with its group, and nothing names these vectors.
+                await self._contents.remove(scope, [document.id], now=True)
+                continue
             renewed += 1
         return renewed
 

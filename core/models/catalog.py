@@ -130,6 +130,8 @@ class Model:
     max_answer: int = LONG_ANSWER
     """Longest answer in tokens."""
     accepts_images: bool = False
+    accepts_texts: bool = True
+    """A moderation model that does not judges pictures alone."""
     price_prompt: int = 0
     price_answer: int = 0
     temperature: float | None = None

@@ -14,6 +14,7 @@ from core.errors import ModelError, ModelFault
 from core.models.budget import Amounts
 from core.models.calls import ask
 from core.models.catalog import Catalog, Model
+from core.models.once import Once
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.wire import Film, FilmJob, FilmRequest, Step, Wire
@@ -103,8 +104,9 @@ class Filmer:
     async def film(
         self, request: FilmRequest, model: Model, overseer: Overseer, *, space: str, payer: Payer = NOBODY
     ) -> Filmed:
-        """One film. Raises ModelError, Busy, OverBudget, StorageError."""
-        work = _Work(request, model, overseer, overseer.begun)
+        """One film; ``request.once`` names it (:class:`core.models.once.Once`). Raises ModelError, Busy, OverBudget,
+        StorageError."""
+        work = _Work(request, model, overseer, overseer.begun, Once(request.once))
         filmed, notices = await ask(
             self._catalog,
             self._router,
@@ -131,6 +133,7 @@ class _Work:
     overseer: Overseer
     known: Begun | None
     """What the provider has begun."""
+    once: Once
 
     @property
     def price(self) -> Amounts:
@@ -164,16 +167,17 @@ class _Work:
             raise
 
     async def _made(self, wire: Wire, named: Model, owe: Callable[[str], Awaitable[None]]) -> bytes:
-        asked = replace(self.request, job=self.known.job if self.known is not None else "")
-        async with aclosing(wire.film(named, asked)) as events:
-            async for event in events:
-                match event:
-                    case FilmJob(id):
-                        await owe(id)
-                    case Step(done):
-                        self.overseer.tell(done)
-                    case Film(data):
-                        return data
+        with self.once.call(named.name) as name:
+            asked = replace(self.request, job=self.known.job if self.known is not None else "", once=name)
+            async with aclosing(wire.film(named, asked)) as events:
+                async for event in events:
+                    match event:
+                        case FilmJob(id):
+                            await owe(id)
+                        case Step(done):
+                            self.overseer.tell(done)
+                        case Film(data):
+                            return data
         raise ModelError(ModelFault.MALFORMED, "no film")
 
     async def _left(self, wire: Wire, begun: Begun) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import ModelError, ModelFault
 from core.models import costs
@@ -14,6 +14,7 @@ from core.models.budget import Amounts
 from core.models.calls import ask
 from core.models.catalog import LOCAL, Catalog, Model
 from core.models.chat import IMAGE_TOKENS, estimate_tokens
+from core.models.once import Once
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.wire import Drawing, ImageRequest, Partial, Step, Wire
@@ -82,13 +83,17 @@ class Painter:
         tell: Tell = lambda _: None,
     ) -> Painted:
         """``models`` are those of :meth:`choose`, ``space`` is in whose name it stands in line, ``payer`` who pays.
+        ``request.once`` names the piece of work (:class:`core.models.once.Once`).
 
         Raises ModelError, with the fault FILTERED where a provider does not draw such things, UnsupportedPrompt where
         a small model cannot; Busy, OverBudget, StorageError.
         """
 
+        once = Once(request.once)
+
         async def work(wire: Wire, model: Model, bill: Bill) -> tuple[Usage, list[tuple[bytes, str]]]:
-            drawing = await _drawn(wire, model, request, tell)
+            with once.call(model.name) as name:
+                drawing = await _drawn(wire, model, replace(request, once=name), tell)
             usage = _usage(model, drawing)
             bill.took, bill.usage = Amounts(usage.cost, images=len(drawing.pictures)), usage
             try:

@@ -116,8 +116,8 @@ class OpenAIApi:
     async def speak(self, model: Model, utterance: Utterance) -> bytes:
         return await self._sound.speak(model, utterance)
 
-    async def compose(self, model: Model, prompt: str, seconds: int) -> bytes:
-        return await self._sound.compose(model, prompt, seconds)
+    async def compose(self, model: Model, prompt: str, seconds: int, *, once: str = "") -> bytes:
+        return await self._sound.compose(model, prompt, seconds, once=once)
 
     def draw(self, model: Model, request: ImageRequest) -> AsyncGenerator[Step | Partial | Drawing, None]:
         return self._images.draw(model, request)

@@ -5,10 +5,13 @@ What the SDK lets pass is an error here. Everything raised is :class:`core.error
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import email.utils
+import json
 import time
 from collections.abc import Generator
+from hashlib import sha256
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -21,6 +24,8 @@ from core.models.catalog import LOCAL, Endpoint
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 30.0
 KEEP_ALIVE_SECONDS = 30.0
+CONFLICT_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0)
+"""Pauses while a server is still at what it was asked before: two minutes, as long as difficult pictures take."""
 GONE_CODES = frozenset(("model_not_found", "model_not_available", "model_deprecated", "model_decommissioned"))
 """Of errors: OpenAI's own, and those of servers that speak its interface (Groq says decommissioned)."""
 
@@ -72,23 +77,35 @@ class Client:
         """Raises what the SDK raises."""
         await self._sdk.delete(path, cast_to=httpx2.Response)
 
-    async def post(self, path: str, body: dict[str, Any], files: Any = None) -> httpx2.Response:
-        """The response, unread: whoever asked closes it."""
+    async def post(self, path: str, body: dict[str, Any], files: Any = None, once: str = "") -> httpx2.Response:
+        """The response, unread: whoever asked closes it. With the name ``once`` (``core/models/once.py``) a server that
+        knows such names answers a request that it had before as it did then."""
+        if not once:
+            return await self._posted(path, body, files, {})
+        told = {"Idempotency-Key": sha256(json.dumps([once, path, body], sort_keys=True).encode()).hexdigest()[:40]}
+        for pause in CONFLICT_SECONDS:
+            try:
+                return await self._posted(path, body, files, told)
+            except openai.ConflictError:
+                await asyncio.sleep(pause)
+        return await self._posted(path, body, files, told)
+
+    async def _posted(self, path: str, body: dict[str, Any], files: Any, headers: dict[str, str]) -> httpx2.Response:
         # For httpx2.Response the SDK hands the response over unread; the stream's class is never made.
         response: object = await self._sdk.post(
             path,
             cast_to=httpx2.Response,
             body=body,
             files=files,
-            options={"headers": {"Content-Type": "multipart/form-data"}} if files else {},
+            options={"headers": headers | ({"Content-Type": "multipart/form-data"} if files else {})},
             stream=True,
             stream_cls=openai.AsyncStream[Any],
         )
         return cast("httpx2.Response", response)
 
-    async def whole(self, path: str, body: dict[str, Any], most: int, files: Any = None) -> bytes:
+    async def whole(self, path: str, body: dict[str, Any], most: int, files: Any = None, once: str = "") -> bytes:
         """A call that is answered in one piece, of at most ``most`` bytes."""
-        return await _whole(await self.post(path, body, files), most)
+        return await _whole(await self.post(path, body, files, once), most)
 
     @contextlib.contextmanager
     def errors(self) -> Generator[None, None, None]:

@@ -105,7 +105,7 @@ class Images:
         if files:
             body = {name: str(value).lower() if isinstance(value, bool) else value for name, value in body.items()}
         try:
-            response = await self._client.post(path, body, files)
+            response = await self._client.post(path, body, files, request.once)
         except openai.BadRequestError as error:
             raise self._meant(error) from None
         try:

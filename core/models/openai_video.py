@@ -70,7 +70,8 @@ class Videos:
         kind = "image/png" if request.first.startswith(b"\x89PNG") else "image/jpeg"
         files = [("input_reference", (f"first.{kind.partition('/')[2]}", request.first, kind))]
         try:
-            answer = await self._client.whole("/videos", body, MAX_ANSWER_BYTES, files if request.first else None)
+            sent = files if request.first else None
+            answer = await self._client.whole("/videos", body, MAX_ANSWER_BYTES, sent, request.once)
         except openai.BadRequestError as error:
             if error.code in _BAD_INPUTS:
                 raise ModelError(ModelFault.FILTERED, self._client.plain(error)) from None

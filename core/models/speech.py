@@ -13,6 +13,7 @@ from core.models.budget import Amounts
 from core.models.calls import ask
 from core.models.catalog import Catalog, Model
 from core.models.language import language_of
+from core.models.once import Once
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.wire import Utterance, Wire
@@ -98,10 +99,18 @@ class Speaker:
         return replace(spoken, is_cut=len(text) < len(whole))
 
     async def utter(
-        self, text: str, *, space: str, payer: Payer = NOBODY, voice: str = "", language: str = "", speed: float = 1.0
+        self,
+        text: str,
+        *,
+        space: str,
+        payer: Payer = NOBODY,
+        voice: str = "",
+        language: str = "",
+        speed: float = 1.0,
+        piece: str = "",
     ) -> Spoken:
         """A text of at most :data:`MAX_CHARS`, without marks (:func:`speakable`). A model that lacks the voice speaks
-        with its own; ``language`` is guessed where it is not said.
+        with its own; ``language`` is guessed where it is not said; ``piece`` is as of :class:`core.models.once.Once`.
 
         Raises ModelError, Busy, OverBudget, StorageError.
         """
@@ -110,8 +119,11 @@ class Speaker:
         if speed != 1:
             models = tuple(model for model in models if model.has_speed)
 
+        once = Once(piece)
+
         async def work(wire: Wire, model: Model, bill: Bill) -> Spoken:
-            data = await wire.speak(model, Utterance(text, model.voice_of(voice, language), language, speed))
+            with once.call(model.name) as name:
+                data = await wire.speak(model, Utterance(text, model.voice_of(voice, language), language, speed, name))
             usage = Usage(model.name, 0, 0, model.cost_of_speech(len(text)), 1)
             seconds = costs.sounding_seconds(data)
             bill.took = Amounts(usage.cost, seconds=costs.spoken_seconds(text) if seconds is None else seconds)
@@ -130,11 +142,13 @@ class Speaker:
         )
         return replace(spoken, notices=notices)
 
-    async def compose(self, prompt: str, seconds: int, *, space: str, payer: Payer = NOBODY) -> Spoken:
+    async def compose(self, prompt: str, seconds: int, *, space: str, payer: Payer = NOBODY, piece: str = "") -> Spoken:
         """Music or a noise. Raises ModelError, Busy, OverBudget, StorageError."""
+        once = Once(piece)
 
         async def work(wire: Wire, model: Model, bill: Bill) -> Spoken:
-            data = await wire.compose(model, prompt, seconds)
+            with once.call(model.name) as name:
+                data = await wire.compose(model, prompt, seconds, once=name)
             usage = Usage(model.name, 0, 0, model.cost_of_sound(seconds), 1)
             bill.took, bill.usage = Amounts(usage.cost, seconds=seconds), usage
             return Spoken(media_of(data, "sound"), usage, is_cut=False, provider=model.provider)

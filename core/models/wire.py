@@ -74,6 +74,8 @@ class Utterance:
     """Its code; empty where nobody knows."""
     speed: float = 1.0
     """1: as usual."""
+    once: str = ""
+    """Names the call, so that it is not paid twice (``core/models/once.py``); empty where it has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class ImageRequest:
     """The pictures that it begins with, made ready by :mod:`core.models.vision`."""
     mask: bytes = b""
     """A PNG of the first one's size, white and see-through where it may be changed."""
+    once: str = ""
+    """Names the call, so that it is not paid twice (``core/models/once.py``); empty where it has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,8 @@ class FilmRequest:
     """A picture of that size which it begins with."""
     job: str = ""
     """The server's own id of what an earlier call began, to be gone on with."""
+    once: str = ""
+    """Names the call, so that it is not paid twice (``core/models/once.py``); empty where it has no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +198,9 @@ class Wire(Protocol):
         deadline of its own."""
         ...
 
-    async def compose(self, model: Model, prompt: str, seconds: int) -> bytes:
-        """Music or a noise of about that length, as a file. Raises ModelError; has no deadline of its own."""
+    async def compose(self, model: Model, prompt: str, seconds: int, *, once: str = "") -> bytes:
+        """Music or a noise of about that length, as a file; ``once`` names the call. Raises ModelError; has no deadline
+        of its own."""
         ...
 
     def draw(self, model: Model, request: ImageRequest) -> AsyncGenerator[Step | Partial | Drawing, None]:

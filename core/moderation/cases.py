@@ -1,42 +1,88 @@
-"""Cases: what was done or reported about a person in a space, as moderators find it again later. Pure."""
+"""Cases: what was done or reported in a space, as moderators find it again later. Pure."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
+from typing import Any
 
 from core.message import VERSION, CommandCall, ConversationKey
+from core.moderation.acts import NO_EVIDENCE, Act, ActKind, Actor, Answer, Outcome
+from core.moderation.evidence import MAX_EVIDENCE, MAX_FILES, MAX_NAME, Evidence
+
+__all__ = ["MAX_EVIDENCE", "MAX_FILES", "MAX_NAME", "MAX_REASON", "Case", "CaseKind", "CaseState", "Edit", "Evidence"]
 
 MAX_REASON = 500
-MAX_EVIDENCE = 1000
-"""Characters kept of a message that a case is about."""
-MAX_NAME = 100
-MAX_FILES = 10
+MAX_EDITS = 20
+"""Earlier reasons that are kept of a case."""
 
 
 class CaseKind(StrEnum):
+    """All that acts can be (``core.moderation.acts.ActKind``), and what is written down without an act."""
+
     WARN = "warn"
+    MUTE = "mute"
+    UNMUTE = "unmute"
+    KICK = "kick"
+    BAN = "ban"
+    UNBAN = "unban"
+    RESTRICT = "restrict"
+    UNRESTRICT = "unrestrict"
+    QUARANTINE = "quarantine"
+    RELEASE = "release"
+    PURGE = "purge"
+    DELETE = "delete"
+    REPOST = "repost"
+    SLOW = "slow"
+    UNSLOW = "unslow"
+    LOCK = "lock"
+    UNLOCK = "unlock"
+    PIN = "pin"
+    UNPIN = "unpin"
+    APPROVE = "approve"
+    DECLINE = "decline"
+    UNDO = "undo"
+    """A warning was taken back: the other undoings are acts of their own (UNMUTE, UNBAN, …) with ``undoes``."""
     REPORT = "report"
+    NOTE = "note"
+    """Somebody wrote something down."""
+    FLAG = "flag"
+    """A rule hit, and a person is to look."""
+
+
+class CaseState(StrEnum):
+    """How far an act is. Reports, notes and flags are DONE."""
+
+    PLANNED = "planned"
+    """Kept, and to be carried out."""
+    DONE = "done"
+    PARTLY = "partly"
+    """Some of it was done; the answers say what was not."""
+    FAILED = "failed"
+    """Nothing was done; the answers say why."""
+    UNDONE = "undone"
+    ENDED = "ended"
+    """Its time is over, or it was ended by hand."""
+
+    @property
+    def is_in_force(self) -> bool:
+        """It was done, and nothing has ended it."""
+        return self in (CaseState.DONE, CaseState.PARTLY)
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
-    """The message that a case is about, as it was then."""
+class Edit:
+    """A reason that was replaced."""
 
-    message_id: str = ""
-    link: str = ""
-    text: str = ""
-    files: tuple[str, ...] = ()
-    """Names of what was attached."""
-
-    @classmethod
-    def of(cls, call: CommandCall, link: str) -> Evidence:
-        """What a command is about, shortened; empty where it is about no message."""
-        if call.quote is None:
-            return cls()
-        files = tuple(attachment.name[:MAX_NAME] for attachment in call.attachments if attachment.name)
-        return cls(call.quote.message_id, link, call.quote.text[:MAX_EVIDENCE], files[:MAX_FILES])
+    at: float
+    """Unix seconds."""
+    by: str
+    """Account of who replaced it."""
+    by_name: str
+    reason: str
+    """As it was before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +91,146 @@ class Case:
 
     kind: CaseKind
     account: str
-    """Whom it is about."""
+    """Whom it is about; empty where it is about a place or a message of nobody known."""
     name: str
     actor: str
-    """Who warned or reported. Never told to whom it is about."""
+    """Who acted or reported; ``acts.AUTOMOD`` for the space's rules. Never told to whom it is about."""
     actor_name: str
     reason: str
     at: float
     """Unix seconds."""
-    evidence: Evidence = Evidence()
+    evidence: Evidence = NO_EVIDENCE
     number: int = 0
     """Counted in its space from 1; 0 before it is kept."""
+    state: CaseState = CaseState.DONE
+    seconds: int | None = None
+    """How long it was to last; None: until somebody ends it."""
+    until: float | None = None
+    """Unix seconds at which it ends; None: not by itself, or not carried out yet."""
+    before: Mapping[str, str] | None = None
+    """What it changed, as it was; None: not asked yet. Written once, before the platform is asked for anything."""
+    answers: tuple[Answer, ...] = ()
+    """What the platform said to it."""
+    is_told: bool = False
+    """Whom it is about was told in private."""
+    rule: str = ""
+    """The rule that decided it."""
+    strikes: int = 0
+    """That it gave."""
+    edits: tuple[Edit, ...] = ()
+    undoes: int = 0
+    """Number of the case that it undoes."""
+    undone_by: int = 0
+    """Number of the case that undid it, or ended it by doing the opposite."""
+    act: str = ""
+    """Id of its act (``Act.id``); empty where it is none."""
+    conversation: str = ""
+    """Where it was asked for."""
+    where: str = ""
+    """What the space is called."""
+    messages: tuple[str, ...] = ()
+    pause: int = 0
+    delete_seconds: int = 0
+    tries: int = 0
+    """How often it could not be carried out yet."""
+
+    @classmethod
+    def of(cls, act: Act) -> Case:
+        """What is written down of an act before anything is done."""
+        return cls(
+            CaseKind(act.kind),
+            act.account,
+            act.name[:MAX_NAME],
+            act.actor.account,
+            act.actor.name[:MAX_NAME],
+            act.reason[:MAX_REASON],
+            act.at,
+            act.evidence,
+            state=CaseState.PLANNED,
+            seconds=act.seconds,
+            rule=act.rule,
+            strikes=act.strikes,
+            undoes=act.undoes,
+            act=act.id,
+            conversation=str(act.conversation),
+            where=act.where[:MAX_NAME],
+            messages=act.messages,
+            pause=act.pause,
+            delete_seconds=act.delete_seconds,
+        )
+
+    def as_act(self, place: str, *, before: Mapping[str, str] | None = None) -> Act:
+        """The act that it keeps; ``before`` is what it restores. Raises ValueError where it keeps none."""
+        return Act(
+            id=self.act,
+            kind=ActKind(self.kind),
+            conversation=ConversationKey.parse(self.conversation),
+            space=place.split(":", 2)[2],
+            actor=Actor(self.actor, self.actor_name),
+            account=self.account,
+            name=self.name,
+            seconds=self.seconds,
+            pause=self.pause,
+            messages=self.messages,
+            delete_seconds=self.delete_seconds,
+            reason=self.reason,
+            at=self.at,
+            evidence=self.evidence,
+            rule=self.rule,
+            strikes=self.strikes,
+            undoes=self.undoes,
+            before=before or {},
+            where=self.where,
+        )
+
+    @property
+    def about(self) -> str:
+        """By which it is listed: whom it is about, else the channel or group."""
+        return self.account or (f"#{self.conversation.split(':')[2]}" if self.conversation else "")
+
+    @property
+    def line(self) -> str:
+        """Acts of one line wait for each other; those on messages alone for none."""
+        return f"={self.act}" if self.kind in _ON_WORDS else self.about
+
+    def with_reason(self, reason: str, by: str, by_name: str, at: float) -> Case:
+        """The same with another reason; the one before is kept."""
+        edit = Edit(at, by, by_name[:MAX_NAME], self.reason)
+        return replace(self, reason=reason[:MAX_REASON], edits=(*self.edits, edit)[-MAX_EDITS:])
 
     def to_json(self) -> str:
         """The form in which it is kept; the number is its field's name there."""
-        values = asdict(self)
-        del values["number"]
-        return json.dumps({"v": VERSION, **values}, ensure_ascii=False)
+        values: dict[str, Any] = {"v": VERSION}
+        for name, default in _FIELDS:
+            if (value := getattr(self, name)) != default:
+                values[name] = asdict(value) if isinstance(value, Evidence) else value
+        return json.dumps(values, ensure_ascii=False, default=asdict)
 
     @classmethod
     def from_json(cls, text: str, number: int) -> Case:
         """The inverse of :meth:`to_json`; raises ValueError, KeyError or TypeError for anything else."""
-        values = json.loads(text)
+        values: dict[str, Any] = json.loads(text)
         del values["v"]
-        evidence = values.pop("evidence")
-        evidence["files"] = tuple(evidence["files"])
-        kind = CaseKind(values.pop("kind"))
-        return cls(kind, **values, evidence=Evidence(**evidence), number=number)
+        evidence = values.pop("evidence", {})
+        evidence["files"] = tuple(evidence.get("files", ()))
+        values["evidence"] = Evidence(**evidence)
+        values["kind"] = CaseKind(values["kind"])
+        if "state" in values:
+            values["state"] = CaseState(values["state"])
+        if "messages" in values:
+            values["messages"] = tuple(values["messages"])
+        if "edits" in values:
+            values["edits"] = tuple(Edit(**edit) for edit in values["edits"])
+        if "answers" in values:
+            values["answers"] = tuple(Answer(Outcome(answer.pop("outcome")), **answer) for answer in values["answers"])
+        return cls(**values, number=number)
+
+
+_ON_WORDS = (CaseKind.DELETE, CaseKind.PURGE, CaseKind.REPOST)
+_FIELDS: tuple[tuple[str, Any], ...] = tuple(
+    (each.name, each.default) for each in fields(Case) if each.name != "number"
+)
+"""What is kept, and what needs not be written."""
 
 
 def space_of(call: CommandCall) -> str:

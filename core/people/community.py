@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from core.knowledge.faq import Faqs
 from core.knowledge.libraries import Libraries
 from core.knowledge.open_questions import Waiting
+from core.moderation.rulebook import Policy, RuleBooks
 from core.people.broadcasts import Broadcasts
 from core.people.budgets import Budgets
 from core.people.gate import Check
@@ -21,10 +22,12 @@ from core.people.personas import Personas
 from core.people.spaces import Spaces
 from core.settings import Owners, Settings
 from core.storage.client import Store
+from core.storage.marks import Marks
 from core.storage.processes import Processes
 from core.storage.sealing import Sealing
 from core.storage.shared import Once
 from core.storage.spaces_seen import SpacesSeen
+from core.storage.watched import Watched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,8 @@ class Community:
     """What waits for an answer of theirs."""
     libraries: Libraries
     """Which documents spaces and people taught."""
+    policy: Policy
+    """The rules of spaces."""
 
     @classmethod
     def of(cls, settings: Settings, store: Store) -> Community:
@@ -80,6 +85,11 @@ class Community:
             faqs=Faqs(store),
             questions=Waiting.of_store(store),
             libraries=Libraries(store),
+            policy=Policy(
+                RuleBooks(store),
+                Watched(store, settings.moderation.message_days, settings.moderation.messages),
+                Marks(store),
+            ),
         )
 
     @property
@@ -97,4 +107,5 @@ class Community:
             self.broadcasts.records.follow(),
             self.faqs.records.follow(),
             self.libraries.records.follow(),
+            self.policy.books.records.follow(),
         )

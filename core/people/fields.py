@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from core.errors import ParleyError
 from core.people.spaces import Allowance, SpaceSettings
 from core.safety.words import LONGEST_WORD, MOST_WORDS, listed
 from core.storage.windows import windows_of
 from core.texts import Money, Value, closest, languages, one_line, say
+from core.tools.settings import ToolName
 
 MILLIONTHS = 1_000_000
 MOST_MONEY = 1_000_000_000
@@ -132,6 +133,8 @@ FIELDS: tuple[Field, ...] = (
     Field("label_mark", "answers", Kind.SWITCH),
     Field("answers", "hearing", Kind.CHOICE, choices=("mentions", "always")),
     Field("passive", "hearing", Kind.SWITCH),
+    Field("moderated", "hearing", Kind.SWITCH),
+    Field("check_pictures", "hearing", Kind.SWITCH),
     Field("only_channels", "hearing", Kind.CHANNELS),
     Field("not_channels", "hearing", Kind.CHANNELS),
     Field("blocked_words", "hearing", Kind.WORDS),
@@ -271,12 +274,21 @@ def show(field: Field, value: Any, terms: Terms) -> str:
             return say("field_number", terms.language, number=int(value))
         case Kind.CHANNELS:
             return ", ".join(map(terms.mention, value))
-        case Kind.MODELS | Kind.WORDS | Kind.TOOLS:
+        case Kind.TOOLS:
+            return ", ".join(one_line(tool_called(name, terms.language), LONGEST_FOUND) for name in value)
+        case Kind.MODELS | Kind.WORDS:
             return ", ".join(one_line(name, LONGEST_FOUND) for name in value)
         case Kind.LANGUAGE:
             return _language(value)
         case _:
             return one_line(str(value), LONGEST_FOUND)
+
+
+def tool_called(name: str, language: str) -> str:
+    """What people know a tool by that spaces choose among; :data:`NO_TOOLS`: that there are none."""
+    if name == NO_TOOLS:
+        return say("setting_off", language)
+    return say(f"tool.{name}", language) if name in get_args(ToolName) else name
 
 
 @cache
@@ -395,9 +407,12 @@ def _read_hours(field: Field, text: str, terms: Terms) -> str | None:
 
 
 def _read_tools(field: Field, text: str, terms: Terms) -> tuple[str, ...] | None:
-    wanted = tuple(dict.fromkeys(part for part in re.split(r"[\s,，、;；]+", text.lower()) if part))
-    if len(wanted) == 1 and wanted[0] in words("off"):
+    if text.lower() in words("off"):
         return (NO_TOOLS,)
+    by_label = {tool_called(name, terms.language).lower(): name for name in terms.tools}
+    parts = (part.strip() for part in re.split("[,，、;；]", text.lower()))
+    names = (name for part in parts for name in ([by_label[part]] if part in by_label else part.split()))
+    wanted = tuple(dict.fromkeys(names))
     return wanted if wanted and set(wanted) <= set(terms.tools) else None
 
 

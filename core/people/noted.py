@@ -157,7 +157,9 @@ class CaseBooks:
             ids = subject.ids(space.partition(":")[0])
             # Who warned or reported somebody is never told to them, nor what a report says; and to who reported nothing
             # of somebody else.
-            hidden = ("actor", "actor_name") if case.account in ids else ("account", "name", "evidence")
+            hidden = ("actor", "actor_name") if case.account in ids else ("account", "name", "evidence", "messages")
+            # What was before may hold words of others, and edits names.
+            hidden += ("before", "edits", "act")
             hidden += ("reason",) if case.account in ids and case.kind is CaseKind.REPORT else ()
             told.append({name: value for name, value in values.items() if name not in hidden})
         if told:
@@ -207,7 +209,10 @@ class CaseBooks:
 
 def _anonymous(case: Case, ids: frozenset[str], alias: str) -> Case:
     if case.account in ids:
-        case = replace(case, account=alias, name="", evidence=Evidence())
+        before = None if case.before is None else dict[str, str]()
+        case = replace(case, account=alias, name="", evidence=Evidence(), before=before, messages=())
+    edits = tuple(replace(edit, by=alias, by_name="", reason="") if edit.by in ids else edit for edit in case.edits)
+    case = replace(case, edits=edits)
     return replace(case, actor=alias, actor_name="", reason="") if case.actor in ids else case
 
 
@@ -270,7 +275,7 @@ class Traces:
 
 
 ELSEWHERE = re.compile(
-    r"parley:(\{[0-9a-f]{2}\}|web|cases|documents|\{documents\}|\{people\}:(record|changes|tries)|"
+    r"parley:(\{[0-9a-f]{2}\}|web|cases|watched|documents|\{documents\}|\{people\}:(record|changes|tries)|"
     r"\{spaces\}|\{personas\}|\{budget\}|\{tidying\}):"
 )
 """What other sources are for."""

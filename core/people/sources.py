@@ -16,6 +16,7 @@ from core.people.privacy import Privacy, Source
 from core.people.said import Conversations
 from core.people.shown import WebChats
 from core.people.spent import Usage
+from core.people.watched import WatchedMessages
 
 
 async def privacy(
@@ -33,6 +34,7 @@ async def privacy(
         WebChats(store, at, own),
         Made(store),
         CaseBooks(store),
+        WatchedMessages(store),
         Questions(community.questions),
         Taught(store, community.libraries),
         Shares(community.spaces),

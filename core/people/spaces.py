@@ -52,6 +52,8 @@ class SpaceSettings(Record):
     """What is answered: what turns to the bot, or everything that people say."""
     passive: bool | None = None
     """Whether the bot reads what is not for it, so that it knows what was talked about."""
+    moderated: bool | None = None
+    """Whether the space's rules look at all that is said there (``core/moderation/rules.py``)."""
     documents: Literal["", "also", "only", "off"] = ""
     """Whether answers go by the space's documents: also by them, by nothing else, or not."""
     image_size: Literal["", "square", "wide", "tall"] = ""
@@ -65,6 +67,8 @@ class SpaceSettings(Record):
     """How often a person may ask there, like ``10/minute``."""
     space_limit: str = ""
     """How often all of them together may."""
+    check_pictures: bool | None = None
+    """Whether pictures in what the rules look at are looked at, too (``core/moderation/pictures.py``)."""
     only_channels: tuple[str, ...] = ()
     """The bot is silent everywhere but in these channels; empty: everywhere allowed."""
     not_channels: tuple[str, ...] = ()

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from core.conversation.turn import Turn
 from core.creations.order import Commission, Maker
-from core.parts import Ending, Finished, Part, Progress, TextDelta
+from core.moderation.own_words import OVERLAP, Look
+from core.parts import Ending, Finished, Notice, Part, Progress, TextDelta
 from core.safety.safety import Safety
 
 
@@ -39,6 +40,29 @@ async def watched(safety: Safety, turn: Turn, parts: AsyncGenerator[Part]) -> As
                     yield notice
                     yield Finished(Ending.COMPLETE, part.usage, part.causes)
             else:
+                yield part
+
+
+async def lawful(look: Look, parts: AsyncGenerator[Part]) -> AsyncGenerator[Part]:
+    """The parts of an answer as far as no rule of the space is against it: line by line, each looked at with what
+    stands before it, before it is shown. Raises what ``parts`` raise."""
+    shown, held, is_stopped = "", "", False
+    async with aclosing(parts):
+        async for part in parts:
+            if not isinstance(part, TextDelta | Finished):
+                yield part
+                continue
+            if isinstance(part, TextDelta):
+                held += part.text
+            whole = len(held) if isinstance(part, Finished) else held.rfind("\n") + 1
+            ready, held = held[:whole], held[whole:]
+            if ready and not is_stopped:
+                if is_stopped := bool(look(shown[-OVERLAP:] + ready)):
+                    yield Notice("unsafe_rest" if shown.strip() else "unsafe_answer")
+                else:
+                    shown += ready
+                    yield TextDelta(ready)
+            if isinstance(part, Finished):
                 yield part
 
 

@@ -22,8 +22,9 @@ from core.models.paying import Bill, OverBudget, Payer
 from core.models.pool import Busy
 from core.models.router import Router
 from core.models.wire import Judgement, Wire
+from core.moderation.own_words import Look, OwnWords, Spot
 from core.parts import Notice, Usage
-from core.people.spaces import Spaces, SpaceSettings
+from core.people.spaces import Spaces, SpaceSettings, space_id
 from core.safety.settings import Act, SafetySettings
 from core.safety.words import contains
 
@@ -49,8 +50,17 @@ class _Asker:
 class Safety:
     """Looks at texts and pictures."""
 
-    def __init__(self, settings: SafetySettings, catalog: Catalog, router: Router, spaces: Spaces) -> None:
+    def __init__(
+        self,
+        settings: SafetySettings,
+        catalog: Catalog,
+        router: Router,
+        spaces: Spaces,
+        own_words: OwnWords | None = None,
+    ) -> None:
+        """Without ``own_words`` no rules of spaces hold for what the bot says."""
         self._settings = settings
+        self._own_words = own_words
         self._catalog = catalog
         self._router = router
         self._spaces = spaces
@@ -59,7 +69,7 @@ class Safety:
         """What is said in place of doing what somebody asks for, with the pictures that they sent (JPEG or PNG); None:
         it may be done. Raises StorageError."""
         asker = await self._asker(asked)
-        if (found := self._by_words(asker, text, "prompt")) is not None:
+        if (found := self._by_words(asker.space, asker.id, text, "prompt")) is not None:
             return found
         act = self._settings.prompts
         if text.strip() and (found := await self._by_model(asker, "prompt", act, text)):
@@ -69,18 +79,22 @@ class Safety:
                 return found
         return None
 
+    def forbidden(self, turn: Turn, text: str) -> Notice | None:
+        """The same by the words that the space forbids alone: nobody is asked for it."""
+        return self._by_words(turn.space, turn.id, text, "prompt")
+
     def holds_answers(self, turn: Turn) -> bool:
         """Whether answers are to be held back until :meth:`answer` was asked about them."""
-        return self._blocks_answers(turn.space) and (bool(turn.space.blocked_words) or self._catalog.has("moderation"))
+        return self._blocks_answers(turn.space) and (bool(turn.space.blocked_words) or self._has_ears)
 
     def watches_answers(self, turn: Turn) -> bool:
         """Whether :meth:`answer` is to be asked about answers at all, if only when they were shown."""
-        return self.holds_answers(turn) or (self._settings.answers == "flag" and self._catalog.has("moderation"))
+        return self.holds_answers(turn) or (self._settings.answers == "flag" and self._has_ears)
 
     async def answer(self, asked: Asked, text: str) -> Notice | None:
         """What is said in place of an answer; None: it may be shown. Raises StorageError."""
         asker = await self._asker(asked)
-        if (found := self._by_words(asker, text, "answer")) is not None:
+        if (found := self._by_words(asker.space, asker.id, text, "answer")) is not None:
             return found
         act: Act = "block" if asker.space.check_answers else self._settings.answers
         return await self._by_model(asker, "answer", act, text) if text.strip() else None
@@ -88,12 +102,26 @@ class Safety:
     async def written(self, asked: Asked, text: str) -> Notice | None:
         """The same for what a model wrote for a command, whole before any of it is shown: None as well where answers
         are not looked at. Raises StorageError."""
+        if (look := await self.rules(asked)) is not None and look(text):
+            return Notice("unsafe_answer")
         asker = await self._asker(asked)
         if self._blocks_answers(asker.space):
             return await self.answer(asked, text)
         if self._settings.answers == "flag":
             await self._by_model(asker, "answer", "flag", text)
         return None
+
+    async def rules(self, asked: Asked) -> Look | None:
+        """What tells whether the space's own rules let the bot say something there; None where they let it say
+        anything. Raises StorageError."""
+        if self._own_words is None:
+            return None
+        if isinstance(asked, Turn):
+            call = asked.incoming
+            spot = Spot(space_id(call.conversation, call.space), asked.conversation, call.within)
+        else:
+            spot = Spot(asked.order.space, asked.order.conversation)
+        return await self._own_words.look(spot)
 
     def _blocks_answers(self, space: SpaceSettings) -> bool:
         return self._settings.answers == "block" or space.check_answers is True
@@ -110,6 +138,23 @@ class Safety:
             return None
         return await self._by_model(await self._asker(asked), "picture", act, "", (mime, data))
 
+    async def found_in(self, picture: bytes, space: str, share: str) -> set[str]:
+        """The categories that count of a picture (JPEG or PNG) which somebody showed in a space
+        (``core.people.spaces.space_id``); none where nobody could look. ``share`` is in whose name it stands in line.
+        Raises StorageError."""
+        if not self._has_eyes:
+            return set()
+        asker = _Asker(await self._spaces.of(space), share, Payer(space=space, listens=False), space)
+        try:
+            return self._found(await self._judged(asker, "", [(_kind(picture), picture)]))
+        except (ModelError, Busy, OverBudget) as error:
+            log.warning("not looked at", what="picture", space=space, cause=str(error))
+            return set()
+
+    @property
+    def _has_ears(self) -> bool:
+        return any(model.accepts_texts for model in self._catalog.of_kind("moderation"))
+
     @property
     def _has_eyes(self) -> bool:
         return any(model.accepts_images for model in self._catalog.of_kind("moderation"))
@@ -120,16 +165,16 @@ class Safety:
         order = asked.order
         return _Asker(await self._spaces.of(order.space), order.share, asked.payer, order.id)
 
-    def _by_words(self, asker: _Asker, text: str, what: str) -> Notice | None:
-        if not contains(text, asker.space.blocked_words):
+    def _by_words(self, space: SpaceSettings, id: str, text: str, what: str) -> Notice | None:
+        if not contains(text, space.blocked_words):
             return None
-        log.info("unsafe", what=what, turn=asker.id, act="block", categories=["words"])
+        log.info("unsafe", what=what, turn=id, act="block", categories=["words"])
         return Notice(f"unsafe_{what}")
 
     async def _by_model(
         self, asker: _Asker, what: str, act: Act, text: str, picture: tuple[str, bytes] | None = None
     ) -> Notice | None:
-        if act == "off" or not (self._has_eyes if picture else self._catalog.has("moderation")):
+        if act == "off" or not (self._has_eyes if picture else self._has_ears):
             return None
         try:
             judgement = await self._judged(asker, text[:LONGEST_JUDGED], [picture] if picture else [])
@@ -167,7 +212,7 @@ class Safety:
             most=lambda model: Amounts(model.cost(tokens, 0)),
             payer=asker.payer,
             seconds=CALL_SECONDS,
-            models=[judge for judge in judges if judge.accepts_images or not pictures],
+            models=[judge for judge in judges if (judge.accepts_images if pictures else judge.accepts_texts)],
         )
         return judgement
 

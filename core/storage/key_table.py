@@ -53,7 +53,11 @@ def _web(what: str) -> KeyKind:
 _SHAPES = {"p": "[0-9a-f]{2}", "day": "[0-9-]{10}"}
 _RECORD = ("parley:{<kind>}:record:<id>", "parley:{<kind>}:log:<id>")
 _PLACES = ("parley:places:{<bot>}", "parley:places:{<bot>}:last")
-_BOOK = ("parley:cases:{<space>}", "parley:cases:{<space>}:order", "parley:cases:{<space>}:channel")
+_DEADLINES = ("parley:{deadlines}", "parley:{deadlines}:texts")
+_BOOK = (
+    "parley:cases:{<space>}",
+    *(f"parley:cases:{{<space>}}:{what}" for what in ("order", "waits", "claims", "lines", "moved", "channel")),
+)
 
 KINDS: tuple[KeyKind, ...] = (
     *map(_conversation, _CONVERSATION),
@@ -95,9 +99,17 @@ KINDS: tuple[KeyKind, ...] = (
     KeyKind("parley:recently:<what>"),
     *(KeyKind(form, True, _PLACES) for form in reversed(_PLACES)),
     KeyKind("parley:channels:<bot>", True),
+    KeyKind("parley:{judging}:<id>"),
+    KeyKind("parley:watched:{<space>}", True),
+    KeyKind("parley:watched:{<space>}:counts", True, late=True),
+    KeyKind("parley:watched:{<space>}:hits", True, late=True),
+    KeyKind("parley:watched:{<space>}:marks", True, late=True),
+    KeyKind("parley:{deadlines}", True, _DEADLINES),
+    KeyKind("parley:{deadlines}:texts", True, _DEADLINES),
     KeyKind("parley:cases:{<space>}:of:<account>", True, late=True),
     KeyKind("parley:cases:{<space>}:made:<call>", True, late=True),
     KeyKind("parley:cases:{<space>}:many:<kind>"),
+    KeyKind("parley:cases:{<space>}:refused:<kind>"),
     *(KeyKind(form, True, _BOOK) for form in reversed(_BOOK)),
     KeyKind("parley:moves", True),
     KeyKind("parley:erasure:<digest>", True),
@@ -109,6 +121,7 @@ KINDS: tuple[KeyKind, ...] = (
     KeyKind("parley:{people}:tries:<account>"),
     KeyKind("parley:proposal:<id>"),
     KeyKind("parley:{spaces}:seen:<bot>", True),
+    KeyKind("parley:{spaces}:left:<space>", True),
     KeyKind("parley:{broadcasts}:told:<id>", True),
     KeyKind("parley:documents:{<scope>}:<id>", True, late=True, last=True),
     *(KeyKind(form, True, _RECORD) for form in _RECORD),

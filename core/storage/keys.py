@@ -345,9 +345,66 @@ class CaseKeys:
         return f"{self.cases}:many:{kind}:{_nameless(actor)}"
 
     @property
+    def waits(self) -> str:
+        """zset: number, or ``NUMBER:end``, of a case with which something is to be done -> ms since 1970 at which it is
+        looked at; as the cases."""
+        return f"{self.cases}:waits"
+
+    @property
+    def claims(self) -> str:
+        """hash: the same -> token of the try that is at it; as the cases."""
+        return f"{self.cases}:claims"
+
+    @property
+    def lines(self) -> str:
+        """hash: the same -> µs since 1970 and, after a blank, whom or what it is about; as the cases."""
+        return f"{self.cases}:lines"
+
+    def refused(self, kind: str) -> str:
+        """string, why the bot may not do acts of this kind; 5 minutes (``core/moderation/carrying.py``)."""
+        return f"{self.cases}:refused:{kind}"
+
+    @property
+    def moved(self) -> str:
+        """string, the space whose book this one has become; 400 days."""
+        return f"{self.cases}:moved"
+
+    @property
     def choices(self) -> str:
         """string, id of the channel for reports; 400 days after it was last of use."""
         return f"{self.cases}:channel"
+
+
+def brief(id: str) -> str:
+    """string: a message of a watched space that is to be judged, and by which rule, as JSON; 1 hour, until it was
+    (``judging.py``)."""
+    return f"parley:{{judging}}:{id}"
+
+
+def watched(space: str) -> str:
+    """stream ``m`` -> what was said in a space whose rules look at everything, as JSON; ``moderation.message_days``."""
+    return f"parley:watched:{{{space}}}"
+
+
+def watched_counts(space: str) -> str:
+    """hash: account -> how many messages they have written there; 400 days after the last one of anybody."""
+    return f"parley:watched:{{{space}}}:counts"
+
+
+def hits(space: str) -> str:
+    """hash: ``rule TAB day TAB what`` -> how often (``core.storage.marks.Hit``); 400 days."""
+    return f"parley:watched:{{{space}}}:hits"
+
+
+def marks(space: str) -> str:
+    """hash: number of a case that a rule made -> what a moderator thinks of it, as JSON; 400 days."""
+    return f"parley:watched:{{{space}}}:marks"
+
+
+DEADLINES = "parley:{deadlines}"
+"""zset: id of what is to be done at a time -> unix seconds; lives while there are any."""
+DEADLINE_TEXTS = f"{DEADLINES}:texts"
+"""hash: id -> what it is as JSON; as the times."""
 
 
 def record(kind: str, id: str) -> str:
@@ -382,6 +439,12 @@ def document(scope: str, id: str) -> str:
 def spaces_seen(platform: str, bot: str) -> str:
     """hash: space -> JSON of what receivers last saw of it; 400 days after the last word (``spaces_seen.py``)."""
     return f"parley:{{spaces}}:seen:{platform}:{bot}"
+
+
+def space_left(space: str) -> str:
+    """string, set when the bot left a space (its id as of ``core.people.spaces.space_id``); 30 days, until it comes
+    back (``spaces_seen.py``)."""
+    return f"parley:{{spaces}}:left:{space}"
 
 
 def process(name: str) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.message import ConversationKey
+from core.message import ConversationKey, moved_id
 from core.storage import keys
 from core.storage.client import Store
+from core.storage.scanning import fields_of
 from core.storage.sealing import SealedError
 
 MOST_OVERDUE = 100
@@ -226,12 +227,34 @@ class Orders:
             pipe.hlen(key)
             count = int((await pipe.execute())[-1])
             if count > MAX_SHOWN:
-                # Ids of messages grow: those of the oldest are the least.
                 names: list[str] = await redis.hkeys(key)
-                old = sorted(names, key=lambda id: (len(id), id))[: count - MAX_SHOWN]
-                await redis.hdel(key, *old)
+                await redis.hdel(key, *sorted(names, key=_age)[: count - MAX_SHOWN])
 
         await self._store.attempt(work)
+
+    async def move_shown(self, old: ConversationKey, new: ConversationKey) -> None:
+        """What the messages of a conversation show is known under its other key, as long as it was to be; may be done
+        again."""
+        redis = self._store.redis
+        source, target = keys.ConversationKeys.of(old).made, keys.ConversationKeys.of(new).made
+        seconds: int = await self._store.attempt(lambda: redis.ttl(source))
+        moved: dict[str, str] = {}
+        async for id, text in fields_of(self._store, source):
+            account, _, sealed = text.partition("\t")
+            order = self._store.texts.read(sealed, str(old), unreadable="")
+            moved[moved_id(id, old.chat)] = f"{account}\t{self._store.texts.seal(order, str(new))}"
+        if not moved:
+            return
+
+        async def work() -> None:
+            pipe = redis.pipeline(transaction=False)
+            pipe.hset(target, mapping=moved)
+            pipe.expire(target, seconds, gt=True)
+            pipe.expire(target, seconds, nx=True)
+            await pipe.execute()
+
+        await self._store.attempt(work)
+        await self._store.attempt(lambda: redis.unlink(source))
 
     async def shown_by(self, conversation: ConversationKey, message_id: str) -> str:
         """The order of what a message shows; empty for none."""
@@ -275,6 +298,11 @@ class Orders:
             return self._store.texts.open(text, _name(id)) if text else ""
         except SealedError:
             return ""
+
+
+def _age(message_id: str) -> tuple[bool, int, str]:
+    """Sorts messages, the oldest first: those of the chat before a move, then by their ids, which grow."""
+    return "/" not in message_id, len(message_id), message_id
 
 
 def number_of(id: str) -> str:

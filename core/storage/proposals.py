@@ -1,4 +1,4 @@
-"""Files of settings that were shown and not applied yet: kept for whoever presses the button below the differences."""
+"""What was shown and not done yet: settings in a file, acts. It is kept for whoever presses the button below."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Proposals:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def keep(self, space: str, text: str) -> str:
-        """Keeps a file for a space; its id."""
+    async def keep(self, space: str, text: str, *, seconds: int = SECONDS) -> str:
+        """Keeps it for a space; its id."""
         id = secrets.token_urlsafe(9)
         kept = json.dumps([space, text], ensure_ascii=False)
-        await self._store.attempt(lambda: self._store.redis.set(keys.proposal(id), kept, ex=SECONDS))
+        await self._store.attempt(lambda: self._store.redis.set(keys.proposal(id), kept, ex=seconds))
         return id
 
     async def find(self, space: str, id: str) -> str | None:
-        """The file of that id; None where there is none any more, or it is for another space."""
+        """What has that id; None where there is none any more, or it is for another space."""
         kept: str | None = await self._store.attempt(lambda: self._store.redis.get(keys.proposal(id)))
         if kept is None:
             return None

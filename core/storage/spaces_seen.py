@@ -25,6 +25,8 @@ LEFT_DAYS = 30
 SLACK_SECONDS = 2 * DAY
 """So much longer its documents' texts wait than the record that names them: by that they are told from those that are
 just being learned, which have a day."""
+KINDS = ("spaces", "faq", "personas", "rules")
+"""Of records that go with a space, besides that of its documents."""
 MOST_SEEN = 20_000
 """Spaces that a process remembers to have told of."""
 MAX_NAME = 100
@@ -88,11 +90,13 @@ class SpacesSeen:
                 pipe.hset(key, seen.id, _written(seen))
                 pipe.expire(key, KEEP_DAYS * DAY)
                 # It may have been left before.
-                pipe.persist(keys.record("spaces", seen.space_id))
-                pipe.persist(keys.record("faq", seen.space_id))
+                pipe.delete(keys.space_left(seen.space_id))
+                for kind in KINDS:
+                    pipe.persist(keys.record(kind, seen.space_id))
                 pipe.ttl(_library(seen.space_id))
-            # The last of five commands for each space.
-            waits = (await pipe.execute())[4::5]
+            # The last of the commands for each space.
+            said = await pipe.execute()
+            waits = said[len(said) // len(fresh) - 1 :: len(said) // len(fresh)]
             return [id for id, seconds in zip(fresh, waits, strict=True) if seconds >= 0]
 
         try:
@@ -108,10 +112,15 @@ class SpacesSeen:
         self._told.pop(id, None)
         self._fresh.pop(id, None)
 
+        # Who blocks the bot in private is told of like a space, and leaves no trace by that.
+        was_seen = await self._store.attempt(lambda: self._store.redis.hexists(keys.spaces_seen(platform, bot), space))
+
         async def work() -> bool:
             pipe = self._store.redis.pipeline(transaction=False)
+            if was_seen:
+                pipe.set(keys.space_left(id), "1", ex=LEFT_DAYS * DAY)
             pipe.hdel(keys.spaces_seen(platform, bot), space)
-            for name in (keys.record("spaces", id), keys.record("faq", id), _library(id)):
+            for name in (*(keys.record(kind, id) for kind in KINDS), _library(id)):
                 pipe.expire(name, LEFT_DAYS * DAY)
             return bool((await pipe.execute())[-1])
 
@@ -120,6 +129,11 @@ class SpacesSeen:
             for name in await scan(self._store, keys.document(keys.space_documents(id), "*")):
                 if await self._store.attempt(lambda name=name: redis.ttl(name)) == -1:
                     await self._store.attempt(lambda name=name: redis.expire(name, seconds))
+
+    async def is_left(self, space: str) -> bool:
+        """Whether the bot left that space (its id among those of all bots) and did not come back. Raises
+        StorageError."""
+        return bool(await self._store.attempt(lambda: self._store.redis.exists(keys.space_left(space))))
 
     async def _stay(self, id: str) -> None:
         """Has the documents of a space stay to which the bot came back; the record that names them last."""

@@ -9,14 +9,15 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 
 from core.section import HttpUrl, Section, split
 
-ToolName = Literal["calculator", "time", "draw", "search_documents", "web_fetch"]
+ToolName = Literal["calculator", "time", "draw", "search_documents", "web_fetch", "propose_act"]
 
 
 class ToolsSettings(Section):
     use: Annotated[tuple[ToolName, ...], BeforeValidator(split)] = ("calculator", "time", "draw", "search_documents")
-    """Tools that models may ask for: calculator, time, draw, search_documents, web_fetch. Servers of [[mcp]] are
-    allowed by being there. A space's administrators can leave some out by /admin set tools. web_fetch makes this
-    machine call addresses that people name, so it is off unless it stands here."""
+    """Tools that models may ask for: calculator, time, draw, search_documents, web_fetch, propose_act. Servers of
+    [[mcp]] are allowed by being there. A space's administrators can leave some out by /admin set tools. web_fetch makes
+    this machine call addresses that people name, propose_act has models propose acts to moderators
+    (docs/moderation.md): both are off unless they stand here."""
     any_link: bool = False
     """web_fetch opens links that the model made up. Off: only those that people wrote or that stand in what was fetched
     and found, so that a page cannot have a conversation's secrets sent away in a link."""

@@ -14,8 +14,10 @@ from redis.asyncio import Redis
 
 from bots import doctor
 from bots.doctor import Finding, diagnose, report
+from bots.pressing import Presses
 from bots.web_chat.adapter import WebAdapter
 from bots.web_chat.redis_store import RedisWebStore
+from core.conversation.history import History
 from core.message import Incoming
 from core.models.catalog import Catalog
 from core.people.community import Community
@@ -184,13 +186,9 @@ async def test_what_is_switched_on_for_the_bot(
 
 async def test_another_parley_at_the_port(store: Store, valkey_url: str, tmp_path: Path) -> None:
     web = WebSettings.model_validate({"port": free_port()})
-    adapter = WebAdapter(
-        web,
-        RedisWebStore(store, keep_days=1, max_messages=10),
-        list,
-        Community.of(Settings(), store),
-        Catalog.of(Settings()),
-    )
+    community, catalog = Community.of(Settings(), store), Catalog.of(Settings())
+    presses = Presses(History(store, keep_days=1, max_messages=10), catalog, community, buttons=True)
+    adapter = WebAdapter(web, RedisWebStore(store, keep_days=1, max_messages=10), list, community, catalog, presses)
     running = asyncio.create_task(adapter.run(NoInbox()))
     await asyncio.wait_for(adapter.ready(), 10)
     finding = (await found(tmp_path, web={"port": web.port}, storage={"redis_url": valkey_url}))["web chat"]

@@ -11,8 +11,12 @@ from core.texts import ENGLISH, catalog
 from tests.chaos.speech import TAG, WORD, ended
 from tests.notices import left_out
 
+LATER = ("comes_later", "comes_later_far")
+"""Notices that a picture is still being made."""
 MANY = ("overflow", "overload")
 """Notices of which one stands for several questions."""
+NO_PICTURE = ("not_drawn", "creation_failed", "creation_gone", "creation_late", "creation_stopped", "storage_full")
+"""Notices of which one stands in place of a picture."""
 INSTEAD = frozenset(
     ("failed", "broken", "empty", "stopped", "crashed", "length", "filtered", "busy", "busy_minutes", *MANY)
 )
@@ -38,6 +42,34 @@ class Question:
     """Somebody stopped an answer in this room after it was asked."""
     earlier_words: int = 0
     """Of the form before the last."""
+    is_order: bool = False
+    """A picture was asked for: it may come at any time, or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A picture that was asked for."""
+
+    room: str
+    id: str
+    tag: str
+    may_stop: bool = False
+    is_sure: bool = True
+    is_apart: bool = False
+    """What becomes of it stands in ``aside`` or in the room as a message of its own; else in the room alone."""
+    aside: tuple[Shown, ...] = ()
+
+
+@dataclass(slots=True)
+class Orders:
+    """What came of all orders."""
+
+    violations: list[Violation] = field(default_factory=list["Violation"])
+    open: list[Question] = field(default_factory=list[Question])
+    """Those without a picture, for which a notice is to be found in their room."""
+    left: list[Shown] = field(default_factory=list["Shown"])
+    """What is not about orders."""
+    pictures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +119,43 @@ def check(questions: Sequence[Question], commands: Mapping[str, Counter[str]], s
     return verdict
 
 
+def check_orders(orders: Sequence[Order], shown: Sequence[Shown]) -> Orders:
+    """Each order ends in one picture or in one notice. A picture says what was asked for."""
+    result = Orders()
+    used: set[int] = set()
+    for order in orders:
+        tag = re.compile(rf"\b{order.tag}\b")
+        places = [at for at, one in enumerate(shown) if one.room == order.room and tag.search(one.text)]
+        used.update(places)
+        found = [*(shown[at] for at in places), *(one for one in order.aside if tag.search(one.text))]
+        notices = [key for one in order.aside for key in notices_in(one.text) if key in (*INSTEAD, *NO_PICTURE)]
+        if len(found) > 1 or (found and notices) or len(notices) > 1:
+            what = f"{len(found)} pictures and the notices {notices}"
+            result.violations.append(Violation("doubled", order.room, order.tag, what))
+        elif found:
+            result.pictures += 1
+        elif not order.is_apart:
+            result.open.append(Question(order.room, order.id, 0, (order.tag,), may_stop=order.may_stop, is_order=True))
+        elif order.is_sure and not notices:
+            said = [one.text[:80] for one in order.aside]
+            result.violations.append(Violation("lost", order.room, order.tag, f"no picture and no notice: {said}"))
+    # That it comes later is said beside what comes then.
+    later = {at for at, one in enumerate(shown) if _is_said(LATER, one.text)}
+    result.left = [one for at, one in enumerate(shown) if at not in used | later]
+    return result
+
+
 def notices_in(text: str) -> list[str]:
     """Keys of the sentences of Parley's own in a text, in their order."""
     plain = text.translate(_MARKS)
     found = [(match.start(), key) for key, pattern in _SENTENCES.items() for match in pattern.finditer(plain)]
     return [key for _, key in sorted(found)]
+
+
+def _is_said(keys: Sequence[str], text: str) -> bool:
+    """Whether one of the sentences is in a text: all of them are looked for by :func:`notices_in`, which takes long."""
+    plain = text.translate(_MARKS)
+    return any(_SENTENCES[key].search(plain) for key in keys)
 
 
 def _pattern(sentence: str) -> str:
@@ -248,7 +312,7 @@ class _Room:
             unread += self._count(place) - 1 if key in MANY else 0
         pool = self._commands_answered(pool)
         for place, key in pool:
-            question = self._nearest(open_, place) if key in INSTEAD else None
+            question = self._nearest(open_, place) if key in (*INSTEAD, *NO_PICTURE) else None
             if question is None:
                 id = self._shown[place].id
                 self._tell("doubled", "", f"message {id} ({key}) answers nothing that is open", id)
@@ -284,7 +348,7 @@ class _Room:
     def _alone(self, question: Question, place: int, key: str) -> None:
         self._resolved[question.tags[-1]] = place
         self._verdict.notices[key] += 1
-        if key not in INSTEAD:
+        if key not in INSTEAD and not (question.is_order and key in NO_PICTURE):
             self._tell("unknown", question.tags[-1], f"answered with “{key}”")
         self._justified(question, [key])
 
@@ -303,7 +367,7 @@ class _Room:
         last, previous = -1, ""
         for question in self._questions:
             tag = question.tags[-1]
-            if len(question.tags) > 1 or tag not in self._resolved:
+            if len(question.tags) > 1 or question.is_order or tag not in self._resolved:
                 continue
             if self._resolved[tag] < last:
                 self._tell("order", tag, f"answered before {previous}, which was asked before it")
@@ -312,8 +376,9 @@ class _Room:
 
     def _order_of_ids(self) -> None:
         """A page sorts by id, and an answer stands under its question."""
-        ids = [question.id for question in self._questions]
-        for earlier, question in zip(ids, self._questions[1:], strict=False):
+        asked = [question for question in self._questions if not question.is_order]
+        ids = [question.id for question in asked]
+        for earlier, question in zip(ids, asked[1:], strict=False):
             if question.id < earlier:
                 self._tell("order", question.tags[-1], "the page shows it above a message that was written before it")
 

@@ -171,7 +171,7 @@ def configuration(one: str, two: str) -> str:
     """parley.toml: two models at two servers, each the other's fallback, with prices; quick to give up on one.
 
     The window is small, so that old messages are cut and summaries are asked for, which are jobs. With a budget each
-    call is counted before its turn ends, so that none is lost with a process.
+    call is counted before its turn ends, so that none is lost with a process. Pictures cost nothing.
     """
     rows = ("[chat]", 'model = "one"', "[routing]", "first_token_seconds = 5", "stall_seconds = 4")
     lines = [*rows, "total_seconds = 60", "breaker_failures = 5", "breaker_seconds = 3"]
@@ -180,6 +180,7 @@ def configuration(one: str, two: str) -> str:
         lines += ["[[providers]]", f"name = {json.dumps(name)}", f"base_url = {json.dumps(url)}", 'api_key = "x"']
         lines += ["[[models]]", f"name = {json.dumps(name)}", f"provider = {json.dumps(name)}", "window = 5000"]
         lines += [f"price_prompt = {prices[0]}", f"price_answer = {prices[1]}", f"fallbacks = [{json.dumps(other)}]"]
+    lines += ["[[models]]", 'name = "painter"', 'provider = "one"', 'kind = "image"']
     return "\n".join(lines) + "\n"
 
 

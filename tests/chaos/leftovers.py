@@ -39,10 +39,11 @@ LASTING = (
     r"parley:breaker$",
     r"parley:\{models\}:",
     r"parley:\{budget\}:",
-    r"parley:\{spaces\}:seen:",
+    r"parley:\{spaces\}:(seen|left):",
     r"parley:\{\w+\}:changes$",
     *(rf"parley:{name}:" for name in ("memory", "permits", "sightings", "fleet", "turn", "places", "web", "health")),
-    *(rf"parley:{name}:" for name in ("form", "tally", "alive", "recently", "channels", "cases")),
+    *(rf"parley:{name}:" for name in ("form", "tally", "alive", "recently", "channels", "cases", "watched")),
+    r"parley:\{(deadlines|judging)\}",
 )
 """What may be there, with a time to live."""
 FOR_GOOD = (

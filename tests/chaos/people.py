@@ -6,10 +6,10 @@ import copy
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from tests.chaos.checks import Question, Shown
+from tests.chaos.checks import Order, Question, Shown
 from tests.chaos.journal import Entry
 from tests.chaos.plan import Room
 from tests.chaos.speech import ended
@@ -42,6 +42,19 @@ class Asked:
 
 
 @dataclass(slots=True)
+class Ordered:
+    """A picture that was asked for."""
+
+    tag: str
+    at: float
+    id: str = ""
+    """Of the message that asks, where it is one."""
+
+    def order(self, room: str, stops: Sequence[float]) -> Order:
+        return Order(room, self.id, self.tag, may_stop=any(stop >= self.at for stop in stops))
+
+
+@dataclass(slots=True)
 class Records:
     """What was written in one room."""
 
@@ -49,6 +62,7 @@ class Records:
     commands: Counter[str] = field(default_factory=Counter[str])
     """Those whose answers everybody can see."""
     stops: list[float] = field(default_factory=list[float])
+    ordered: list[Ordered] = field(default_factory=list[Ordered])
 
     def back(self, count: int) -> Asked | None:
         """The question that was so many ago."""
@@ -69,7 +83,13 @@ class Chat(Protocol):
 
     async def command(self, name: str, argument: str) -> None: ...
 
+    async def order(self, tag: str) -> None: ...
+
     async def redeliver(self, asked: Asked) -> None: ...
+
+    def orders(self) -> list[Order]:
+        """The pictures that were asked for, with what stands aside of the room about each."""
+        ...
 
     def shown(self) -> list[Shown]:
         """The bot's messages that everybody sees, oldest first."""
@@ -123,6 +143,14 @@ class TelegramRoom:
         self.records.commands[name] += 1
         if name == "stop":
             self.records.stops.append(time.time())
+
+    async def order(self, tag: str) -> None:
+        call = "/imagine" if self._private else f"/imagine@{USERNAME}"
+        said = self._world.text(self._chat, f"{call} {tag}", user=self._user)
+        self.records.ordered.append(Ordered(tag, time.time(), str(said)))
+
+    def orders(self) -> list[Order]:
+        return [made.order(self.name, self.records.stops) for made in self.records.ordered]
 
     async def redeliver(self, asked: Asked) -> None:
         """As if the confirmation had been lost: whoever polls from the beginning gets it again."""
@@ -183,6 +211,7 @@ class DiscordRoom:
         self.name = room.name
         self.records = Records()
         self.interactions: list[Interaction] = []
+        self._ordered: dict[str, Interaction] = {}
         self._discord = discord
         self._private = room.private
         world = discord.world
@@ -213,6 +242,22 @@ class DiscordRoom:
         self.interactions.append(self._discord.slash(name, options, self.channel, user=self._user))
         if name == "stop":
             self.records.stops.append(time.time())
+
+    async def order(self, tag: str) -> None:
+        self.interactions.append(self._discord.slash("imagine", {"prompt": tag}, self.channel, user=self._user))
+        self.records.ordered.append(Ordered(tag, time.time()))
+        self._ordered[tag] = self.interactions[-1]
+
+    def orders(self) -> list[Order]:
+        found: list[Order] = []
+        for made in self.records.ordered:
+            asked = self._ordered[made.tag]
+            posted = [self._discord.world.find(id) for id in (asked.original, *asked.followups) if id]
+            aside = tuple(Shown(self.name, one.id, one.text) for one in posted)
+            order = made.order(self.name, self.records.stops)
+            # Who was not heard is told so by Discord itself.
+            found.append(replace(order, aside=aside, is_apart=True, is_sure=bool(asked.answered)))
+        return found
 
     async def redeliver(self, asked: Asked) -> None:
         posted = self._discord.world.find(asked.id)

@@ -50,6 +50,8 @@ class Act(StrEnum):
     REPLY = "reply"
     EDIT = "edit"
     COMMAND = "command"
+    ORDER = "order"
+    """Asks for a picture."""
     REDELIVER = "redeliver"
     """The platform delivers a message again that it delivered before."""
 
@@ -71,6 +73,11 @@ class Say:
     @property
     def tag(self) -> str:
         return f"zq{self.number}"
+
+    @property
+    def order(self) -> str:
+        """What a picture is asked for by."""
+        return f"dq{self.number}"
 
 
 class Kind(StrEnum):
@@ -172,7 +179,7 @@ def _says(rng: random.Random, seconds: float) -> tuple[Say, ...]:
 
 
 def _say(rng: random.Random, at: float, room: int, number: int) -> Say:
-    acts = {Act.ASK: 70, Act.REPLY: 12, Act.EDIT: 8, Act.COMMAND: 6, Act.REDELIVER: 4}
+    acts = {Act.ASK: 66, Act.REPLY: 12, Act.EDIT: 8, Act.COMMAND: 6, Act.ORDER: 4, Act.REDELIVER: 4}
     act = rng.choices(list(acts), list(acts.values()))[0]
     long = rng.random() < 0.06 and (ROOMS[room].private or ROOMS[room].platform is not Platform.TELEGRAM)
     words = rng.randint(*LONG_WORDS) if long else rng.randint(3, 90)

@@ -16,7 +16,7 @@ import aiohttp
 
 from tests.chaos import leftovers
 from tests.chaos.building import build
-from tests.chaos.checks import Verdict, Violation, check
+from tests.chaos.checks import Verdict, Violation, check, check_orders
 from tests.chaos.fleet import Member
 from tests.chaos.journal import Journal
 from tests.chaos.people import Chat, DiscordRoom
@@ -135,8 +135,10 @@ def _bad_ends(members: Sequence[Member]) -> list[Violation]:
 def _judged(scene: Scene, violations: list[Violation]) -> Outcome:
     questions, commands = scene.questions()
     chats = {chat.name: chat for chat in scene.chats if chat is not None}
-    verdict = check(questions, commands, [shown for chat in chats.values() for shown in chat.shown()])
-    verdict.violations += [*scene.leaks, *violations]
+    ordered = check_orders(scene.orders(), [shown for chat in chats.values() for shown in chat.shown()])
+    verdict = check([*questions, *ordered.open], commands, ordered.left)
+    verdict.violations += [*scene.leaks, *ordered.violations, *violations]
+    verdict.notices["picture"] += ordered.pictures
     rooms = [chat for chat in chats.values() if isinstance(chat, DiscordRoom)]
     for chat in rooms:
         for made in chat.unfilled():

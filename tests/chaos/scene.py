@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from core.message import Platform
 from core.storage import keys
 from tests.chaos import leftovers, speech
-from tests.chaos.checks import Question, Violation
+from tests.chaos.checks import Order, Question, Violation
 from tests.chaos.fleet import Member
 from tests.chaos.journal import TROUBLE, Journal
 from tests.chaos.people import Chat, DiscordRoom
@@ -85,6 +85,9 @@ class Scene:
             name, _, argument = say.command.partition(" ")
             await chat.command(name, argument)
             self.journal.note(chat.name, f"/{say.command}")
+        elif say.act is Act.ORDER:
+            await chat.order(say.order)
+            self.journal.note(chat.name, f"orders {say.order}")
         elif say.act is Act.REDELIVER and earlier is not None:
             await chat.redeliver(earlier)
         else:
@@ -158,6 +161,10 @@ class Scene:
         return not wanted or any(session.connection for session in self.discord.gateway.sessions.values())
 
     # ---- judging
+
+    def orders(self) -> list[Order]:
+        """All that was ordered."""
+        return [order for chat in self.chats if chat is not None for order in chat.orders()]
 
     def questions(self) -> tuple[list[Question], dict[str, Counter[str]]]:
         """What was accepted: everything, for the platforms keep it until it is taken; edits on Discord apart."""

@@ -8,7 +8,20 @@ import pytest
 
 from core.texts import ENGLISH, catalog, say
 from tests.chaos import speech
-from tests.chaos.checks import BESIDE, INSTEAD, MANY, UNDER, Question, Shown, check, notices_in
+from tests.chaos.checks import (
+    BESIDE,
+    INSTEAD,
+    LATER,
+    MANY,
+    NO_PICTURE,
+    UNDER,
+    Order,
+    Question,
+    Shown,
+    check,
+    check_orders,
+    notices_in,
+)
 
 ROOM = "telegram-private-0"
 
@@ -172,3 +185,52 @@ def test_every_sentence_is_known_by_itself() -> None:
     assert notices_in(f"*{say('fallback', model='two')}*") == ["fallback"]
     assert notices_in("zq1=1 zq1=2") == []
     assert {*INSTEAD, *BESIDE, *UNDER} <= catalog(ENGLISH).sentences.keys()
+
+
+def picture(number: int, id: str = "p") -> Shown:
+    return Shown(ROOM, id, say("drawn", prompt=f"dq{number}", model="painter"))
+
+
+@pytest.mark.parametrize(
+    ("shown", "wrong"),
+    [
+        ([picture(1)], []),
+        ([notice("comes_later", replies_to="m1"), picture(1, "later")], []),
+        ([notice("not_drawn", replies_to="m1")], []),
+        ([notice("failed")], []),
+        ([picture(1), picture(1, "q")], ["doubled"]),
+        ([picture(1), notice("not_drawn", replies_to="m1")], ["doubled"]),
+        ([notice("not_drawn", replies_to="m1"), notice("not_drawn", id="o")], ["doubled"]),
+        ([picture(10)], ["lost", "unknown"]),
+        ([], ["lost"]),
+        ([notice("stopped", replies_to="m1")], ["unknown"]),
+    ],
+)
+def test_an_order_ends_in_one_picture_or_in_one_notice(shown: list[Shown], wrong: list[str]) -> None:
+    ordered = check_orders([Order(ROOM, "m1", "dq1")], shown)
+    verdict = check(ordered.open, {}, ordered.left)
+    assert sorted(one.kind for one in (*ordered.violations, *verdict.violations)) == wrong
+
+
+@pytest.mark.parametrize(
+    ("aside", "in_room", "wrong"),
+    [
+        ([picture(1)], [], []),
+        ([notice("comes_later")], [picture(1)], []),
+        ([notice("not_drawn")], [], []),
+        ([picture(1)], [picture(1, "q")], ["doubled"]),
+        ([notice("not_drawn")], [picture(1)], ["doubled"]),
+        ([], [], ["lost"]),
+    ],
+)
+def test_an_order_by_a_command_of_discord_s_too(aside: list[Shown], in_room: list[Shown], wrong: list[str]) -> None:
+    order = Order(ROOM, "", "dq1", is_apart=True, aside=tuple(aside))
+    ordered = check_orders([order], in_room)
+    assert [one.kind for one in ordered.violations] == wrong
+    assert (ordered.open, ordered.left) == ([], [])
+    unheard = Order(ROOM, "", "dq1", is_apart=True, is_sure=False)
+    assert check_orders([unheard], []).violations == []
+
+
+def test_the_notices_about_pictures_are_there() -> None:
+    assert {*NO_PICTURE, *LATER} <= set(catalog(ENGLISH).sentences)

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import aiohttp
 
 from core.tasks import end
-from tests.chaos.checks import Shown
+from tests.chaos.checks import Order, Shown
 from tests.chaos.journal import Entry, Journal
-from tests.chaos.people import Asked, Records, short
+from tests.chaos.people import Asked, Ordered, Records, short
 from tests.chaos.plan import Room
 from tests.chaos.speech import ended
 from tests.end_to_end.web_page import ARTICLE, changes
@@ -144,6 +144,25 @@ class WebRoom:
             return await self._post(url, "/messages", form) is not None
 
         self._put(f"calls /{name} {argument}", send)
+
+    async def order(self, tag: str) -> None:
+        ordered, ticket = Ordered(tag, time.time()), secrets.token_hex(12)
+        self.records.ordered.append(ordered)
+
+        async def send(url: str) -> bool:
+            form = {"text": f"/imagine {tag}", "conversation": self._conversation, "ticket": ticket}
+            content = await self._post(url, "/messages", form)
+            if content is None:
+                return False
+            ordered.id = ARTICLE.findall(content)[0][0]
+            self._conversation = self._conversation or _found(r'name="conversation" value="(\w+)"', content)
+            self._apply(content)
+            return True
+
+        self._put(f"orders {tag}", send)
+
+    def orders(self) -> list[Order]:
+        return [made.order(self.name, self.records.stops) for made in self.records.ordered]
 
     async def _stop(self) -> None:
         """The button: it says nothing, one sees what it does."""

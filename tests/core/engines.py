@@ -12,6 +12,7 @@ from core.commands.row import Moderation
 from core.conversation.history import History
 from core.conversation.mailbox import Mailbox
 from core.conversation.readings import Readings
+from core.conversation.whereabouts import Whereabouts
 from core.creations.creations import Creations
 from core.creations.films import Films
 from core.creations.payers import payers
@@ -33,6 +34,7 @@ from core.models.reading import Reader
 from core.models.router import Router
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
+from core.moderation.own_words import OwnWords
 from core.people.access import IsAdmin, May, StandingOf
 from core.people.community import Community
 from core.people.spaces import Spaces
@@ -85,10 +87,11 @@ async def engine(
     )
     speaker, labels = Speaker(catalog, router), Labels(settings.labels, Spaces(store))
     speaking = Speaking(speaker, history, labels)
-    safety = Safety(settings.safety, catalog, router, Spaces(store))
+    rules = Community.of(settings, store).policy
+    safety = Safety(settings.safety, catalog, router, Spaces(store), OwnWords(rules, Spaces(store)))
     pictures = Pictures(Painter(catalog, router), safety, labels)
     passages = Passages(store, settings.knowledge, Embedder(catalog, router))
-    learning = Learning(passages, settings.knowledge)
+    learning = Learning(passages, settings.knowledge, Whereabouts(store))
     community, making = Community.of(settings, store), set[asyncio.Task[None]]()
 
     async def make(name: str, id: str, argument: str) -> None:

@@ -247,6 +247,13 @@ async def test_a_recording_that_gives_no_words_is_told(shelf: Shelf, fault: Faul
     assert not read.readings
 
 
+@pytest.mark.parametrize(("told", "allowed"), [("90", "1:30"), ("?", "10:00"), ("9" * 50, "10:00")])
+async def test_a_recording_that_is_too_long_for_its_server_is_told(shelf: Shelf, told: str, allowed: str) -> None:
+    shelf.server.audio.longest_seconds = told
+    read = await shelf.reader(WHISPER).read(sent(VOICE), tokens=1000, space="s")
+    assert read.notices == (Notice("recording_longer", {"allowed": allowed}),)
+
+
 async def test_what_is_left_out_of_a_document_is_told(shelf: Shelf) -> None:
     reader = shelf.reader(max_document_pages=2)
     read = await reader.read(sent(MENU), tokens=1000, space="s")

@@ -46,7 +46,7 @@ class WebPage:
         self._parley = parley
         self._http = http
         self._reloads = reloads
-        self._texts: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._texts: asyncio.Queue[tuple[str, str, str]] = asyncio.Queue()
         self._url = beside._url if beside else ""
         self._conversation = beside._conversation if beside else ""
         self._token = self._ticket = ""
@@ -54,9 +54,9 @@ class WebPage:
         self._messages: dict[str, Shown] = {}
         self.tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._follow())]
 
-    def say(self, text: str, picture: str = "") -> str:
-        """Sends it as soon as what was said before is sent. Its id is the page's affair."""
-        self._texts.put_nowait((text, picture))
+    def say(self, text: str, picture: str = "", *, reply: str = "") -> str:
+        """Sends it as soon as what was said before is sent, in reply to a message. Its id is the page's affair."""
+        self._texts.put_nowait((text, picture, reply))
         return ""
 
     @property
@@ -91,6 +91,16 @@ class WebPage:
         async with self._http.post(self._url + path, data={"message": message}, headers=self._signed) as answer:
             assert answer.status == 204
 
+    async def press_under(self, message: str, what: str, **form: str) -> None:
+        """What stands in a message: ``press`` with its button, ``vote`` with its option."""
+        path = f"/c/{self._conversation}/messages/{message}/{what}"
+        async with self._http.post(self._url + path, data=form, headers=self._signed) as answer:
+            assert answer.status == 204
+
+    async def source(self) -> str:
+        """The page's HTML, opened now."""
+        return (await self.get(f"/c/{self._conversation}")).decode()
+
     async def attach(self, picture: bytes) -> str:
         """Uploads a picture; the blob that stands for it in a message."""
         async with self._http.post(f"{self._url}/uploads", data=picture, headers=self._signed) as answer:
@@ -116,8 +126,8 @@ class WebPage:
         else:
             await self._enter()
         while True:
-            text, picture = await self._texts.get()
-            while not await self._post(text, picture):
+            text, picture, reply = await self._texts.get()
+            while not await self._post(text, picture, reply):
                 await asyncio.sleep(AGAIN_SECONDS)
                 if self._reloads and await self._found_after_reload(text):
                     break
@@ -132,10 +142,12 @@ class WebPage:
             assert answer.status == 200
         await self._open("/")
 
-    async def _post(self, text: str, picture: str) -> bool:
+    async def _post(self, text: str, picture: str, reply: str) -> bool:
         form = {"text": text, "conversation": self._conversation, "ticket": self._ticket}
         if picture:
             form["picture"] = picture
+        if reply:
+            form["reply"] = reply
         try:
             async with self._http.post(f"{self._url}/messages", data=form, headers=self._signed) as answer:
                 content = await answer.text()

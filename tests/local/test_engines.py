@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
-from core.errors import ModelError, ModelFault
+from core.errors import ModelError, ModelFault, RecordingTooLong
 from core.models.catalog import Catalog, Model
 from core.models.chat import ChatMessage
 from core.models.local_models import list_models
@@ -232,6 +232,33 @@ async def test_background_is_cut_out(tmp_path: Path) -> None:
     assert alpha.getpixel((5, 5)) < 50
 
 
+async def test_harmless_pictures_are_left_alone(tmp_path: Path) -> None:
+    """How much of what it should find it finds is not tested: no such pictures are used here."""
+    skin = Image.linear_gradient("L").resize((400, 300))
+    scene = Image.new("RGB", (512, 512), "#88bbff")
+    pen = ImageDraw.Draw(scene)
+    pen.ellipse((150, 100, 360, 310), fill="#f0c8a0")
+    pen.rectangle((0, 350, 512, 512), fill="#33aa33")
+    pictures = {
+        "white": Image.new("RGB", (64, 64), "white"),
+        "skin": Image.merge(
+            "RGB", (skin, skin.point(lambda value: value * 0.75), skin.point(lambda value: value * 0.6))
+        ),
+        "noise": Image.effect_noise((300, 300), 80).convert("RGB"),
+        "scene": scene,
+        "clear": Image.new("RGBA", (50, 50), (0, 0, 0, 0)),
+    }
+    async with asked(tmp_path, "open-nsfw") as (model, api):
+        for name, drawn_here in pictures.items():
+            judgement = await api.judge(model, "", [("image/png", as_png(drawn_here))])
+            assert judgement.flagged == frozenset(), name
+            assert 0 <= judgement.scores["sexual"] < 0.5, name
+        with pytest.raises(ModelError, match="cannot be read"):
+            await api.judge(model, "", [("image/png", b"no picture")])
+        with pytest.raises(ModelError, match="no text"):
+            await api.judge(model, "a text alone")
+
+
 async def test_text_in_a_picture_is_read_line_by_line(tmp_path: Path) -> None:
     page = Image.new("RGB", (420, 120), "white")
     pen = ImageDraw.Draw(page)
@@ -274,8 +301,9 @@ async def test_whisper_hears_what_piper_says(tmp_path: Path) -> None:
                     await api.transcribe(model, Recording("answer.ogg", "audio/ogg", listing.encode()))
         # Small as a file, large as sound.
         for recording in (silence(700), silence(40_000, rate=1)):
-            with pytest.raises(ModelError, match="longer than 600 seconds"):
+            with pytest.raises(RecordingTooLong, match="longer than 600 seconds") as caught:
                 await api.transcribe(model, Recording("answer.wav", "audio/wav", recording))
+            assert caught.value.seconds == 600
 
 
 def silence(seconds: int, rate: int = 1000) -> bytes:

@@ -22,8 +22,10 @@ KEPT = re.compile(
     r"/(users/@me|users/@me/channels|users/\{user_id\}|applications/@me|oauth2/applications/@me|gateway|gateway/bot"
     r"|applications/\{application_id\}(/guilds/\{guild_id\})?/commands(/\{command_id\})?"
     r"|channels/\{channel_id\}(/typing|/webhooks|/threads|/thread-members/@me|/messages(/bulk-delete)?)?"
+    r"|channels/\{channel_id\}(/permissions/\{overwrite_id\}|/messages/pins/\{message_id\})"
     r"|channels/\{channel_id\}/messages/\{message_id\}(/threads|/reactions/\{emoji_name\}(/@me|/\{user_id\})?)?"
     r"|guilds/\{guild_id\}(/channels|/roles|/threads/active|/members/search|/members/\{user_id\}|/members/@me|/bans/\{user_id\})?"
+    r"|guilds/\{guild_id\}(/auto-moderation/rules(/\{rule_id\})?|/requests(/\{request_id\})?)"
     r"|interactions/\{interaction_id\}/\{interaction_token\}/callback"
     r"|webhooks/\{webhook_id\}/\{webhook_token\}(/messages/(@original|\{message_id\}))?)"
 )
@@ -52,6 +54,8 @@ class Reduction:
             return self._named(node["$ref"].rpartition("/")[2])
         if values := known_values(node):
             return {"enum": values}
+        if node.get("enum") == [] and "allOf" in node:
+            return self.of(node["allOf"][0])
         if "anyOf" in node:
             node = {**node, "oneOf": node["anyOf"]}
         made = {

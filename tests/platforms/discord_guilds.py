@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.platforms.discord_moderation import Moderation
 from tests.platforms.discord_permissions import THREADS
 from tests.platforms.discord_refusals import Json, Refusal
 from tests.platforms.discord_wire import Call
@@ -16,7 +17,7 @@ TOLD = (
 """Of a guild; channels and members are asked for apart."""
 
 
-def answer(world: World, call: Call, parts: list[str]) -> tuple[int, Any] | None:
+def answer(world: World, moderation: Moderation, call: Call, parts: list[str]) -> tuple[int, Any] | None:
     """A call below ``/guilds``; None for a route that is not known. Raises Refusal."""
     match (call.method, parts):
         case ("GET", ["guilds", guild]):
@@ -36,6 +37,9 @@ def answer(world: World, call: Call, parts: list[str]) -> tuple[int, Any] | None
             if (guild, user) in world.permissions.gone:
                 raise Refusal(404, 10007, "Unknown Member")
             return 200, {**world.member(user, guild), "user": world.users[user]}
+        case (_, ["guilds", guild, *rest]):
+            _guild(world, guild)
+            return moderation.in_guild(call, guild, rest)
         case _:
             return None
 

@@ -13,6 +13,7 @@ from tests.platforms import discord_files as files
 from tests.platforms import discord_guilds, discord_registration, discord_threads
 from tests.platforms.discord_callbacks import Callbacks
 from tests.platforms.discord_components import V2
+from tests.platforms.discord_moderation import Moderation
 from tests.platforms.discord_permissions import May
 from tests.platforms.discord_refusals import Refusal, form_error
 from tests.platforms.discord_webhooks import Webhooks
@@ -53,6 +54,10 @@ class Rest:
     """Life of an interaction's token."""
     violations: list[str] = field(default_factory=list[str])
 
+    @property
+    def moderation(self) -> Moderation:
+        return Moderation(self.world, self.emit, self.delete)
+
     def answer(self, call: Call, uploads: list[Upload]) -> tuple[int, Any]:
         parts = call.path.strip("/").split("/")
         match parts[0]:
@@ -65,7 +70,7 @@ class Rest:
             case "interactions" | "webhooks":
                 found = Callbacks(self).answer(call, parts, uploads)
             case "guilds":
-                found = discord_guilds.answer(self.world, call, parts)
+                found = discord_guilds.answer(self.world, self.moderation, call, parts)
             case _:
                 found = self._on_account(call, parts)
         if found is None:
@@ -140,6 +145,8 @@ class Rest:
                 return 204, None
             case ("POST", [channel, "messages", message, "threads"]):
                 return 201, discord_threads.open_on(self.world, self.emit, channel, message, body)
+            case (_, [channel, *rest]):
+                return self.moderation.in_channel(call, channel, rest)
             case _:
                 return None
 
@@ -154,7 +161,7 @@ class Rest:
             "bot_public": True,
             "bot_require_code_grant": False,
             "verify_key": "0" * 64,
-            "flags": 1 << 19,
+            "flags": world.flags,
             "owner": world.users[world.alice],
             "team": None,
             "bot": world.users[world.bot],

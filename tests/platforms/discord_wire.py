@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote
 
 from aiohttp import BodyPartReader, web
 
@@ -63,6 +64,8 @@ class Call:
     query: Mapping[str, str]
     at: float
     status: int = 0
+    reason: str = ""
+    """For the guild's audit log."""
 
 
 @dataclass(slots=True)
@@ -88,6 +91,7 @@ OTHERS: Mapping[str, tuple[int, float]] = {
 }
 """What else Discord's headers have shown: calls in seconds, for each channel."""
 BAN_SECONDS = 600.0
+MAX_REASON = 512
 COUNTED = (401, 403, 429)
 
 
@@ -150,6 +154,7 @@ class Wire:
         path = request.path.removeprefix("/api/v10")
         body, uploads = await self._read(request)
         call = Call(request.method, path, body, request.query, time.time())
+        call.reason = self._reason(request)
         self.calls.append(call)
         if self.latency:
             await asyncio.sleep(self.latency)
@@ -201,6 +206,13 @@ class Wire:
             else:
                 uploads.append(Upload(part.filename or "", part.headers.get("Content-Type", ""), data))
         return body, uploads
+
+    def _reason(self, request: web.Request) -> str:
+        """Of the audit log: up to 512 characters, as they are in an address."""
+        given = request.headers.get("X-Audit-Log-Reason", "")
+        if len(given) > MAX_REASON or not given.isascii():
+            self.violations.append(f"the reason for the audit log is {len(given)} characters long")
+        return unquote(given)
 
     def _next_fault(self, call: Call) -> Planned | None:
         for planned in self.faults:

@@ -154,6 +154,17 @@ class World:
         self.unreadable: set[str] = set()
         """Channels whose history the bot may not read (so it may not reply there either)."""
         self.permissions = Permissions(self.guilds, self.channels)
+        self.bans: dict[tuple[str, str], str] = {}
+        """By guild and user: the reason."""
+        self.joined: dict[tuple[str, str], float] = {}
+        """By guild and user: since when, where it is not long ago."""
+        self.audit: list[Json] = []
+        """What the bot did with a moderator's rights, by Discord's numbers of actions."""
+        self.automod: dict[str, list[Json]] = {}
+        self.flags = 1 << 19
+        """Of the application: which privileged intents are switched on."""
+        self.requests: dict[str, list[Json]] = {}
+        """By guild: who asked to join."""
         self.application_id = self.snowflake()
         self.bot = self.add_user("parley", bot=True)
         self.alice = self.add_user("alice")
@@ -265,7 +276,7 @@ class World:
             "avatar": None,
             "banner": None,
             **self.permissions.member_fields(guild_id, user_id),
-            "joined_at": stamp(),
+            "joined_at": stamp(self.joined.get((guild_id, user_id), time.time() - LONG_AGO)),
         }
         return {
             **member,

@@ -46,10 +46,14 @@ class Audio:
     usage: dict[str, Any] | None = None
     language: str = ""
     """Of every recording, where the server tells it."""
+    longest_seconds: str = ""
+    """Every recording is longer than that, as a server of ours says it; empty: none is."""
     sound: bytes = OPUS
     heard: list[Sound] = field(default_factory=list[Sound])
     spoken: list[Sound] = field(default_factory=list[Sound])
     composed: list[Sound] = field(default_factory=list[Sound])
+    names: list[str] = field(default_factory=list[str])
+    """The names under which speech and sounds were asked for, empty for none."""
     strikes: deque[Strike] = field(default_factory=deque[Strike])
 
     def fail(self, fault: Fault, number: float | None = None, *, times: int = 1) -> None:
@@ -79,6 +83,7 @@ class Audio:
 
     async def speech(self, request: web.Request) -> web.StreamResponse:
         body = cast("dict[str, Any]", await request.json())
+        self.names.append(request.headers.get("Idempotency-Key", ""))
         self.spoken.append(Sound({name: str(value) for name, value in body.items()}))
         if refusal := self._check_speech(body):
             return error_answer(refusal)
@@ -89,6 +94,7 @@ class Audio:
     async def generations(self, request: web.Request) -> web.StreamResponse:
         """Not OpenAI's: as servers of local models call it."""
         body = cast("dict[str, Any]", await request.json())
+        self.names.append(request.headers.get("Idempotency-Key", ""))
         self.composed.append(Sound({name: str(value) for name, value in body.items()}))
         if set(body) != COMPOSE_FIELDS or not body["prompt"]:
             return error_answer(Refusal(400, "Field required", param="prompt"))
@@ -103,6 +109,8 @@ class Audio:
             return Refusal(400, "Field required", param="file")
         if fields.get("model") not in self.ears:
             return Refusal(404, f"The model `{fields.get('model')}` does not exist.", code="model_not_found")
+        if self.longest_seconds:
+            return Refusal(400, "The recording is too long.", code="too_long", param=self.longest_seconds)
         if len(data) > MAX_FILE:
             return Refusal(413, f"Maximum content size limit ({MAX_FILE}) exceeded ({len(data)} bytes read)")
         if PurePath(fields["file"]).suffix[1:] not in FORMATS:

@@ -71,6 +71,8 @@ class Images:
     picture: bytes = field(default_factory=png)
     asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The bodies of all requests."""
+    names: list[str] = field(default_factory=list[str])
+    """The names under which they were asked for, empty for none."""
     sent: list[list[tuple[str, str, bytes]]] = field(default_factory=list[list[tuple[str, str, bytes]]])
     """Field, file name and bytes of the pictures of each edit."""
     waiting: asyncio.Event | None = None
@@ -105,6 +107,7 @@ class Images:
 
     async def _answer(self, request: web.Request, body: dict[str, Any], kind: str) -> web.StreamResponse:
         self.asked.append(body)
+        self.names.append(request.headers.get("Idempotency-Key", ""))
         if refusal := self._check(body):
             return error_answer(refusal)
         if self.strikes and (answer := await self._fault(request, self.strikes.popleft())) is not None:

@@ -37,6 +37,16 @@ class Videos:
     """So many looks from now on are answered with 500."""
     waiting: asyncio.Event | None = None
     """No job is completed before it is set."""
+    unheard: bool = False
+    """What is begun is not answered: whoever asks again under the same name is."""
+    beginning: int = 0
+    """So many that ask again under the same name are told that it is being begun still."""
+    broken_begins: int = 0
+    """So many films from now on are answered with 500, and so is whoever asks again under the same name."""
+    names: list[str] = field(default_factory=list[str])
+    """The names under which films were asked for, empty for none."""
+    _answers: dict[str, str] = field(default_factory=dict[str, str])
+    """Ids of what was begun under a name; empty where it failed."""
     asked: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """The fields of all films that were begun, and ``picture`` for the size of the one they begin with."""
     deleted: list[str] = field(default_factory=list[str])
@@ -62,18 +72,32 @@ class Videos:
                     body[part.name or ""] = data.decode()
         else:
             body = await request.json()
+        name = request.headers.get("Idempotency-Key", "")
+        self.names.append(name)
+        if name in self._answers:
+            return self._repeated(name)
+        if self.broken_begins:
+            self.broken_begins -= 1
+            self._answers[name] = ""
+            return web.Response(status=500)
         self.asked.append(body)
-        if unknown := set(body) - {"model", "prompt", "seconds", "size", "picture"}:
-            return error_answer(Refusal(400, f"Unknown parameter: '{min(unknown)}'.", code="unknown_parameter"))
-        if body.get("size") not in SIZES or body.get("seconds") not in SECONDS:
-            return error_answer(Refusal(400, "Invalid value.", code="invalid_value"))
-        if "picture" in body and "x".join(map(str, body["picture"])) != body["size"]:
-            return error_answer(Refusal(400, "Inpaint image must match the requested width and height"))
-        if FORBIDDEN in body["prompt"]:
-            return error_answer(Refusal(400, "Your request was blocked.", code="moderation_blocked"))
+        if refusal := _check(body):
+            return error_answer(refusal)
         id = f"video_{len(self.asked)}"
         self.looks[id] = 0
+        if name:
+            self._answers[name] = id
+        if self.unheard:
+            self.unheard = False
+            await asyncio.Event().wait()
         return web.json_response(self._told(id, "queued"))
+
+    def _repeated(self, name: str) -> web.Response:
+        if self.beginning:
+            self.beginning -= 1
+            return error_answer(Refusal(409, "A request of that name is under way."))
+        id = self._answers[name]
+        return web.json_response(self._told(id, "in_progress")) if id else web.Response(status=500)
 
     async def _look(self, request: web.Request) -> web.Response:
         id = request.match_info["id"]
@@ -114,3 +138,15 @@ class Videos:
             "size": asked["size"],
             "error": error,
         }
+
+
+def _check(body: dict[str, Any]) -> Refusal | None:
+    if unknown := set(body) - {"model", "prompt", "seconds", "size", "picture"}:
+        return Refusal(400, f"Unknown parameter: '{min(unknown)}'.", code="unknown_parameter")
+    if body.get("size") not in SIZES or body.get("seconds") not in SECONDS:
+        return Refusal(400, "Invalid value.", code="invalid_value")
+    if "picture" in body and "x".join(map(str, body["picture"])) != body["size"]:
+        return Refusal(400, "Inpaint image must match the requested width and height")
+    if FORBIDDEN in body["prompt"]:
+        return Refusal(400, "Your request was blocked.", code="moderation_blocked")
+    return None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
+from tests.platforms import telegram_moderation
 from tests.platforms.telegram_text import Json, Refusal, bad
 from tests.platforms.telegram_world import Chat, World
 
@@ -67,24 +69,20 @@ def administrators(world: World, chat: Chat) -> list[Json]:
     if chat.type == "private":
         raise bad("there are no administrators in the private chat")
     found = [{"status": "creator", "user": world.person(user), "is_anonymous": False} for user in sorted(chat.admins)]
-    for user, rights in sorted(chat.moderators.items()):
-        held = {name: name in rights for name in _RIGHTS}
-        anonymous = {"can_be_edited": False, "is_anonymous": False}
-        found.append({"status": "administrator", "user": world.person(user), **anonymous, **held})
+    found += [_administrator(world.person(user), rights) for user, rights in sorted(chat.moderators.items())]
+    if chat.rights is not None:
+        found.append(_administrator(_me(world), chat.rights))
     return found
 
 
 def one_member(world: World, chat: Chat, user: int) -> Json:
     """Anybody, as the server gives them. Raises Refusal for who has never been seen."""
-    if user == world.me["id"]:
-        return _member(world, "member")
-    there = {post.sender["id"]: post.sender for post in chat.posts.values()}
     for one in administrators(world, chat):
         if one["user"]["id"] == user:
             return one
-    if user not in there:
-        raise bad("user not found")
-    return {"status": "left" if user in chat.gone else "member", "user": there[user]}
+    if user == world.me["id"]:
+        return _member(world, "member")
+    return telegram_moderation.standing(chat, user)
 
 
 def delete_topic(world: World, chat: int, thread: int) -> None:
@@ -94,17 +92,25 @@ def delete_topic(world: World, chat: int, thread: int) -> None:
     del world.chat(chat).posts[thread]
 
 
+def _me(world: World) -> Json:
+    return {key: value for key, value in world.me.items() if key in ("id", "is_bot", "first_name", "username")}
+
+
+def _administrator(user: Json, rights: Sequence[str]) -> Json:
+    held = {name: name in rights for name in RIGHTS}
+    return {"status": "administrator", "user": user, "can_be_edited": False, "is_anonymous": False, **held}
+
+
 def _member(world: World, status: str) -> Json:
-    me = {key: value for key, value in world.me.items() if key in ("id", "is_bot", "first_name", "username")}
-    held: Json = {"status": status, "user": me}
+    held: Json = {"status": status, "user": _me(world)}
     if status == "kicked":
         held["until_date"] = 0
     if status == "administrator":
-        held |= {"can_be_edited": False, "is_anonymous": False} | dict.fromkeys(_RIGHTS, True)
+        held |= {"can_be_edited": False, "is_anonymous": False} | dict.fromkeys(RIGHTS, True)
     return held
 
 
-_RIGHTS = (
+RIGHTS = (
     "can_manage_chat",
     "can_delete_messages",
     "can_manage_video_chats",
@@ -112,6 +118,7 @@ _RIGHTS = (
     "can_promote_members",
     "can_change_info",
     "can_invite_users",
+    "can_pin_messages",
     "can_post_stories",
     "can_edit_stories",
     "can_delete_stories",

@@ -12,6 +12,7 @@ from typing import Any
 from tests.platforms import telegram_groups, telegram_rich
 from tests.platforms.telegram_files import Files
 from tests.platforms.telegram_inline import Inline
+from tests.platforms.telegram_moderation import Moderation, is_deletable
 from tests.platforms.telegram_profile import Profile
 from tests.platforms.telegram_text import MAX_CAPTION, Json, Refusal, accepted, bad
 from tests.platforms.telegram_world import Chat, Draft, Post, World
@@ -81,6 +82,7 @@ class Methods:
         self.files = Files(world, self._chat, self._put)
         self.profile = Profile(world)
         self.inline = Inline(world)
+        self.moderation = Moderation(world, self._chat)
         self.by_name: dict[str, Callable[[Json], Any]] = {
             "getMe": lambda fields: self.world.me,
             "sendMessage": self._send_message,
@@ -99,6 +101,7 @@ class Methods:
             **self.files.by_name,
             **self.profile.by_name,
             **self.inline.by_name,
+            **self.moderation.by_name,
         }
 
     def _chat(self, fields: Json) -> Chat:
@@ -243,7 +246,7 @@ class Methods:
         post = self._chat(fields).posts.get(fields["message_id"])
         if post is None or post.deleted:
             raise bad("message to delete not found")
-        if not post.by_bot and post.chat.type != "private":
+        if not is_deletable(post):
             raise bad("message can't be deleted")
         post.deleted = True
         return True

@@ -16,6 +16,24 @@ PNG = bytes.fromhex(
     "0001ff56c72f0d0000000049454e44ae426082"
 )
 DRAFT_SECONDS = 30.0
+PERMISSIONS = (
+    "can_send_messages",
+    "can_send_audios",
+    "can_send_documents",
+    "can_send_photos",
+    "can_send_videos",
+    "can_send_video_notes",
+    "can_send_voice_notes",
+    "can_send_polls",
+    "can_send_other_messages",
+    "can_add_web_page_previews",
+    "can_react_to_messages",
+    "can_edit_tag",
+    "can_change_info",
+    "can_invite_users",
+    "can_pin_messages",
+    "can_manage_topics",
+)
 
 
 @dataclass(slots=True)
@@ -110,6 +128,22 @@ class Chat:
     """To whom it belongs."""
     moderators: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
     """Other administrators, with the rights that they have."""
+    rights: tuple[str, ...] | None = None
+    """The bot is an administrator with these; None: a plain member."""
+    people: dict[int, Json] = field(default_factory=dict[int, Json])
+    """Who came by joining, and may have written nothing."""
+    permissions: Json = field(default_factory=lambda: dict.fromkeys(PERMISSIONS, True))
+    """What everybody may do."""
+    restricted: dict[int, tuple[Json, int]] = field(default_factory=dict[int, tuple[Json, int]])
+    """What people may do who may not do all, until when; 0: for good."""
+    banned: dict[int, int] = field(default_factory=dict[int, int])
+    """People, also channels that write as themselves, until when; 0: for good."""
+    asked: dict[int, Json] = field(default_factory=dict[int, Json])
+    """Who asked to be let in."""
+    pinned: list[int] = field(default_factory=list[int])
+    """The newest last."""
+    linked: int = 0
+    """The channel whose discussion group it is."""
     posts: dict[int, Post] = field(default_factory=dict[int, Post])
     ours: set[int] = field(default_factory=set[int])
     drafts: list[Draft] = field(default_factory=list[Draft])

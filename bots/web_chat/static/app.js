@@ -90,6 +90,7 @@
       area.form.requestSubmit();
     } else if (event.key === "Escape" && !find("dialog[open]")) {
       if (isText && area.dataset.edit !== undefined) find("[data-cancel]", area.form).click();
+      else if (isText && area.id === "text" && find("#reply").value) replyTo(null);
       else if (isOpen()) openMenu(false);
       else if (isBusy()) command("stop");
     }
@@ -124,9 +125,44 @@
     // What was typed while it was on its way stays.
     if (area.value.trim() === String(ctx.sentText).trim()) area.value = "";
     for (const picture of ctx.sentPictures) picture.remove();
+    if (find("#reply").value === ctx.sentReply) replyTo(null);
     fit(area);
     if (!find("#side").contains(document.activeElement)) area.focus();
     requestAnimationFrame(toEnd);
+  };
+
+  // ---- replying
+
+  const LONGEST_WORDS = 90;
+  const replyTo = (article) => {
+    find("#reply").value = article ? article.id.slice(2) : "";
+    find("#replying").hidden = !article;
+    if (!article) return;
+    const text = (find(".text, .bubble > p:not(.about), .asked", article)?.innerText.trim() || find("img", article)?.alt
+      || find(".file", article)?.innerText || "").replace(/\s+/g, " ");
+    find("#replying-words").textContent = text.length > LONGEST_WORDS ? `${text.slice(0, LONGEST_WORDS)}…` : text;
+    find("#status").textContent = `${say("Replying")} ${find("#replying-words").textContent}`;
+    find("#text").focus();
+  };
+
+  // ---- pressing: a finger that trembles presses twice
+
+  const PRESS_MS = 900;
+  const onPress = (event) => {
+    const button = event.target.closest?.("[data-press]");
+    if (!button) return;
+    if (button.classList.contains("pressed")) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    button.classList.add("pressed");
+    setTimeout(() => button.classList.remove("pressed"), PRESS_MS);
+  };
+
+  const onWord = ({ detail: { ctx } }) => {
+    const word = ctx.response?.raw.headers.get("X-Parley-Word");
+    if (word) toast(decodeURIComponent(word));
   };
 
   // ---- pictures
@@ -195,6 +231,8 @@
     if (!button) return;
     if (button.dataset.copy) copied(button);
     else if (button.dataset.remove !== undefined) { button.closest(".picture").remove(); find("#text").focus(); }
+    else if (button.dataset.reply) replyTo(button.closest("article"));
+    else if (button.id === "unreply") { replyTo(null); find("#text").focus(); }
     else if (button.id === "stop") command("stop");
     else if (button.id === "menu") openMenu(!isOpen());
     else if (button.id === "shade") openMenu(false);
@@ -225,6 +263,7 @@
     toEnd();
     addEventListener("keydown", onKey);
     addEventListener("submit", onSubmit, true);
+    addEventListener("click", onPress, true);
     addEventListener("click", onClick);
     area.addEventListener("input", () => fit(area));
     area.addEventListener("paste", (event) => upload(event.clipboardData.files));
@@ -238,9 +277,11 @@
 
     document.addEventListener("htmx:config:request", ({ detail: { ctx } }) => {
       ctx.sentText = find("#text").value;
+      ctx.sentReply = find("#reply").value;
       ctx.sentPictures = [...document.querySelectorAll("#pictures .picture")];
     });
     document.addEventListener("htmx:after:request", onSent);
+    document.addEventListener("htmx:after:request", onWord);
     document.addEventListener("htmx:finally:request", onDone);
     document.addEventListener("htmx:confirm", onConfirm);
     document.addEventListener("htmx:response:error", ({ detail: { ctx } }) => {

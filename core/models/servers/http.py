@@ -17,7 +17,7 @@ from typing import Any, cast
 from aiohttp import BodyPartReader, web
 
 from core.models.servers import parsing
-from core.models.servers.work import Answer, EngineError, Pictures, Request, Sound, Vectors, Words, refused
+from core.models.servers.work import Answer, EngineError, Judged, Pictures, Request, Sound, Vectors, Words, refused
 from core.models.servers.workbench import Done, Event, Workbench
 
 SHORTEST_SECONDS = 0.05
@@ -62,6 +62,7 @@ class Server:
                 web.post("/v1/audio/generations", self._sound),
                 web.post("/v1/audio/transcriptions", self._transcriptions),
                 web.post("/v1/chat/completions", self._completions),
+                web.post("/v1/moderations", self._moderations),
             ]
         )
         return app
@@ -194,6 +195,16 @@ class Server:
         await stream.write(b"data: [DONE]\n\n")
         await stream.write_eof()
         return stream
+
+    async def _moderations(self, request: web.Request) -> web.Response:
+        fields = await _json(request)
+        made = await self._answer(parsing.judging(fields))
+        assert isinstance(made, Judged)
+        results: list[dict[str, Any]] = []
+        for scores in made.scores:
+            found = {name: score >= made.least for name, score in scores.items()}
+            results.append({"flagged": any(found.values()), "categories": found, "category_scores": scores})
+        return web.json_response({"id": "judged", "model": fields.get("model"), "results": results})
 
     async def _answer(self, work: Request) -> Answer:
         async with aclosing(self._workbench.work(work)) as events:

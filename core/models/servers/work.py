@@ -76,7 +76,14 @@ class Read:
     picture: bytes = field(repr=False)
 
 
-Request = Draw | Embed | Speak | Compose | Hear | Read
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Pictures of which is asked what a moderator would say."""
+
+    pictures: tuple[bytes, ...] = field(repr=False)
+
+
+Request = Draw | Embed | Speak | Compose | Hear | Read | Judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +118,15 @@ class Words:
     language: str = ""
 
 
-Answer = Pictures | Vectors | Sound | Words
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Of each picture: by category a score between 0 and 1, and from which on it counts."""
+
+    scores: tuple[dict[str, float], ...]
+    least: float
+
+
+Answer = Pictures | Vectors | Sound | Words | Judged
 
 
 class EngineError(Exception):

@@ -1,8 +1,13 @@
 -- Keeps or removes one message of the web chat and tells the browsers' processes.
 -- KEYS: conversations, titles, messages, order, revisions
--- ARGV: conversation, message id, JSON (empty: remove), lifetime in seconds, most messages, now, channel, text to publish
--- Returns the new revision, or 0 when the conversation is gone.
+-- ARGV: conversation, message id, JSON (empty: remove), lifetime in seconds, most messages, now, channel, text to publish,
+--       revision that the message has to have (none or empty: whatever it has)
+-- Returns the new revision; 0 when the conversation is gone, -1 when the message has another revision.
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+if ARGV[9] and ARGV[9] ~= '' then
+  local kept = redis.call('HGET', KEYS[3], ARGV[2])
+  if not kept or string.match(kept, '^%d+') ~= ARGV[9] then return -1 end
+end
 local revision = redis.call('HINCRBY', KEYS[3], '#', 1)
 if ARGV[3] == '' then
   redis.call('HDEL', KEYS[3], ARGV[2])

@@ -22,7 +22,18 @@ from core.commands.suggesting import Suggestions
 from core.commands.table import BY_NAME
 from core.conversation.history import History
 from core.errors import StorageError
-from core.message import ConversationKey, Incoming, Lasting, Message, Platform, Reaction
+from core.message import (
+    Arrival,
+    ConversationKey,
+    Incoming,
+    Lasting,
+    Message,
+    Platform,
+    Reacted,
+    Reaction,
+    Seen,
+    Sighting,
+)
 from core.models.catalog import Catalog
 from core.people.community import Community
 from core.settings import DiscordSettings, Settings
@@ -49,6 +60,8 @@ class ListInbox:
     """Owner and text of every message, also of what was refused."""
     batches: list[int] = field(default_factory=list[int])
     votes: list[Reaction] = field(default_factory=list[Reaction])
+    seen: list[Seen] = field(default_factory=list[Seen])
+    """For the rules."""
     refused: int = 0
     """Second deliveries of the same update."""
     failures: int = 0
@@ -63,6 +76,9 @@ class ListInbox:
         for value in incoming:
             if isinstance(value, Reaction):
                 self.votes.append(value)
+                continue
+            if isinstance(value, Sighting | Arrival | Reacted):
+                self.seen.append(value)
                 continue
             assert isinstance(value, Lasting)
             if value.update in seen:

@@ -328,6 +328,10 @@ def test_which_shard_looks_where(discord: FakeDiscord) -> None:
     assert catch_up.of_shard(places, 0, 4) == [places[1]]
 
 
+async def as_it_is(payloads: Sequence[dict[str, Any]]) -> None:
+    """Nobody watches these guilds."""
+
+
 async def test_an_overflow_does_not_end_what_a_new_session_began(discord: FakeDiscord) -> None:
     """What is still to be looked up is looked up also when the intake has to drop something meanwhile."""
     world = discord.world
@@ -342,7 +346,7 @@ async def test_an_overflow_does_not_end_what_a_new_session_began(discord: FakeDi
         return []
 
     world.post(world.general, world.alice, "missed")
-    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take, asyncio.Lock())
+    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take, asyncio.Lock(), as_it_is)
     try:
         catching_up.start(intake, time.time() - 60, [world.guild["id"]])
         assert catching_up.owes < time.time() - 50
@@ -372,7 +376,7 @@ async def test_a_new_session_in_the_middle_owes_what_the_one_before_it_did(disco
 
     world.post(world.general, world.alice, "missed")
     world.channels[world.general]["last_message_id"] = at(time.time() - 30)
-    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take, asyncio.Lock())
+    catching_up = CatchUp(0, 1, world.bot, settings, rest, recent, take, asyncio.Lock(), as_it_is)
     try:
         catching_up.start(intake, time.time() - 60, [world.guild["id"]])
         catching_up.start(intake, time.time(), [world.guild["id"]])

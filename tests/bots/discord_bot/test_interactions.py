@@ -73,6 +73,18 @@ async def test_typed_options_become_the_calls(discord: FakeDiscord, store: Store
         assert BY_NAME["settings"].words(await call_of(bot, 2)) == "buttons off"
 
 
+async def test_files_stand_in_the_order_of_their_options(discord: FakeDiscord, store: Store) -> None:
+    async with connected(discord, store, rows=COMMANDS) as bot:
+        await registered(discord)
+        general = discord.world.general
+        mask, picture = (File(f"{name}.png", "image/png", PIXEL) for name in ("mask", "picture"))
+        discord.slash("edit", {"mask": mask, "prompt": "a hat", "picture": picture}, general)
+        assert [file.name for file in (await call_of(bot)).attachments] == ["picture.png", "mask.png"]
+        # A mask alone is not taken for the picture.
+        discord.slash("edit", {"prompt": "a hat", "mask": mask}, general)
+        assert not (await call_of(bot, 2)).attachments
+
+
 async def test_a_subcommand_is_a_row_of_its_own(discord: FakeDiscord, store: Store) -> None:
     async with connected(discord, store, rows=COMMANDS) as bot:
         await registered(discord)

@@ -213,6 +213,15 @@ async def test_nobody_may_while_discord_does_not_tell(town: Town) -> None:
             await town.rights.may(town.call(town.bob), right)
 
 
+async def test_limits_that_are_over_in_a_moment_are_waited_for(town: Town) -> None:
+    town.world.permissions.give(town.guild, town.bob, May.BAN_MEMBERS)
+    town.discord.fail("429", "guilds", times=2)
+    assert await town.rights.may(town.call(town.bob), Right.BAN)
+    town.discord.fail("429", "guilds", seconds=60.0)
+    with pytest.raises(RightsUnknownError):
+        await town.rights.may(town.call(town.bob), Right.BAN)
+
+
 async def test_a_guild_that_the_bot_is_not_in(town: Town) -> None:
     """Somebody has brought the app along for themselves."""
     town.world.permissions.gone.add((town.guild, town.world.bot))

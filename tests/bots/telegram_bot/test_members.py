@@ -138,3 +138,17 @@ def test_a_command_in_a_reply_tells_whose_message_it_is_about(club: Club) -> Non
     assert isinstance(call, CommandCall)
     assert call.quote is not None
     assert (call.quote.author_id, call.quote.text, call.options) == (str(BOB), "buy this", {"text": "spam"})
+
+
+async def test_a_channel_for_moderators_is_one_of_their_own_that_the_reported_cannot_read(club: Club) -> None:
+    staff = -100_900
+    room = club.world.group(staff)
+    assert await club.members.channel(club.call(MO), str(staff)) is None
+    room.moderators[MO] = ()
+    assert await club.members.channel(club.call(MO), str(staff)) == str(staff)
+    assert await club.members.channel(club.call(BOB), str(staff)) is None
+    assert await club.members.channel(club.call(MO), "-100901") is None
+    assert await club.members.tell_moderators(club.call(BOB), str(staff), "404", lambda language: "a report", "1")
+    assert club.world.texts(staff) == ["a report"]
+    assert not await club.members.tell_moderators(club.call(BOB), str(staff), str(MO), lambda language: "on you", "2")
+    assert club.world.texts(staff) == ["a report"]

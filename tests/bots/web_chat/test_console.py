@@ -36,7 +36,7 @@ async def fields_of(visitor: Visitor) -> dict[str, str]:
     values = {name: html.unescape(value) for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form)}
     for name, options in re.findall(r'<select id="[^"]*" name="(\w+)">(.*?)</select>', form, re.DOTALL):
         values[name] = html.unescape(found(r'value="([^"]*)" selected', options))
-    return {name: value for name, value in values.items() if name != "models"}
+    return {name: value for name, value in values.items() if name not in ("models", "tools")}
 
 
 async def send(visitor: Visitor, path: str, data: object) -> tuple[int, str]:
@@ -119,6 +119,17 @@ async def test_models_are_ticked(owner: Visitor, community: Community) -> None:
     assert set((await settings(community)).models) == {"small-1", "large-2"}
     page = (await owner.get(PATH))[1]
     assert len(re.findall(r'name="models" value="[^"]+" checked', page)) == 2
+
+
+async def test_tools_are_ticked_and_words_typed(owner: Visitor, community: Community) -> None:
+    status, page = await save(owner, {"tools": "draw", "blocked_words": "spam, <b>"})
+    assert status == 200
+    kept = await settings(community)
+    assert (kept.tools, kept.blocked_words) == (("draw",), ("spam", "<b>"))
+    assert re.findall(r'name="tools" value="([^"]+)" checked', page) == ["draw"]
+    assert 'name="blocked_words" value="spam, &lt;b&gt;"' in page
+    assert (await save(owner, {"tools": "off"}))[0] == 200
+    assert (await settings(community)).tools == ("off",)
 
 
 async def test_a_wrong_field_is_marked_and_nothing_is_saved(owner: Visitor, community: Community) -> None:

@@ -33,7 +33,7 @@ async def test_every_answer_carries_the_headers(world: World, owner: Visitor) ->
         async with owner.http.get(path) as answer:
             policy = answer.headers["Content-Security-Policy"]
             assert policy == (
-                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self';"
                 " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
             )
             assert answer.headers["X-Content-Type-Options"] == "nosniff"

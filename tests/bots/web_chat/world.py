@@ -14,10 +14,12 @@ from typing import Self
 import aiohttp
 
 from bots.adapter import Button, Page, Slot, Target
+from bots.pressing import Presses
 from bots.web_chat.adapter import WebAdapter
 from bots.web_chat.outbound import WebOutbound
 from bots.web_chat.redis_store import RedisWebStore
 from core.commands.table import BY_NAME
+from core.conversation.history import History
 from core.errors import StorageError
 from core.message import CommandCall, Incoming, Lasting, Message
 from core.models.catalog import Catalog
@@ -161,8 +163,10 @@ async def open_world(
     listener = socket.create_server(("127.0.0.1", port))
     community = Community.of(Settings(), valkey)
     store = store or RedisWebStore(valkey, keep_days=30, max_messages=500)
+    catalog = Catalog.of(Settings())
+    presses = Presses(History(valkey, keep_days=30, max_messages=500), catalog, community, buttons=True, votes=True)
     adapter = WebAdapter(
-        settings or WebSettings(), store, lambda: models, community, Catalog.of(Settings()), listener=listener
+        settings or WebSettings(), store, lambda: models, community, catalog, presses, listener=listener
     )
     inbox = ScriptedInbox(store)
     running = asyncio.create_task(adapter.run(inbox))

@@ -167,6 +167,19 @@ async def test_a_model_is_named_by_who_may_choose_one(studio: Studio) -> None:
     assert keys(await studio.draw({"text": "a fox model:brush"}, private=False, space="-5")) == ["lacking.choose-model"]
 
 
+async def test_a_picture_of_somebody_who_chose_a_model_is_made_again_with_the_usual_one(studio: Studio) -> None:
+    studio.catalog = Catalog([Provider("p", studio.url)], [PAINTER, replace(PAINTER, name="Brush", id="brush")])
+    studio.images.painters = ("painter", "brush")
+    here: dict[str, Any] = {"private": False, "space": "-5"}
+    await studio.draw({"text": "a fox model:brush"}, shown_as="77", **here)
+    await studio.draw({"seed": "new"}, reply_to="77", **here)
+    assert [body["model"] for body in studio.images.asked] == ["brush", "brush"]
+    rules = SpaceSettings(grants=(Grant(right="choose-model", allowed=False, who="everyone"),))
+    await Community.of(Settings(), studio.store).spaces.change("telegram:1:-5", lambda _: rules)
+    await studio.draw({"seed": "new"}, reply_to="77", **here)
+    assert studio.images.asked[-1]["model"] == "painter"
+
+
 async def test_a_space_chooses_the_size_where_its_people_do_not(studio: Studio) -> None:
     chosen = SpaceSettings(image_size="wide")
     await Community.of(Settings(), studio.store).spaces.change("telegram:1:-5", lambda _: chosen)

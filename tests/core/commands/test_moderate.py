@@ -14,15 +14,17 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.errors import RightsUnknownError
 from core.message import Attachment, AttachmentKind, Author, CommandCall, Platform, Quote
+from core.moderation.carrying import Acts
 from core.moderation.cases import CaseKind
 from core.moderation.members import Member, Rank, Words
-from core.parts import Finished, Notice, Part, TextDelta
+from core.moderation.settings import ModerationSettings
+from core.parts import Finished, Menu, Notice, Part, TextDelta
 from core.people.access import Asker
-from core.settings import ModerationSettings
 from core.storage.cases import Cases
 from core.storage.client import Store
 from tests.builders import call
 from tests.core.engines import engine
+from tests.core.moderation.town import Crowd, at_work
 
 MODERATOR, BOB, OWNER, ROBOT = Author("2", "Mo"), "5", "1", "9"
 SPACE = "telegram:1:100"
@@ -101,10 +103,18 @@ class World:
 
     async def run(self, asked: CommandCall) -> list[Part]:
         mailbox = Mailbox(self.store, "w", admission=Admission(), keep_days=1)
-        moderation = {Platform.TELEGRAM: Moderation(self.cases, self.club, ModerationSettings(reports_per_hour=3))}
-        async with engine(
-            self.store, mailbox, owners=["telegram:77"], may=self.club.may, moderation=moderation
-        ) as answering:
+        hands = Crowd(self.club)
+        settings = ModerationSettings(reports_per_hour=3)
+        async with (
+            at_work(Acts(self.store, {Platform.TELEGRAM: hands}, keep_days=1)) as acts,
+            engine(
+                self.store,
+                mailbox,
+                owners=["telegram:77"],
+                may=self.club.may,
+                moderation={Platform.TELEGRAM: Moderation(self.cases, self.club, settings, acts, hands)},
+            ) as answering,
+        ):
             turn = Turn(asked.conversation, "1", "1", asked)
             *parts, last = [part async for part in answering.respond(turn)]
         assert isinstance(last, Finished)
@@ -120,7 +130,7 @@ def world(store: Store) -> World:
 
 
 def keys(parts: list[Part]) -> list[str]:
-    assert all(isinstance(part, Notice) for part in parts)
+    assert all(isinstance(part, Notice | Menu) for part in parts)
     return [part.key for part in parts if isinstance(part, Notice)]
 
 
@@ -135,7 +145,7 @@ def text(parts: list[Part]) -> str:
 
 async def test_a_warning_is_kept_and_told(world: World) -> None:
     parts = await world.say("warn", options={"user": BOB, "reason": "spam\nspam"})
-    assert parts == [Notice("warned", {"name": "`Bob`", "number": "1"})]
+    assert parts[0] == Notice("warned", {"name": "`Bob`", "number": "1"})
     assert world.club.told == [(BOB, "A moderator has warned you in “Chess Club”: `spam spam`")]
     assert world.club.asked == [Right.WARN]
     count, [case] = await world.cases.of(SPACE, BOB)
@@ -174,7 +184,7 @@ async def test_a_reply_warns_its_author(world: World) -> None:
 async def test_a_command_that_is_run_again_makes_no_second_case(world: World) -> None:
     """Its worker died before the turn was finished."""
     asked = call("warn", author=MODERATOR, private=False, space="100", options={"user": BOB, "reason": "spam"})
-    assert [await world.run(asked) for _ in range(2)] == [[Notice("warned", {"name": "`Bob`", "number": "1"})]] * 2
+    assert [(await world.run(asked))[0] for _ in range(2)] == [Notice("warned", {"name": "`Bob`", "number": "1"})] * 2
     assert (await world.cases.of(SPACE, BOB))[0] == 1
 
 

@@ -67,6 +67,16 @@ def test_languages_are_named_in_the_askers_own() -> None:
     assert [(one.value, one.label) for one in found] == [("de", "德语")]
 
 
+def test_tools_are_suggested_one_after_the_other() -> None:
+    of = Suggestions(Catalog([], []), lambda: ("time", "draw"))
+    assert suggested(of, "admin set", "value", field="tools") == ["auto", "off", "time", "draw"]
+    assert suggested(of, "admin set", "value", "dra", field="tools") == ["draw"]
+    assert suggested(of, "admin set", "value", "time, ", field="tools") == ["time, draw"]
+    assert suggested(of, "admin set", "value", "time, draw, ", field="tools") == []
+    (found,) = of.suggest("admin set", "value", {"field": "tools", "value": "时"}, "zh-CN")
+    assert found.value == "time"
+
+
 @pytest.mark.parametrize(
     ("command", "option"), [(row.name, option.name) for row in COMMANDS for option in row.options if option.suggests]
 )

@@ -101,6 +101,17 @@ async def test_a_picture_is_changed_as_it_is_said(studio: Studio) -> None:
     assert [name for name, _, _ in studio.images.sent[-1]] == ["image"]
 
 
+async def test_a_model_is_typed_where_it_is_all_that_can_be_said(studio: Studio) -> None:
+    studio.models = [PAINTER, replace(PAINTER, name="brush", id="brush")]
+    studio.images.painters = ("painter", "brush")
+    for typed in ("model:brush", "brush", "BRUSH", 'model="brush"'):
+        assert (await studio.say("upscale", {"text": typed}, attachments=(PICTURE,))).keys == ["made.upscale"]
+        assert studio.images.asked[-1]["model"] == "brush"
+    assert (await studio.say("style", {"text": "style:ink"}, attachments=(PICTURE,))).keys == ["made.edit"]
+    assert (await studio.say("edit", {"text": "prompt: a hat"}, attachments=(PICTURE,))).keys == ["drawn"]
+    assert studio.images.asked[-1]["prompt"] == "prompt: a hat"
+
+
 async def test_a_second_picture_is_the_mask(studio: Studio) -> None:
     output = io.BytesIO()
     Image.new("L", (40, 20), 255).save(output, "PNG")
@@ -140,6 +151,23 @@ async def test_what_was_made_is_changed_without_sending_it_again(studio: Studio)
     assert (await studio.say("imagine", {"text": "count:2"}, reply_to="79")).keys == ["drawn"]
     assert (studio.images.asked[-1]["prompt"], studio.images.asked[-1]["n"]) == ("at night", 2)
     assert len(studio.images.sent) == sent + 1
+
+
+def drawn(angle: int, side: int = 320, format: str = "PNG") -> bytes:
+    """A picture like no other of another angle; as JPEG a coarse copy of it."""
+    output, image = io.BytesIO(), Image.linear_gradient("L").rotate(angle).resize((side, side))
+    image.save(output, format, quality=60)
+    return output.getvalue()
+
+
+async def test_what_was_made_is_taken_itself_and_not_the_platforms_copy(studio: Studio) -> None:
+    studio.images.picture = drawn(0)
+    await studio.say("imagine", {"prompt": "a fox"}, shown="77")
+    for copy, side in ((drawn(0, 64, "JPEG"), 320), (drawn(90, 64, "JPEG"), 64)):
+        studio.picture = copy
+        assert (await studio.say("upscale", reply_to="77", attachments=(THEIRS,))).keys == ["made.upscale"]
+        with Image.open(io.BytesIO(studio.images.sent[-1][0][2])) as sent:
+            assert sent.width == side
 
 
 @pytest.mark.parametrize(

@@ -14,16 +14,19 @@ from core.commands.table import meant
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import Author, CommandCall, ConversationKey, Platform, Quote
+from core.moderation.carrying import Acts
 from core.moderation.members import Member, Rank
 from core.parts import Finished, Notice, Part, TextDelta
-from core.people.access import Asker, Standing
+from core.people.access import Access, Asker, Standing
 from core.people.identity import People
 from core.people.spaces import Spaces, SpaceSettings
 from core.storage.cases import Cases
 from core.storage.client import Store
+from core.storage.shared import Once
 from tests.builders import call, message
 from tests.core.commands.test_moderate import Club
 from tests.core.engines import engine
+from tests.core.moderation.town import Crowd, at_work
 
 SPACE = "telegram:1:100"
 ADMIN, OTHER_ADMIN, BOB, BOSS, OURS = "2", "6", "5", "1", "99"
@@ -49,16 +52,23 @@ class World:
         async def standing(asker: Asker, fresh: bool) -> Standing:
             return STANDINGS.get(asker.author.id, Standing())
 
-        kept = Moderation(Cases(self.store, keep_days=1), club)
-        moderation = {Platform.TELEGRAM: kept, Platform.DISCORD: kept}
-        async with engine(
-            self.store,
-            mailbox,
-            owners=(f"telegram:{OURS}",),
-            may=may,
-            standing=standing,
-            moderation=moderation,
-        ) as answering:
+        hands, owners = Crowd(club), (f"telegram:{OURS}",)
+        store = self.store
+        access = Access(People(store), Spaces(store), owners, Once(store), may=may, standing=standing)
+        async with (
+            at_work(Acts(store, {Platform.TELEGRAM: hands}, keep_days=1, access=access)) as acts,
+            engine(
+                store,
+                mailbox,
+                owners=owners,
+                may=may,
+                standing=standing,
+                moderation={
+                    platform: Moderation(Cases(store, keep_days=1), club, acts=acts, enforcer=hands)
+                    for platform in (Platform.TELEGRAM, Platform.DISCORD)
+                },
+            ) as answering,
+        ):
             found = [part async for part in answering.respond(Turn(asked.conversation, "1", "1", asked))]
         assert isinstance(found[-1], Finished)
         return found[:-1]

@@ -139,8 +139,8 @@ async def test_the_menu_leads_to_every_field_and_all_it_offers_can_be_set(place:
         listed = commands(await place.press(f"{begin} @{group}"))
         assert [f"{begin} {field.name}" for field in FIELDS if field.group == group] == listed[:-1]
     for field in FIELDS:
-        if field.kind in (Kind.WORDS, Kind.TOOLS):
-            # Typed alone: nobody can guess which words a community does not want, and here are no tools.
+        if field.kind is Kind.WORDS:
+            # Typed alone: nobody can guess which words a community does not want.
             continue
         first = commands(await place.press(f".space {await place.seen()} {field.name}"))[0]
         assert len(first.encode()) <= 64
@@ -161,6 +161,32 @@ async def test_a_long_models_name_is_pressed_and_lists_are_toggled(place: Place)
     assert await toggle(0) == ("x" * 60, "one")
     assert await toggle(1) == ("one",)
     assert await toggle(0) == ()
+
+
+async def test_each_tool_is_switched_off_and_on_by_a_press(place: Place) -> None:
+    def ticked(turned: Turned) -> list[str]:
+        assert turned.page is not None
+        return [button.label for button in turned.page[1] if button.label.startswith("✓")]
+
+    async def press(end: str) -> Turned:
+        return await place.press(f".space {await place.seen()} tools{end}")
+
+    every = ["✓ calculator", "✓ clock", "✓ drawing", "✓ document search"]
+    assert ticked(await press("")) == [*every, f"✓ {say('setting_usual')}"]
+    assert ticked(await press("~draw")) == [every[0], every[1], every[3]]
+    assert (await place.settings()).tools == ("calculator", "time", "search_documents")
+    # All of them is as set up again: one that the owner adds later is among them.
+    assert ticked(await press("~draw")) == [*every, f"✓ {say('setting_usual')}"]
+    assert (await place.settings()).tools == ()
+    for name in ("calculator", "time", "draw", "search_documents"):
+        turned = await press(f"~{name}")
+    assert ticked(turned) == [f"✓ {say('setting_off')}"]
+    assert (await place.settings()).tools == ("off",)
+    assert ticked(await press("~time")) == [every[1]]
+    assert ticked(await press("=off")) == [f"✓ {say('setting_off')}"]
+    # A press of an older page on what is not there any more changes nothing.
+    assert "shell" in (await press("~shell")).word
+    assert (await place.settings()).tools == ("off",)
 
 
 async def test_of_two_administrators_at_once_the_second_sees_a_conflict(place: Place) -> None:

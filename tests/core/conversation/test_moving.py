@@ -24,6 +24,7 @@ from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.failed import DeadLetters, Failure, Kind, Retried
 from core.storage.keys import ConversationKeys, load, moves
+from core.storage.orders import Orders
 from core.tasks import end
 from tests.builders import call, conversation, message, mover
 
@@ -118,6 +119,22 @@ async def test_the_cases_of_the_group_move_along(group: Group) -> None:
     assert await cases.of(old, "5") == (0, [])
     assert await warn(new, "6", "next") == 4
     assert [case.number for case in (await cases.of(new, "6"))[1]] == [4, 2]
+
+
+async def test_what_messages_show_that_was_made_is_known_in_the_other_chat(group: Group) -> None:
+    orders = Orders(group.store)
+    await orders.shown(OLD, ["21", "22"], "telegram:5", "the order", 500)
+    await orders.shown(NEW, ["9"], "telegram:5", "a newer order", 900)
+    await relocated(group)
+    for id, order in (("-4001/21", "the order"), ("-4001/22", "the order"), ("9", "a newer order"), ("21", "")):
+        assert await orders.shown_by(NEW, id) == order
+    assert await orders.shown_by(OLD, "21") == ""
+    assert 800 < await group.store.redis.ttl(ConversationKeys.of(NEW).made) <= 900
+    # What a person has made for them is found there as well.
+    assert (await group.store.redis.hget(ConversationKeys.of(NEW).made, "-4001/21") or "").startswith("telegram:5\t")
+    # Once more, as another process would: nothing is lost.
+    await orders.move_shown(OLD, NEW)
+    assert await orders.shown_by(NEW, "-4001/22") == "the order"
 
 
 def topic(thread: str) -> ConversationKey:

@@ -60,13 +60,14 @@ class Set:
     till: Till
     remembered: list[str] = field(default_factory=list[str])
     unwanted: asyncio.Event = field(default_factory=asyncio.Event)
+    order: str = "o1"
 
     async def make(self, prompt: str = "a boat", *inputs: bytes, shape: str = "wide", chat: str = "100") -> list[Part]:
         async def remember(text: str) -> None:
             self.remembered.append(text)
 
         where = conversation(chat)
-        order = Order("o1", KIND, Scene(prompt, 3, shape).to_json(), where, "telegram:7")
+        order = Order(self.order, KIND, Scene(prompt, 3, shape).to_json(), where, "telegram:7")
         last = self.remembered[-1] if self.remembered else ""
         commission = Commission(order, inputs, remembered=last, remember=remember, unwanted=self.unwanted)
         return [part async for part in self.films.make(commission)]
@@ -131,6 +132,30 @@ async def test_a_run_that_broke_off_is_gone_on_with_and_paid_once(filming: Set) 
     assert filming.server.videos.deleted == []
 
 
+async def test_what_was_begun_in_the_instant_of_a_kill_is_not_begun_again(
+    filming: Set, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.models.openai_client.CONFLICT_SECONDS", (0.0,) * 3)
+    videos = filming.server.videos
+    # The first try fails: the second is another call, in the next process as well.
+    videos.unheard, videos.broken_begins, videos.beginning = True, 1, 2
+    first = asyncio.create_task(filming.make())
+    while not videos.asked:
+        await asyncio.sleep(0.005)
+    await end([first])
+    assert not filming.remembered
+    assert media(await filming.make())
+    assert len(videos.asked) == 1
+    failed, begun = videos.names[:2]
+    assert videos.names[2:] == [failed, failed, failed, begun]
+    assert failed != begun
+    # Another order is another film.
+    filming.remembered.clear()
+    filming.order = "o2"
+    assert media(await filming.make())
+    assert len(videos.asked) == 2
+
+
 async def test_what_a_killed_process_began_is_counted_by_its_successor(filming: Set) -> None:
     filming.server.videos.waiting = asyncio.Event()
     first = asyncio.create_task(filming.make())
@@ -169,6 +194,7 @@ async def test_a_server_that_is_away_for_a_moment_costs_no_film(filming: Set) ->
     assert len(filming.server.videos.asked) == 1
     filming.server.videos.broken_looks = 7
     filming.remembered.clear()
+    filming.order = "o2"
     assert media(await filming.make()), "tried again, it goes on with the same job"
     assert len(filming.server.videos.asked) == 2
     assert sum(filming.till.settled) == 2 * PRICE

@@ -6,7 +6,7 @@ import asyncio
 import io
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -31,10 +31,11 @@ from core.storage.client import Store
 from core.texts import say
 from tests.builders import conversation
 from tests.platforms.openai_images import DIGITS, FORBIDDEN, png
-from tests.platforms.openai_server import OpenAIServer
+from tests.platforms.openai_server import Fault, OpenAIServer
 
 PAINTER = Model("painter", LOCAL, "painter", kind="image", takes=("seed", "mask"), partial_images=1)
 SETTINGS = Settings()
+NOBODY_THERE = "http://127.0.0.1:9/v1"
 
 
 @dataclass
@@ -54,16 +55,19 @@ def order(request: dict[str, Any]) -> Order:
 
 
 @asynccontextmanager
-async def opened(store: Store, *more: Model) -> AsyncGenerator[Studio]:
+async def opened(store: Store, *more: Model, first: tuple[Model, ...] = ()) -> AsyncGenerator[Studio]:
     async with OpenAIServer() as server:
         server.images.is_ours = True
-        catalog = Catalog([Provider(LOCAL, server.url, "k"), Provider("m", server.url)], [PAINTER, *more])
+        providers = [Provider(LOCAL, server.url, "k"), Provider("m", server.url), Provider("gone", NOBODY_THERE)]
+        catalog = Catalog(providers, [*first, PAINTER, *more])
         catalog.add_local(LocalModel(server.url, "k", "painter", "painter", 512, False, 1))
         router = Router(catalog, SETTINGS.routing, Breaker(5, 60), OpenAIApi)
         spaces = Spaces(store)
         safety = Safety(SETTINGS.safety, catalog, router, spaces)
-        yield Studio(server, Pictures(Painter(catalog, router), safety, Labels(SETTINGS.labels, spaces)))
-        await router.aclose()
+        try:
+            yield Studio(server, Pictures(Painter(catalog, router), safety, Labels(SETTINGS.labels, spaces)))
+        finally:
+            await router.aclose()
 
 
 @pytest.fixture
@@ -106,6 +110,45 @@ async def test_how_far_it_is_and_what_it_looks_like_is_told_where_it_takes_time(
     assert read(preview.data) is not None
 
 
+async def test_what_is_too_large_for_a_preview_is_shown_smaller(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "MAX_PREVIEW_BYTES", 1000)
+    monkeypatch.setattr(module, "PREVIEW_SIDE", 50)
+    studio.server.images.waiting, studio.server.images.picture = asyncio.Event(), encoded(200, 100) + bytes(1000)
+    previews: list[Media] = []
+    pictures: list[Media] = []
+    async for part in studio.making({"prompt": "a fox"}):
+        if isinstance(part, Media):
+            pictures.append(part)
+        elif isinstance(part, Progress) and part.preview is not None:
+            previews.append(part.preview)
+            studio.server.images.waiting.set()
+    assert (previews[-1].name, previews[-1].mime, pictures[-1].mime) == ("preview.jpg", "image/jpeg", "image/png")
+    with Image.open(io.BytesIO(previews[-1].data)) as seen:
+        assert seen.size == (50, 25)
+    assert read(previews[-1].data) is not None
+
+
+async def test_the_seed_is_told_that_another_model_drew_with(store: Store) -> None:
+    seedless = replace(PAINTER, name="hosted", provider="gone", takes=())
+    async with opened(store, first=(seedless,)) as studio:
+        parts = await studio.make({"prompt": "a fox", "dice": 5})
+        assert Notice("drawn", {"prompt": "a fox", "model": "painter"}) in parts
+        assert Notice("seeded", {"seed": "5"}) in parts
+        assert studio.server.images.asked[-1]["seed"] == 5
+
+
+async def test_no_seed_is_told_of_a_model_that_takes_none(store: Store) -> None:
+    async with opened(store, replace(PAINTER, name="hosted", provider="m", takes=())) as studio:
+        studio.server.images.fail(Fault.UNAUTHORISED)
+        parts = await studio.make({"prompt": "a fox", "dice": 5})
+        assert Notice("drawn", {"prompt": "a fox", "model": "hosted"}) in parts
+        assert "seeded" not in keys(parts)
+        assert ["seed" in studio.server.images.asked[index] for index in (0, -1)] == [True, False]
+
+
 async def test_it_ends_with_whoever_wanted_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.0)
     studio.server.images.waiting = asyncio.Event()
@@ -125,6 +168,18 @@ async def test_what_is_made_larger_than_platforms_take_is_a_jpeg(
     (picture,) = [part for part in await studio.make({"prompt": "a fox"}) if isinstance(part, Media)]
     assert (picture.name, picture.mime) == ("picture.jpg", "image/jpeg")
     assert read(picture.data) is not None
+
+
+async def test_a_call_whose_answer_was_lost_is_made_again_under_its_name(studio: Studio) -> None:
+    images = studio.server.images
+    images.fail(Fault.RESET)
+    assert any(isinstance(part, Media) for part in await studio.make({"prompt": "a fox", "dice": 5}))
+    images.fail(Fault.SERVER_ERROR)
+    assert any(isinstance(part, Media) for part in await studio.make({"prompt": "a fox", "dice": 5}))
+    lost, again, rerun, after_answer = images.names
+    assert lost == again == rerun != after_answer
+    await studio.make({"prompt": "a cat", "dice": 5})
+    assert images.names[-1] not in images.names[:-1]
 
 
 async def test_a_small_model_tells_what_it_draws(studio: Studio) -> None:

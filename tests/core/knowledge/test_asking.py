@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.knowledge.documents import Draft, Passage, person_scope, space_scope
 from core.knowledge.open_questions import MOST_OF_ONE, Asker, OpenQuestions, with_question, without_people
 from core.knowledge.passages import Passages
-from core.message import Author, CommandCall, Message
+from core.message import Author, CommandCall, Message, Quote
 from core.models.catalog import Catalog, Model, Provider
 from core.parts import Finished, Notice, Part, TextDelta
 from core.people.community import Community
@@ -100,6 +101,39 @@ async def test_what_staff_wrote_is_said_without_a_model(desk: Desk) -> None:
     assert keys(await desk.do("faq remove", "1")) == ["faq_removed"]
     assert keys(await desk.do("faq remove", "1")) == ["faq_unknown"]
     assert keys(await desk.do("faq list")) == ["faq_empty"]
+
+
+async def test_what_staff_wrote_waits_for_no_model_and_none_judges_it(desk: Desk) -> None:
+    await desk.do("faq add", '"*opening hours*" from nine')
+    # A model that is on its way would be waited for a minute.
+    awaited = Catalog([], [])
+    awaited.expect_local()
+    async with asyncio.timeout(10):
+        assert said(await desk.ask("opening hours?", models=awaited)) == "from nine"
+    async with OpenAIServer(models=("one",)) as server:
+        server.moderation.scores = {"opening": {"violence": 0.9}}
+        judged = Catalog(
+            [Provider("p", server.url)], [Model("one", "p", "one"), Model("j", "p", "j", kind="moderation")]
+        )
+        parts = await desk.ask("opening hours?", models=judged)
+        assert (said(parts), keys(parts)) == ("from nine", [])
+        assert server.moderation.inputs == []
+        assert server.requests == []
+        # It is in the history like any answer: what follows is asked with it.
+        await desk.ask("hours of opening?", models=judged)
+        assert server.moderation.inputs != []
+
+
+async def test_what_staff_wrote_is_not_said_to_who_is_shut_out_nor_for_forbidden_words(desk: Desk) -> None:
+    await desk.do("faq add", '"*opening hours*" from nine')
+    await desk.choose(blocked_words=("damned",))
+    assert keys(await desk.ask("your damned opening hours?")) == ["unsafe_prompt"]
+    quote = Quote("1", "Eve", "damned")
+    asked = message("opening hours?", chat="-5", private=False, space="-5", author=BOB, reply_to="1", quote=quote)
+    assert keys(await desk.answer(asked)) == ["unsafe_prompt"]
+    await desk.community.people.change("telegram:8", lambda person: person.model_copy(update={"blocked": "spam"}))
+    parts = await desk.ask("opening hours?")
+    assert (said(parts), keys(parts)) == ("", ["blocked_everywhere"])
 
 
 async def test_who_may_not_teach_changes_nothing(desk: Desk) -> None:

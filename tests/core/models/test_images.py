@@ -38,6 +38,7 @@ class Studio:
     server: OpenAIServer
     other: OpenAIServer
     painter: Painter
+    catalog: Catalog
     told: list[Step | Partial] = field(default_factory=list[Step | Partial])
 
     async def paint(self, prompt: str = "a fox", **values: Any) -> Painted:
@@ -65,7 +66,7 @@ async def studio(*models: Model) -> AsyncGenerator[Studio]:
         catalog = Catalog(providers, models or (PAINTER,))
         router = Router(catalog, RoutingSettings(), Breaker(5, 60), OpenAIApi)
         try:
-            yield Studio(server, other, Painter(catalog, router))
+            yield Studio(server, other, Painter(catalog, router), catalog)
         finally:
             await router.aclose()
 
@@ -192,7 +193,7 @@ async def own_studio(model: Model = OURS) -> AsyncGenerator[Studio]:
         catalog.add_local(LocalModel(server.url, "sk-own", model.name, model.id, 512, False, 1))
         router = Router(catalog, RoutingSettings(), Breaker(5, 60), OpenAIApi)
         try:
-            yield Studio(server, server, Painter(catalog, router))
+            yield Studio(server, server, Painter(catalog, router), catalog)
         finally:
             await router.aclose()
 
@@ -343,5 +344,5 @@ async def test_a_hosted_model_is_not_waited_for_as_long_as_one_of_this_machine(m
     async with studio(PAINTER, replace(OTHER, provider=LOCAL)) as at:
         at.server.images.by_address = at.other.images.by_address = True
         at.server.images.fail(Fault.STALL)
-        at.painter._catalog.add_local(LocalModel(at.other.url, "k", "brush", "painter", 512, False, 1))  # pyright: ignore[reportPrivateUsage]
+        at.catalog.add_local(LocalModel(at.other.url, "k", "brush", "painter", 512, False, 1))
         assert (await at.paint()).usage.model == "brush"

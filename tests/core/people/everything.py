@@ -15,7 +15,7 @@ from core.conversation.turn import Turn
 from core.knowledge.documents import Draft, Passage, person_scope, space_scope
 from core.knowledge.open_questions import Asker
 from core.knowledge.passages import Passages
-from core.message import Author, CommandCall, ConversationKey, Message, Platform, Quote, Reaction, Verdict
+from core.message import Author, CommandCall, ConversationKey, Message, Platform, Quote, Reaction, Sighting, Verdict
 from core.models.budget import Amounts
 from core.models.catalog import Model
 from core.models.paying import Payer
@@ -38,9 +38,11 @@ from core.storage.failed import DeadLetters, Failure, Kind
 from core.storage.feedback import Feedback
 from core.storage.forms import Forms
 from core.storage.inline import InlineQuestion, InlineQuestions
+from core.storage.marks import Mark, Marks
 from core.storage.notes import Note, Notes
 from core.storage.orders import Orders
 from core.storage.shared import Memory, Once, Places, Sightings
+from core.storage.watched import Watched
 from tests.builders import call, message
 
 GROUP = ConversationKey(Platform.TELEGRAM, "1", "-500")
@@ -243,6 +245,11 @@ class World:
         )
         await cases.make("telegram:1:-500", about, f"about-{len(who.word)}", most=9)
         await cases.make("telegram:1:-500", by, f"by-{len(who.word)}", most=9)
+        said = Sighting(GROUP, "77", "u77", who.telegram, f"seen {who.word}", time.time(), "-500")
+        await Watched(self.store).keep([("telegram:1:-500", said)])
+        marks, number = Marks(self.store), len(who.word)
+        await marks.mark("telegram:1:-500", Mark(number, "caps", True, who.word, "1", time.time(), who.telegram.id))
+        await marks.mark("telegram:1:-500", Mark(number + 50, "caps", True, "x", who.telegram.id, time.time(), "4"))
         noted = Note(message="9", account=who.telegram.id, reason="right", at=time.time(), key="lacking.draw")
         await Notes(self.store).keep(who.chat, noted)
         redis, digest = self.store.redis, f"code{len(who.word)}"

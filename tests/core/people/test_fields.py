@@ -31,6 +31,7 @@ TYPED: list[tuple[str, str, Any]] = [
     ("persona", "Tutor", "tutor"),
     ("language", "zh-CN", "zh_Hans"),
     ("answers", "Always", "always"),
+    ("moderated", "yes", True),
     ("passive", "yes", True),
     ("passive", "关", False),
     ("keep_days", "3650", 3650),

@@ -15,20 +15,25 @@ import pytest
 from core.conversation.overheard import Overheard
 from core.conversation.turn import Turn
 from core.errors import StorageError
+from core.knowledge.documents import Draft, Passage, person_scope, space_scope
+from core.knowledge.open_questions import Asker
+from core.knowledge.passages import Passages
 from core.message import CommandCall, ConversationKey, Platform
 from core.moderation.cases import Case, CaseKind
 from core.people import tidying
 from core.people.erasing import Erasures, Receipt
 from core.people.export import PART_BYTES, Archives
-from core.people.identity import Person
+from core.people.identity import Fact, Person
 from core.people.limits import Limits
+from core.people.linking import Issued, Outcome
 from core.people.privacy import File, Privacy, Subject, safe_name
 from core.people.sources import privacy
-from core.people.spaces import Allowance
+from core.people.spaces import Allowance, space_id
 from core.settings import ChatSettings, Settings
 from core.storage import keys
 from core.storage.cases import Cases
 from core.storage.client import Store
+from core.storage.orders import Orders
 from core.storage.sealing import Sealing
 from core.storage.texts import Texts
 from core.texts import say
@@ -83,6 +88,7 @@ async def test_what_is_erased_is_found_nowhere_and_the_others_stay_whole(world: 
         "web": 1,
         "creations": 4,
         "cases": 3,
+        "watched": 1,
         "questions": 1,
         "documents": 1,
         "roles": 2,
@@ -346,3 +352,81 @@ async def test_large_exports_come_in_parts_that_can_be_put_together() -> None:
 )
 def test_names_in_an_archive_lead_nowhere(name: str, safe: str) -> None:
     assert safe_name(name) == safe
+
+
+# ---- one human, several accounts
+
+
+async def linked_but_one(world: World) -> None:
+    """Ada's three accounts are linked; then that of the web leaves. Each makes, teaches, asks, before and after."""
+    community = world.community
+    for account in ADA.accounts[1:]:
+        code = await community.linking.issue(Issued(ADA.id, ADA.telegram.name, ""))
+        assert (await community.linking.redeem(account, code, account)).outcome is Outcome.DONE
+    for account in ADA.accounts:
+        await leave_something(world, account)
+    assert (await community.linking.part(ADA.id, "web")).outcome is Outcome.DONE
+
+
+async def leave_something(world: World, account: str) -> None:
+    word = account.partition(":")[0]
+    text = json.dumps({"kind": "picture", "request": {"prompt": f"made by {word}"}})
+    orders, number = Orders(world.store), len(word)
+    assert await orders.place(f"{GROUP}/{number}", text, account, [b"\x89PNG of " + word.encode()], "images")
+    await orders.shown(GROUP, [f"{number}00"], account, text, 86400)
+    passages = Passages(world.store, world.settings.knowledge, libraries=world.community.libraries)
+    own = Draft(f"Own {word}", f"{word}.txt", "file", [Passage("", 0, f"taught by {word}")])
+    shared = Draft(f"Shared {word}", "", "text", [Passage("", 0, f"for all by {word}")], added_by=account)
+    await passages.add(person_scope(account), own)
+    await passages.add(space_scope(space_id(GROUP, GROUP.chat)), shared)
+    asker = Asker(account=account, name=f"name on {word}", conversation=str(GROUP), message="9")
+    await world.community.questions.add(space_id(GROUP, "-500"), f"asked by {word}?", asker)
+    await world.community.questions.add(space_id(GROUP, "-500"), "asked by all?", asker)
+    await world.community.people.change(
+        account, lambda now: now.model_copy(update={"facts": (*now.facts, Fact(text=f"likes {word}"))})
+    )
+
+
+WHAT = ("made by {}", "PNG of {}", "taught by {}", "Shared {}", "asked by {}?", "likes {}")
+
+
+@pytest.mark.parametrize("asks", [0, 1])
+async def test_of_several_accounts_all_that_are_linked_are_handed_over_and_erased(store: Store, asks: int) -> None:
+    world = World(store)
+    await linked_but_one(world)
+    what, _ = await privacy(world.community, world.history)
+    texts: list[str] = []
+    for account in (ADA.accounts[asks], ADA.accounts[2]):
+        subject = Subject.of(await world.community.people.of(account), account)
+        files = [file async for file in what.export(subject)]
+        texts.append("\n".join(f"{file.path}\n{file.data.decode('utf-8', 'replace')}" for file in files))
+    both, web = texts
+    for one in WHAT:
+        said = [one.format(platform) in both for platform in ("telegram", "discord", "web")]
+        # What somebody wants kept in mind is the person's, and stays with the rest.
+        assert said == [True, True, one.startswith("likes")], one
+        assert [one.format(p) in web for p in ("telegram", "discord")] == [False, False], one
+        assert (one.format("web") in web) is not one.startswith("likes"), one
+    assert "asked by all?" in both
+    assert "asked by all?" in web
+
+    person = await world.community.people.of(ADA.accounts[asks])
+    erasures = Erasures(world.community, world.history)
+    asked = asking(ADA)
+    code = await erasures.ask(ADA.accounts[asks])
+    receipt = await erasures.run(code, asked, person, ADA.accounts[asks])
+    assert receipt is not None
+    assert (receipt.counts["creations"], receipt.counts["documents"], receipt.counts["questions"]) == (4, 2, 3)
+    await settled(world)
+    after = await dump(store)
+    assert [mark for mark in (ADA.telegram.id, ADA.discord.id, "name on telegram") if mark in after] == []
+    for one in WHAT:
+        # Documents of a space are the space's, and stay without a name.
+        kept = one.startswith("Shared")
+        assert [one.format(platform) in after for platform in ("telegram", "discord")] == [kept, kept], one
+    assert "name on web" in after
+    assert "asked by all?" in after
+    subject = Subject.of(await world.community.people.of(ADA.accounts[2]), ADA.accounts[2])
+    files = [file async for file in what.export(subject)]
+    left = "\n".join(f"{file.path}\n{file.data.decode('utf-8', 'replace')}" for file in files)
+    assert left == web

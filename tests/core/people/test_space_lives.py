@@ -14,6 +14,7 @@ from core.knowledge.settings import KnowledgeSettings
 from core.message import ConversationKey, Platform
 from core.people.changing import Actor, change_space, history, undo
 from core.people.community import Community
+from core.people.persona import Persona
 from core.people.spaces import Grant, SpaceSettings, space_id
 from core.settings import Settings
 from core.storage import keys
@@ -103,6 +104,24 @@ async def test_a_space_that_was_left_keeps_its_settings_for_thirty_days(communit
     await community.seen.flush()
     assert await redis.ttl(name) == -1
     assert (await settings_of(community, OLD)).keep_days == 7
+
+
+async def test_a_space_that_was_left_keeps_its_personas_for_thirty_days(community: Community) -> None:
+    id, redis = space_id(OLD, OLD.chat), community.store.redis
+    await community.personas.put([id], Persona(name="Jack", instructions="You are a pirate."), is_new=True)
+    name = keys.record("personas", id)
+    community.seen.saw(Platform.TELEGRAM, OLD.bot, OLD.chat, "Pirates")
+    await community.seen.flush()
+    await community.seen.left(Platform.TELEGRAM, OLD.bot, OLD.chat)
+    assert 29 * 86400 < await redis.ttl(name) <= 30 * 86400
+    assert await community.seen.is_left(id)
+    community.seen.saw(Platform.TELEGRAM, OLD.bot, OLD.chat, "Back again")
+    await community.seen.flush()
+    assert await redis.ttl(name) == -1
+    assert not await community.seen.is_left(id)
+    # Of who blocks the bot in private nothing is kept by that.
+    await community.seen.left(Platform.TELEGRAM, OLD.bot, "77")
+    assert await redis.keys("*:left:*") == []
 
 
 async def test_a_space_that_was_left_keeps_what_it_taught_for_thirty_days(community: Community) -> None:

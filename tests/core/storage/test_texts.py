@@ -26,6 +26,7 @@ from core.storage.failed import Kind as Letter
 from core.storage.forms import Forms
 from core.storage.inline import InlineQuestion, InlineQuestions
 from core.storage.leases import Leases
+from core.storage.orders import Orders
 from core.storage.rotating import rotate
 from core.storage.sealing import Sealing, new_key, parse_keys
 from core.storage.texts import UNREADABLE, Texts
@@ -219,6 +220,7 @@ async def test_a_conversation_that_moves_stays_readable(sealed: Store) -> None:
     await answered(sealed, replace(ASKED, conversation=old), f"says {SECRET}")
     await history(sealed).put_image(old, "d", SECRET)
     await mailbox(sealed).post([message(f"waits {SECRET}", id="2", chat="-100")])
+    await Orders(sealed).shown(old, ["9"], "telegram:7", f"draws {SECRET}", 1000)
     import asyncio
 
     mover = Mover(sealed, Leases(sealed, "one"), Cases(sealed, keep_days=1), keep_days=1)
@@ -236,6 +238,7 @@ async def test_a_conversation_that_moves_stays_readable(sealed: Store) -> None:
     assert turn is not None
     assert isinstance(turn.incoming, Message)
     assert turn.incoming.text == f"waits {SECRET}"
+    assert await Orders(sealed).shown_by(new, "-100/9") == f"draws {SECRET}"
     assert [line for line in await everything(sealed) if SECRET in line] == []
 
 

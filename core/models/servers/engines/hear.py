@@ -60,7 +60,8 @@ def decoded(data: bytes, longest_seconds: int) -> Any:
     """The samples of a recording. Raises EngineError for what is none, or sounds longer than that: silence takes next
     to no bytes in a file, and a gigabyte in memory."""
     av, numpy = library("av"), library("numpy")
-    too_long = refused(f"The recording is longer than {longest_seconds} seconds.", "too_long")
+    said = f"The recording is longer than {longest_seconds} seconds."
+    too_long = refused(said, "too_long", param=str(longest_seconds))
     resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
     pieces: list[Any] = []
     seconds = 0.0
