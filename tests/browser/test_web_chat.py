@@ -231,8 +231,10 @@ async def test_works_by_keyboard_alone(open_page: Open) -> None:
         "Sign out",
         "Delete this conversation",
         "Edit",
+        "Reply to this",
         "Copy",
         "Answer again",
+        "Reply to this",
     ]
     assert await tabbed(page, "Shift+Tab", len(names)) == names[::-1]
     await page.keyboard.press("Enter")
