@@ -48,5 +48,5 @@ class Intents:
         if self._mode == "on":
             raise SettingsError(NO_MEMBERS_INTENT)
         self.members = False
-        log.warning("who joins and leaves servers is not told: join rules do not work", remedy=HINT)
+        log.info("who joins and leaves servers is not told: join rules do not work", remedy=HINT)
         return True

@@ -85,6 +85,10 @@ class Edit:
     """As it was before."""
 
 
+_OURS_TO_END = frozenset((CaseKind.MUTE, CaseKind.RESTRICT, CaseKind.QUARANTINE))
+"""Renewed or restored by Parley, also where no end was said. Of a ban the platform itself knows who is meant."""
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One entry of a space's book. Accounts are ids on the space's platform."""
@@ -133,6 +137,8 @@ class Case:
     delete_seconds: int = 0
     tries: int = 0
     """How often it could not be carried out yet."""
+    alias: str = ""
+    """What stands for whom it is about as soon as it is over: they had their data erased while it was in force."""
 
     @classmethod
     def of(cls, act: Act) -> Case:
@@ -182,6 +188,24 @@ class Case:
             before=before or {},
             where=self.where,
         )
+
+    @property
+    def is_held(self) -> bool:
+        """Parley has to carry it out or to end it, and cannot without the account and what was before."""
+        is_ours = self.until is not None or self.kind in _OURS_TO_END
+        return self.state is CaseState.PLANNED or (self.state.is_in_force and is_ours)
+
+    def anonymous(self, alias: str) -> Case:
+        """Without whom it is about and what they wrote; while it :attr:`is_held`, their account stays."""
+        bare = replace(self, name="", evidence=Evidence(), messages=(), alias=alias)
+        return bare.settled()
+
+    def settled(self) -> Case:
+        """The same, with the account gone where that waited for the end."""
+        if not self.alias or self.is_held:
+            return self
+        before = None if self.before is None else dict[str, str]()
+        return replace(self, account=self.alias, alias="", before=before)
 
     @property
     def about(self) -> str:

@@ -138,7 +138,8 @@ class Hands:
         case = await self._write(
             one, lambda now: replace(now, state=changed.state, until=changed.until, answers=changed.answers, tries=0)
         )
-        await self._ending.resume(one.place, case)
+        # Whoever had their data erased is nameless by now.
+        await self._ending.resume(one.place, replace(case, account=one.case.account))
         await self._close(one, case)
 
     async def _refused(self, one: _Try, act: Act) -> Answer | None:

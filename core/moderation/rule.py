@@ -343,7 +343,7 @@ class Rule(Part):
     answer: Text = ""
     """The bot says it there."""
     strikes: Annotated[int, Field(strict=True, ge=0, le=MOST_STRIKES)] = 0
-    """So many strikes, which decay and lead up the space's ladder; 10 at most."""
+    """So many strikes are noted in the case, 10 at most. Nothing follows from them by itself."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

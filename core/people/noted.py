@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from core.errors import EntryError
 from core.message import ConversationKey, Deletion, Message, from_json, to_json
-from core.moderation.cases import Case, CaseKind, Evidence
+from core.moderation.cases import Case, CaseKind
 from core.people.broadcasts import Broadcast
 from core.people.privacy import File, Subject, readable
 from core.storage import keys
+from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.failed import DeadLetters, Letter
 from core.storage.records import Records
@@ -166,34 +168,27 @@ class CaseBooks:
             yield File("cases.json", readable(told))
 
     async def erase(self, subject: Subject) -> None:
-        redis = self.store.redis
+        redis, cases = self.store.redis, Cases(self.store, keep_days=1)
         for space, case in [found async for found in self._find(subject)]:
             book, ids = keys.CaseKeys(space), subject.ids(space.partition(":")[0])
-            text = _anonymous(case, ids, subject.alias).to_json()
-
-            is_about = case.account in ids
-            left = int(await self.store.attempt(lambda book=book: redis.ttl(book.cases)))
-
-            async def work(
-                book: keys.CaseKeys = book,
-                case: Case = case,
-                text: str = text,
-                is_about: bool = is_about,
-                left: int = left,
-            ) -> None:
-                pipe = redis.pipeline(transaction=True)
-                pipe.hset(book.cases, str(case.number), text)
-                if is_about:
-                    pipe.zadd(book.of(subject.alias), {str(case.number): case.at * 1e6})
-                    pipe.expire(book.of(subject.alias), max(1, left))
-                await pipe.execute()
-
-            await self.store.attempt(work)
+            changed = await cases.change(space, case.number, partial(_anonymous, ids=ids, alias=subject.alias))
+            if case.account in ids and changed is not None:
+                left = int(await self.store.attempt(lambda book=book: redis.ttl(book.cases)))
+                await self._list(book.of(subject.alias), case, max(1, left))
             for id in ids:
                 await self.store.attempt(lambda book=book, id=id: redis.delete(book.of(id)))
         for key in await scan(self.store, "parley:cases:*"):
             if subject.is_named(key.partition("}")[2]):
                 await self.store.attempt(lambda key=key: redis.unlink(key))
+
+    async def _list(self, name: str, case: Case, seconds: int) -> None:
+        async def put() -> None:
+            pipe = self.store.redis.pipeline(transaction=True)
+            pipe.zadd(name, {str(case.number): case.at * 1e6})
+            pipe.expire(name, seconds)
+            await pipe.execute()
+
+        await self.store.attempt(put)
 
     async def _find(self, subject: Subject) -> AsyncIterator[tuple[str, Case]]:
         for key in await scan(self.store, "parley:cases:{*}"):
@@ -209,8 +204,7 @@ class CaseBooks:
 
 def _anonymous(case: Case, ids: frozenset[str], alias: str) -> Case:
     if case.account in ids:
-        before = None if case.before is None else dict[str, str]()
-        case = replace(case, account=alias, name="", evidence=Evidence(), before=before, messages=())
+        case = case.anonymous(alias)
     edits = tuple(replace(edit, by=alias, by_name="", reason="") if edit.by in ids else edit for edit in case.edits)
     case = replace(case, edits=edits)
     return replace(case, actor=alias, actor_name="", reason="") if case.actor in ids else case

@@ -113,7 +113,7 @@ class Cases:
             case = _read(kept, str(number)) if kept else None
             if kept is None or case is None:
                 return None
-            wanted = replace(change(case), number=number)
+            wanted = replace(change(case), number=number).settled()
             if wanted == case:
                 return case
             arguments = ("change", number, kept, wanted.to_json(), member, token)

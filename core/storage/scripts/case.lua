@@ -19,13 +19,31 @@ redis.call('HSET', cases, number, ARGV[1])
 redis.call('ZADD', order, now, number)
 redis.call('ZADD', of, now, number)
 redis.call('SET', made, number, 'EX', ARGV[4])
-local function drop(numbers)
-  if #numbers == 0 then return end
-  redis.call('HDEL', cases, unpack(numbers))
-  redis.call('ZREM', order, unpack(numbers))
+-- What has an end that is still to come is kept until then: its place among the oldest becomes that time.
+local function ends_of(text)
+  return tonumber(string.match(text or '', '"until": ([%d.]+)') or 0)
 end
-drop(redis.call('ZRANGEBYSCORE', order, '-inf', now - keep * 1000000, 'LIMIT', 0, 100))
+local function remove(gone)
+  local free = {}
+  for _, each in ipairs(gone) do
+    local ends = ends_of(redis.call('HGET', cases, each)) * 1000000
+    if ends > now then
+      redis.call('ZADD', order, string.format('%.0f', ends), each)
+    else
+      free[#free + 1] = each
+    end
+  end
+  if #free > 0 then
+    redis.call('HDEL', cases, unpack(free))
+    redis.call('ZREM', order, unpack(free))
+  end
+end
+-- A book may be kept for longer than its newest case asks for.
+local function last(key, seconds)
+  if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, seconds) end
+end
+remove(redis.call('ZRANGEBYSCORE', order, '-inf', now - keep * 1000000, 'LIMIT', 0, 100))
 local over = redis.call('ZCARD', order) - most
-if over > 0 then drop(redis.call('ZRANGE', order, 0, math.min(over, 100) - 1)) end
-for _, key in ipairs({cases, order, of}) do redis.call('EXPIRE', key, keep) end
+if over > 0 then remove(redis.call('ZRANGE', order, 0, math.min(over, 100) - 1)) end
+for _, key in ipairs({cases, order, of}) do last(key, keep) end
 return number

@@ -30,6 +30,29 @@ local function check(member, token)
     return redis.error_reply('STALE another process is at it')
   end
 end
+-- What has an end that is still to come is kept until then: its place among the oldest becomes that time.
+local function ends_of(text)
+  return tonumber(string.match(text or '', '"until": ([%d.]+)') or 0)
+end
+local function remove(gone)
+  local free = {}
+  for _, each in ipairs(gone) do
+    local ends = ends_of(redis.call('HGET', cases, each)) * 1000000
+    if ends > micros then
+      redis.call('ZADD', order, string.format('%.0f', ends), each)
+    else
+      free[#free + 1] = each
+    end
+  end
+  if #free > 0 then
+    redis.call('HDEL', cases, unpack(free))
+    redis.call('ZREM', order, unpack(free))
+  end
+end
+-- A book may be kept for longer than its newest case asks for.
+local function last(key, seconds)
+  if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, seconds) end
+end
 if what == 'order' then
   local keep, most, seen = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
   local numbers = {}
@@ -48,15 +71,10 @@ if what == 'order' then
     end
     numbers[#numbers + 1] = number
   end
-  local function remove(gone)
-    if #gone == 0 then return end
-    redis.call('HDEL', cases, unpack(gone))
-    redis.call('ZREM', order, unpack(gone))
-  end
   remove(redis.call('ZRANGEBYSCORE', order, '-inf', micros - keep * 1000000, 'LIMIT', 0, 100))
   local over = redis.call('ZCARD', order) - most
   if over > 0 then remove(redis.call('ZRANGE', order, 0, math.min(over, 100) - 1)) end
-  for _, key in ipairs({cases, order}) do redis.call('EXPIRE', key, keep) end
+  for _, key in ipairs({cases, order}) do last(key, keep) end
   return numbers
 elseif what == 'again' then
   enter(ARGV[2], ARGV[3], math.max(redis.call('TTL', cases), 60), 0)
@@ -114,4 +132,9 @@ local kept = redis.call('HGET', cases, number)
 if kept == new then return {'1'} end
 if kept ~= old then return {'0'} end
 redis.call('HSET', cases, number, new)
+local ends = ends_of(new)
+if ends > 0 then
+  local left = math.ceil(ends - now / 1000) + 86400
+  for _, key in ipairs({cases, order}) do last(key, left) end
+end
 return {'1'}
