@@ -112,7 +112,11 @@ def test_thresholds_keep_harmless_texts_below_them() -> None:
     assert found.unsure[0] <= found.values["pieces"]["flag"] < found.unsure[1]
 
 
-@pytest.mark.parametrize("content", [None, b"no gzip", gzip.compress(b"{"), gzip.compress(b'{"text": "x"}\n')])
+@pytest.mark.parametrize(
+    "content",
+    [None, b"no gzip", gzip.compress(b"{"), gzip.compress(b'{"text": "x"}\n')],
+    ids=["none", "no gzip", "no json", "no label"],
+)
 def test_a_set_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "surge.jsonl.gz").write_bytes(content)
