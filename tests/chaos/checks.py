@@ -127,6 +127,8 @@ def check_orders(orders: Sequence[Order], shown: Sequence[Shown]) -> Orders:
         tag = re.compile(rf"\b{order.tag}\b")
         places = [at for at, one in enumerate(shown) if one.room == order.room and tag.search(one.text)]
         used.update(places)
+        # Where the words are a message of their own, the picture is the next one, without any.
+        used.update(at for at in (_next(shown, place) for place in places) if at and not shown[at].text.strip())
         found = [*(shown[at] for at in places), *(one for one in order.aside if tag.search(one.text))]
         notices = [key for one in order.aside for key in notices_in(one.text) if key in (*INSTEAD, *NO_PICTURE)]
         if len(found) > 1 or (found and notices) or len(notices) > 1:
@@ -143,6 +145,11 @@ def check_orders(orders: Sequence[Order], shown: Sequence[Shown]) -> Orders:
     later = {at for at, one in enumerate(shown) if _is_said(LATER, one.text)}
     result.left = [one for at, one in enumerate(shown) if at not in used | later]
     return result
+
+
+def _next(shown: Sequence[Shown], place: int) -> int:
+    """Where the next message of the same room is; 0 for none."""
+    return next((at for at in range(place + 1, len(shown)) if shown[at].room == shown[place].room), 0)
 
 
 def notices_in(text: str) -> list[str]:

@@ -232,5 +232,13 @@ def test_an_order_by_a_command_of_discord_s_too(aside: list[Shown], in_room: lis
     assert check_orders([unheard], []).violations == []
 
 
+def test_a_picture_below_its_words_is_theirs_and_a_second_one_is_nobodys() -> None:
+    for bare, wrong in ((1, []), (2, ["unknown"])):
+        shown = [picture(1), *(Shown(ROOM, f"p{number}", "") for number in range(bare))]
+        ordered = check_orders([Order(ROOM, "m1", "dq1")], shown)
+        verdict = check(ordered.open, {}, ordered.left)
+        assert [one.kind for one in (*ordered.violations, *verdict.violations)] == wrong
+
+
 def test_the_notices_about_pictures_are_there() -> None:
     assert {*NO_PICTURE, *LATER} <= set(catalog(ENGLISH).sentences)
