@@ -37,21 +37,30 @@ async def holder(town: Fleet) -> Parley:
             async for key in town.store.redis.scan_iter("parley:{*}:state:*"):
                 name = str(await town.store.redis.hget(key, "holder") or "").partition("/")[0]
                 for parley in town.processes.values():
-                    identity = Path(parley.environment["PARLEY_DATA"]) / "instance"
-                    if parley.command == ("work",) and identity.read_text() == name:
+                    if parley.command == ("work",) and identity(parley) == name:
                         return parley
             await asyncio.sleep(0.02)
 
 
+def identity(parley: Parley) -> str:
+    """What a process calls itself in the store."""
+    return (Path(parley.environment["PARLEY_DATA"]) / "instance").read_text()
+
+
 async def nothing_left(town: Fleet) -> None:
-    """No turn, entry, lease of a conversation or wake-up stays behind."""
+    """No turn, entry, lease of a conversation or wake-up stays behind; calls for a dead worker lapse by themselves."""
     deadline = time.monotonic() + 10
+    running = [parley for parley in town.processes.values() if parley.process and parley.process.returncode is None]
+    patterns = ["*:box:*", "*:turn:*", "*:ready", "*:load", "*:wake:*"]
+    patterns += [f"*:calls:{identity(parley)}/*" for parley in running]
     left: list[str] = ["?"]
     while left and time.monotonic() < deadline:
-        patterns = ("*:box:*", "*:turn:*", "*:ready", "*:load", "*:wake:*", "*:calls:*")
         left = [str(key) for pattern in patterns async for key in town.store.redis.scan_iter(f"parley:{pattern}")]
         await asyncio.sleep(0.05)
     assert left == []
+    called = [str(key) async for key in town.store.redis.scan_iter("parley:*:calls:*")]
+    forever = -1
+    assert [key for key in called if await town.store.redis.ttl(key) == forever] == []
 
 
 def answered(town: Fleet) -> int:
