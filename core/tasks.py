@@ -1,8 +1,9 @@
-"""Ending tasks for sure."""
+"""Ending tasks and child processes for sure."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterable
 from typing import Any
 
@@ -48,3 +49,15 @@ async def to_the_end(work: Coroutine[Any, Any, None] | asyncio.Task[None], secon
         task.result()
     if cancelled:
         raise asyncio.CancelledError
+
+
+async def end_child(process: asyncio.subprocess.Process, seconds: float) -> None:
+    """Returns when a child has ended: it is to go when its input closes, and is killed after ``seconds``."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), seconds)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

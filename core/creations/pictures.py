@@ -190,19 +190,27 @@ class Pictures:
             for picture in passed:
                 yield picture
             if wish.buttons:
-                yield self._menu(wish, commission.order.language, len(passed))
+                yield self._menu(wish, painted.usage.model, commission.order.language, len(passed))
         for notice in painted.notices:
             yield notice
         yield Finished(Ending.COMPLETE, painted.usage)
 
-    def _menu(self, wish: Wish, language: str, count: int) -> Menu:
+    def _menu(self, wish: Wish, made_by: str, language: str, count: int) -> Menu:
         """What can be done with what was made. One among several is chosen by replying to it."""
         first = [Choice(say("button.again", language), AGAIN)]
         alone: tuple[PictureWork, ...] = ("vary", "upscale") if count == 1 else ()
         first += [Choice(say(f"button.{op}", language), op) for op in alone if self._can(op)]
-        others = [shape for shape in SIZES if shape != (wish.size or "square")] if wish.op == "draw" else []
+        others = self._shapes(wish, made_by)
         second = [Choice(say(f"button.{shape}", language), f"imagine size={shape}") for shape in others]
         return Menu(tuple(filter(None, (tuple(first), tuple(second)))))
+
+    def _shapes(self, wish: Wish, made_by: str) -> list[str]:
+        """Those in which the model would draw it otherwise."""
+        models = self.painter.choose(ImageRequest(""), made_by) if wish.op == "draw" else ()
+        if isinstance(models, Notice) or not models:
+            return []
+        present = models[0].size(wish.size or "square")
+        return [shape for shape in SIZES if models[0].size(shape) != present]
 
     async def _sealing(self, order: Order, most: int, side: int = 0, *, is_edit: bool) -> Seal:
         """How a picture is made ready to leave: in a form that every platform shows, with its label. One of more than

@@ -29,7 +29,7 @@ from core.models.catalog import LocalModel
 from core.models.local_models import Choice, choices
 from core.models.servers.environments import CHECKOUT, child_environ
 from core.settings import LocalSettings
-from core.tasks import end
+from core.tasks import end, end_child
 
 log = structlog.get_logger()
 
@@ -246,14 +246,7 @@ class LocalServer:
         process, self._process = self._process, None
         if process is None:
             return None
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await end_child(process, STOP_SECONDS)
         local_orphans.forget(self._data)
         return process.returncode
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import structlog
 
-from core.tasks import end
+from core.tasks import end, end_child
 
 log = structlog.get_logger()
 
@@ -172,16 +172,8 @@ class Doorway:
 
     async def _end(self) -> None:
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            await asyncio.wait_for(process.wait(), STOP_SECONDS)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        if process is not None and process.returncode is None:
+            await end_child(process, STOP_SECONDS)
 
     async def _refuse_for(self, seconds: float, reason: str) -> None:
         """Tells callers at once why there is no server, instead of letting them wait for one that does not come."""

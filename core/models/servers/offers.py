@@ -108,7 +108,8 @@ def _of_pictures(kit: Kit, settings: Settings) -> Iterator[tuple[Model, str]]:
     match kit.engine:
         case "generators" if engines.generators != "none":
             for name, place in _generators(data):
-                yield _image(name, ("draw",), ("seed",), _square(256)), place
+                # It draws squares, whatever is asked for.
+                yield _image(name, ("draw",), ("seed",), tuple((shape, "256x256") for shape in get_args(Shape))), place
         case "diffusers":
             takes: tuple[PictureControl, ...] = ("negative", "seed", "steps", "strength", "size", "mask")
             for name, place in _pipelines(engines, data):

@@ -26,7 +26,7 @@ from core.models.router import Router
 from core.parts import Activity, Finished, Making, Media, Menu, Notice, Part, Progress
 from core.people.spaces import Spaces
 from core.safety.safety import Safety
-from core.settings import Settings
+from core.settings import SIZES, Settings
 from core.storage.client import Store
 from core.texts import say
 from tests.builders import conversation
@@ -229,6 +229,13 @@ async def test_what_can_be_done_with_a_picture_stands_below_it(studio: Studio) -
     assert commands(await studio.make(request)) == [["imagine seed=new", "vary"], shapes]
     # Of several nobody knows which one is meant.
     assert commands(await studio.make({**request, "count": 2})) == [["imagine seed=new"], shapes]
+
+
+async def test_a_model_that_draws_squares_only_offers_no_other_shape(store: Store) -> None:
+    squares = tuple((shape, "256x256") for shape in SIZES)
+    async with opened(store, replace(PAINTER, sizes=squares)) as studio:
+        (menu,) = [part for part in await studio.make({"prompt": "x", "buttons": True}) if isinstance(part, Menu)]
+        assert [[choice.command for choice in row] for row in menu.rows] == [["imagine seed=new", "vary"]]
 
 
 async def test_a_picture_is_held_back_until_it_was_looked_at(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

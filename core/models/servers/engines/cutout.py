@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from core.models.servers.packaged import open_network
 from core.models.servers.pictures import as_png, only_input, opened
-from core.models.servers.work import Answer, Draw, EngineError, Pictures, Request, Setup, Telling, library, refused
+from core.models.servers.work import Answer, Draw, Pictures, Request, Setup, Telling, library, refused
 
 FILE = "u2netp.onnx"
 SHA256 = "309c8469258dda742793dce0ebea8e6dd393174f89934733ecc8b14c76f4ddd8"
-"""Of the file as its authors published it."""
 SIDE = 320
 """Pixels of the square that the network sees."""
 MEAN = (0.485, 0.456, 0.406)
@@ -21,18 +19,7 @@ SPREAD = (0.229, 0.224, 0.225)
 
 
 def open_engine(setup: Setup) -> Cutting:
-    # Only the package's data file is used.
-    spec = library("importlib.util").find_spec("rembg")
-    places = [Path(place) / FILE for place in spec.submodule_search_locations] if spec else []
-    path = next((path for path in places if path.is_file()), None)
-    if path is None:
-        raise EngineError(f"{FILE} is not installed here. Run make media once.", "not_installed")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise EngineError(f"{FILE} is damaged (wrong checksum). Remove .venv-media and run make media.")
-    runtime = library("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = setup.threads
-    return Cutting(runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+    return Cutting(open_network("rembg", FILE, SHA256, setup))
 
 
 @dataclass(frozen=True, slots=True)

