@@ -13,7 +13,8 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from bots import doctor
-from bots.doctor import Finding, diagnose, report
+from bots.doctor import diagnose, report
+from bots.finding import Finding
 from bots.pressing import Presses
 from bots.web_chat.adapter import WebAdapter
 from bots.web_chat.redis_store import RedisWebStore

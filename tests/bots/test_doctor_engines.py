@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from bots.doctor import Finding, diagnose
+from bots.doctor import diagnose
+from bots.finding import Finding
 from core.models.servers import environments
 from core.settings import Settings
 
