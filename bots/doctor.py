@@ -27,7 +27,8 @@ from core.labels.credentials import Signer
 from core.labels.settings import LabelSettings
 from core.models.local_models import SMOLLM2, downloaded, packaged_path, wants_local
 from core.models.servers.offers import lacks, offers
-from core.settings import ProviderSettings, Settings
+from core.models.settings import ProviderSettings
+from core.settings import Settings
 from core.storage.embedded import live_url
 
 HTTP_SECONDS = 8.0

@@ -23,8 +23,9 @@ from core.conversation.history import Answer, History, Mode, Path, Question
 from core.conversation.turn import Turn
 from core.knowledge.asking import Answers
 from core.message import CommandCall, ConversationKey, Message
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.chat import ChatRequest
+from core.models.model import Model
 from core.models.paying import Payer
 from core.models.router import Router
 from core.parts import Ending, Finished, Notice, Part, TextDelta

@@ -9,8 +9,9 @@ from typing import Any
 
 from core.access import pseudonym
 from core.conversation.turn import Turn
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.chat import AS_USUAL, ChatMessage, ChatRequest
+from core.models.model import Model
 from core.models.paying import NOBODY, Payer
 from core.models.router import Router
 from core.parts import Ending, Finished, Notice, TextDelta, Usage

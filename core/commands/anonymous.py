@@ -9,7 +9,8 @@ from dataclasses import replace
 from core.access import ACTS
 from core.commands.row import Command
 from core.errors import EntryError
-from core.message import CommandCall, Platform, from_json, to_json
+from core.message import CommandCall, Platform
+from core.message_json import from_json, to_json
 from core.parts import Choice, Ending, Finished, Menu, Notice, Part
 from core.people.spaces import space_id
 from core.storage.client import Store

@@ -21,9 +21,9 @@ from core.models.catalog import Catalog
 from core.models.own_wires import OwnKeyError
 from core.models.paying import OverBudget
 from core.models.pool import Busy
+from core.models.settings import PictureWork
 from core.models.vision import ImageError, original_of
 from core.parts import Ending, Finished, Media, Notice, Part, TextDelta
-from core.settings import PictureWork
 from core.texts import Amount
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from core.commands.row import Room
 from core.message import CommandCall, Platform
-from core.models.catalog import LOCAL
+from core.models.model import LOCAL
 from core.parts import Activity, Choice, Ending, Finished, Making, Media, Menu, Notice, Part, TextDelta
 from core.people.erasing import CODE_SECONDS, LOOK_SECONDS, Erasures, Receipt
 from core.people.export import Archives

@@ -15,6 +15,7 @@ from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
 from core.message import Attachment, CommandCall, Platform
 from core.models.catalog import Catalog
+from core.models.settings import ModelKind
 from core.moderation.carrying import Acts
 from core.moderation.enforcer import Enforcer
 from core.moderation.members import Members
@@ -23,7 +24,6 @@ from core.moderation.settings import ModerationSettings
 from core.parts import Part
 from core.people.access import Access
 from core.people.community import Community
-from core.settings import ModelKind
 from core.storage.cases import Cases
 from core.storage.failed import DeadLetters
 from core.storage.feedback import Feedback

@@ -10,11 +10,11 @@ from core.commands import choosing
 from core.commands.choosing import Offer
 from core.commands.personas import FIELDS as PERSONA_FIELDS
 from core.models.catalog import Catalog
+from core.models.settings import SIZES, PictureWork
 from core.people.controls import NAMES as CONTROLS
 from core.people.fields import BY_NAME as FIELDS_BY_NAME
 from core.people.fields import FIELDS, NO_TOOLS, Kind, Terms, preset, show, tool_called, zones
 from core.people.personas import shipped
-from core.settings import SIZES, PictureWork
 from core.texts import ENGLISH, closest, languages, say
 
 MOST = 25

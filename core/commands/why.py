@@ -18,13 +18,13 @@ from core.conversation.history import State
 from core.errors import RightsUnknownError
 from core.message import ConversationKey, Platform
 from core.models.paying import told_of as told_of_budget
+from core.models.settings import ModelKind
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.people import why as notes
 from core.people.access import PERSON, PLATFORM_ROLE, Asker, Ground, Ruling, as_account
 from core.people.gate import Reason
 from core.people.hearing import silence_for, told_of
 from core.people.maintenance import notice_of
-from core.settings import ModelKind
 from core.storage.notes import Note, Notes
 from core.texts import Moment, one_line, say
 

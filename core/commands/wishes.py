@@ -14,8 +14,8 @@ from core.creations.pictures import DONE, KIND
 from core.creations.wish import MAX_NEGATIVE, QUALITIES, STYLES, Wish
 from core.message import clean_text
 from core.models.images import LEAST_SIDE, MAX_COUNT, MAX_PROMPT, MAX_SEED, MOST_SIDE, size_of
+from core.models.settings import SIZES
 from core.parts import Notice, Part
-from core.settings import SIZES
 from core.texts import one_line
 
 NEW = "new"

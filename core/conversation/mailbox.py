@@ -18,16 +18,8 @@ import structlog
 from core import clock, faults
 from core.conversation.turn import Turn, Work, read_turn
 from core.errors import LeaseLost
-from core.message import (
-    CommandCall,
-    ConversationKey,
-    Deletion,
-    Message,
-    Platform,
-    compact,
-    relocated,
-    to_json,
-)
+from core.message import CommandCall, ConversationKey, Deletion, Message, Platform, relocated
+from core.message_json import compact, to_json
 from core.parts import Finished
 from core.people.spaces import kept_days
 from core.storage import channels

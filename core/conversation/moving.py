@@ -21,7 +21,8 @@ import structlog
 
 from core.conversation.preferences import FIELDS
 from core.errors import EntryError, StorageError
-from core.message import ConversationKey, Deletion, compact, from_json, moved_id, relocated, to_json
+from core.message import ConversationKey, Deletion, moved_id, relocated
+from core.message_json import compact, from_json, to_json
 from core.moderation.cases import space_at
 from core.people.spaces import space_id
 from core.storage import keys as storage_keys

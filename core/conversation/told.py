@@ -8,7 +8,7 @@ from core.conversation import prompt
 from core.conversation.history import Answer, Question, count_tokens
 from core.conversation.turn import Turn
 from core.message import CommandCall, Message
-from core.models.catalog import Model
+from core.models.model import Model
 from core.people.memory import recalled
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from core import clock
 from core.conversation.preferences import Preferences
 from core.errors import EntryError, LeaseLost
-from core.message import CommandCall, ConversationKey, Deletion, Message, from_json, stand_in
+from core.message import CommandCall, ConversationKey, Deletion, Message
+from core.message_json import from_json, stand_in
 from core.models.chat import ChatRequest
 from core.models.paying import NOBODY, Payer
 from core.parts import Ending, Finished, Usage

@@ -14,8 +14,8 @@ from core.creations.order import Commission, Maker
 from core.errors import ModelError, ModelFault
 from core.labels.labels import Labels
 from core.message import Platform
-from core.models.catalog import Model
 from core.models.films import Begun, Filmed, Filmer, Overseer
+from core.models.model import Model
 from core.models.own_wires import OwnKeyError
 from core.models.paying import OverBudget
 from core.models.pool import Busy

@@ -15,16 +15,16 @@ from core.creations.wish import Wish
 from core.errors import ModelError, ModelFault, UnsupportedPrompt
 from core.labels.labels import Labels
 from core.labels.pictures import shown
-from core.models.catalog import Model
 from core.models.images import Painted, Painter, Seal
+from core.models.model import Model
 from core.models.own_wires import OwnKeyError
 from core.models.paying import OverBudget
 from core.models.pool import Busy
+from core.models.settings import SIZES, PictureWork
 from core.models.vision import ImageError, Source, prepare_source
 from core.models.wire import ImageRequest, Partial, Step
 from core.parts import Activity, Choice, Ending, Finished, Making, Media, Menu, Notice, Part, Progress
 from core.safety.safety import Safety
-from core.settings import SIZES, PictureWork
 from core.tasks import end
 from core.texts import one_line, say
 

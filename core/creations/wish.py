@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, cast, get_args
 
 from core.models.images import MAX_COUNT, MAX_PROMPT, MAX_SEED, size_of
+from core.models.settings import PictureWork
 from core.models.wire import ImageRequest
-from core.settings import PictureWork
 
 STYLES: Mapping[str, str] = {
     "photo": "a photograph, natural light, sharp focus",

@@ -17,7 +17,7 @@ from core.knowledge.grounds import Grounds, cited
 from core.knowledge.open_questions import Asker
 from core.knowledge.passages import Passages
 from core.message import CommandCall, Message
-from core.models.catalog import Model
+from core.models.model import Model
 from core.parts import Ending, Finished, Notice, Part, TextDelta
 from core.people.community import Community
 from core.people.identity import Person, account_of

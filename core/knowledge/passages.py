@@ -35,8 +35,8 @@ from core.knowledge.ranking import rank
 from core.knowledge.settings import KnowledgeSettings
 from core.knowledge.shelf import Shelf, about
 from core.knowledge.shelves import Shelves
-from core.models.catalog import NEAR
 from core.models.embedding import Embedder
+from core.models.model import NEAR
 from core.models.paying import NOBODY, OverBudget, Payer
 from core.models.pool import Busy
 from core.people.identity import Person

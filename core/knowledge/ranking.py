@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.knowledge.shelf import Shelf, by_meaning, by_words
-from core.models.catalog import NEAR
+from core.models.model import NEAR
 
 SHARE_OF_WORDS = 0.6
 """What all words of a question in a passage are worth beside the nearest meaning: with :mod:`benchmarks.knowledge` the
@@ -33,7 +33,7 @@ class Ranked:
 
 def rank(shelves: Sequence[Shelf], asked: str, vector: bytes, count: int, near: float = NEAR) -> list[Ranked]:
     """The best, best first. ``vector`` is the question's, or empty: then words alone count. ``near`` is the model's
-    (``core.models.catalog.Model.near``)."""
+    (``core.models.model.Model.near``)."""
     import numpy as np
 
     if not any(len(shelf.passages) for shelf in shelves):

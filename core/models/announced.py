@@ -18,7 +18,8 @@ from typing import Any
 import structlog
 
 from core.errors import StorageError
-from core.models.catalog import Catalog, LocalModel, is_loopback
+from core.models.catalog import Catalog
+from core.models.model import LocalModel, is_loopback
 from core.storage.announcements import Announcements
 
 log = structlog.get_logger()

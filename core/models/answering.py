@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from core.models import costs
-from core.models.catalog import Model
 from core.models.chat import ChatMessage, ChatRequest, ToolForm, estimate_prompt, estimate_tokens, without_tools
+from core.models.model import Model
 from core.models.paying import Bill, OverBudget
 from core.models.pool import Busy
 from core.models.wire import Done

@@ -11,14 +11,15 @@ import structlog
 
 from core.errors import ModelError, ModelFault, UnsupportedPrompt
 from core.models.budget import Amounts
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
+from core.models.model import Model
 from core.models.own_wires import OwnKeyError
 from core.models.paying import NOBODY, Bill, OverBudget, Payer, billed
 from core.models.pool import Busy
 from core.models.router import Router
+from core.models.settings import ModelKind
 from core.models.wire import Wire
 from core.parts import Notice, Usage
-from core.settings import ModelKind
 
 log = structlog.get_logger()
 Value = TypeVar("Value")

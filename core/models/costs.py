@@ -6,7 +6,7 @@ import unicodedata
 from math import ceil
 
 from core.models.budget import Amounts
-from core.models.catalog import Model
+from core.models.model import Model
 
 SAFETY = 2
 """A prompt is taken to have twice the tokens of its estimate (four UTF-8 bytes each). English has fewer than estimated;

@@ -9,7 +9,8 @@ from core.errors import ModelError, ModelFault
 from core.models import costs
 from core.models.budget import Amounts
 from core.models.calls import ask
-from core.models.catalog import NEAR, Catalog, Model
+from core.models.catalog import Catalog
+from core.models.model import NEAR, Model
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.wire import Embedding, Wire

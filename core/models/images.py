@@ -12,14 +12,15 @@ from core.errors import ModelError, ModelFault
 from core.models import costs
 from core.models.budget import Amounts
 from core.models.calls import ask
-from core.models.catalog import LOCAL, Catalog, Model
+from core.models.catalog import Catalog
 from core.models.chat import IMAGE_TOKENS, estimate_tokens
+from core.models.model import LOCAL, Model
 from core.models.once import Once
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
+from core.models.settings import SIZES, PictureControl
 from core.models.wire import Drawing, ImageRequest, Partial, Step, Wire
 from core.parts import Notice, Usage
-from core.settings import SIZES, PictureControl
 from core.texts import one_line
 
 MAX_PROMPT = 4000

@@ -18,9 +18,10 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from core.errors import SettingsError
-from core.models.catalog import LOCAL
 from core.models.download import DownloadError, client, fetch, look_up, megabytes, sha256_of
-from core.settings import LocalSettings, Settings
+from core.models.model import LOCAL
+from core.models.settings import LocalSettings
+from core.settings import Settings
 
 log = structlog.get_logger()
 

@@ -25,10 +25,10 @@ import structlog
 
 from core.errors import ParleyError, SettingsError
 from core.models import local_orphans
-from core.models.catalog import LocalModel
 from core.models.local_models import Choice, choices
+from core.models.model import LocalModel
 from core.models.servers.environments import CHECKOUT, child_environ
-from core.settings import LocalSettings
+from core.models.settings import LocalSettings
 from core.tasks import end, end_child
 
 log = structlog.get_logger()

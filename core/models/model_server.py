@@ -13,9 +13,9 @@ import structlog
 
 from core.errors import SettingsError, StorageError
 from core.models.announced import FOLLOW_SECONDS, announce
-from core.models.catalog import LocalModel, is_loopback
 from core.models.local_server import LOOPBACK, LocalServer
-from core.settings import LocalSettings
+from core.models.model import LocalModel, is_loopback
+from core.models.settings import LocalSettings
 from core.storage.announcements import Announcements
 from core.tasks import end
 

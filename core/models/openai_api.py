@@ -19,9 +19,9 @@ import httpx2
 import openai
 import structlog
 
-from core.models.catalog import Endpoint, Model
 from core.models.chat import ChatMessage, ToolForm, without_tools
 from core.models.completion_events import CompletionEvents
+from core.models.model import Endpoint, Model
 from core.models.openai_client import Client
 from core.models.openai_embeddings import Embeddings
 from core.models.openai_images import Images

@@ -19,7 +19,7 @@ import httpx2
 import openai
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import LOCAL, Endpoint
+from core.models.model import LOCAL, Endpoint
 
 CONNECT_SECONDS = 5.0
 WRITE_SECONDS = 30.0

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.openai_client import Client
 from core.models.wire import Embedding
 

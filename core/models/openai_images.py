@@ -15,11 +15,11 @@ from typing import Any
 import openai
 
 from core.errors import ModelError, ModelFault, UnsupportedPrompt
-from core.models.catalog import Model
 from core.models.drawing_events import POLICY_CODES, DrawingEvents
+from core.models.model import Model
 from core.models.openai_client import Client
+from core.models.settings import PictureWork
 from core.models.wire import Drawing, ImageRequest, Partial, Step
-from core.settings import PictureWork
 
 MAX_DRAWING_BYTES = 100_000_000
 """Longest answer read: pictures come as text, four of 1.5 megapixels have some 16 MB, and each may come three times

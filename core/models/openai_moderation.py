@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.openai_client import Client
 from core.models.wire import Judgement
 

@@ -10,8 +10,8 @@ from typing import Any, cast
 import openai
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Model
 from core.models.drawing_events import POLICY_CODES
+from core.models.model import Model
 from core.models.openai_client import Client
 from core.models.wire import Film, FilmJob, FilmRequest, Step
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Endpoint
+from core.models.model import Endpoint
 from core.models.wire import Wire
 from core.parts import Notice
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from core.errors import ParleyError
 from core.models.budget import NOTHING, Amounts, Budget, Cap, Period
-from core.models.catalog import Model
+from core.models.model import Model
 from core.parts import Notice, Usage
 from core.texts import Label, Moment, Value
 

@@ -19,7 +19,7 @@ import structlog
 from core.errors import ModelError, ModelFault, ParleyError
 from core.fair import FairLine
 from core.models.breaker import Breaker
-from core.models.catalog import LOCAL, Endpoint
+from core.models.model import LOCAL, Endpoint
 from core.models.wire import Wire
 from core.parts import InLine, Notice
 from core.tasks import end

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from core.models import costs
 from core.models.budget import Amounts
 from core.models.calls import ask
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.chat import IMAGE_TOKENS, ChatMessage, estimate_tokens
+from core.models.model import Model
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.vision import prepare_image

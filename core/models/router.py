@@ -17,15 +17,16 @@ from core.models import costs
 from core.models.answering import MIN_ANSWER, Answer, Call, Fresh, answer_limit, has_cheaper_than, thrifty_order, total
 from core.models.breaker import Breaker, gone_circuit
 from core.models.budget import Amounts
-from core.models.catalog import LOCAL, Catalog, Endpoint, Model
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
 from core.models.measured import Measured
+from core.models.model import LOCAL, Endpoint, Model
 from core.models.own_wires import OwnKeyError, OwnWires
 from core.models.paying import NOBODY, LowBudget, OverBudget, Payer, Purse, billed
 from core.models.pool import Busy, Pool, Seat, Seats
+from core.models.settings import MAX_WAITING, RoutingSettings
 from core.models.wire import Done, ModelCall, Wire
 from core.parts import Ending, Finished, InLine, Notice, Part, TextDelta, Usage
-from core.settings import MAX_WAITING, RoutingSettings
 
 log = structlog.get_logger()
 

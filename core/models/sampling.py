@@ -6,8 +6,8 @@ import re
 from collections import OrderedDict
 from typing import Any
 
-from core.models.catalog import Model
 from core.models.chat import Sampling
+from core.models.model import Model
 
 MOST_REFUSED = 1000
 """Values remembered of one server."""

@@ -11,8 +11,9 @@ from core.errors import ModelError, ModelFault
 from core.models import costs
 from core.models.budget import Amounts
 from core.models.calls import ask
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.language import language_of
+from core.models.model import Model
 from core.models.once import Once
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router

@@ -13,7 +13,8 @@ from core.message import clean_text
 from core.models import costs
 from core.models.budget import Amounts
 from core.models.calls import ask
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
+from core.models.model import Model
 from core.models.paying import NOBODY, Bill, Payer
 from core.models.router import Router
 from core.models.wire import Recording, Transcript, Wire

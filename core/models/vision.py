@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import ParleyError
-from core.settings import Shape
+from core.models.settings import Shape
 from core.texts import Amount, Value
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from core.models.catalog import Model
 from core.models.chat import AS_USUAL, ChatMessage, Sampling, ToolForm
+from core.models.model import Model
+from core.models.settings import PictureWork
 from core.parts import Ending, ToolCall
-from core.settings import PictureWork
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from core.message import VERSION, CommandCall, ConversationKey
+from core.message import CommandCall, ConversationKey
+from core.message_json import VERSION
 from core.moderation.acts import NO_EVIDENCE, Act, ActKind, Actor, Answer, Outcome
 from core.moderation.evidence import MAX_EVIDENCE, MAX_FILES, MAX_NAME, Evidence
 

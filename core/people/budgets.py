@@ -21,7 +21,7 @@ import structlog
 
 from core.errors import StorageError
 from core.models.budget import NOTHING, Amounts, Budget, Cap, Period, Scope, Span, Thing
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.paying import LowBudget, OverBudget, Payer, Reservation, told_of
 from core.parts import Notice, Usage
 from core.people.identity import People

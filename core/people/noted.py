@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any
 
 from core.errors import EntryError
-from core.message import ConversationKey, Deletion, Message, from_json, to_json
+from core.message import ConversationKey, Deletion, Message
+from core.message_json import from_json, to_json
 from core.moderation.cases import Case, CaseKind
 from core.people.broadcasts import Broadcast
 from core.people.privacy import File, Subject, readable

@@ -16,8 +16,9 @@ from core.creations.order import Commission
 from core.errors import ModelError
 from core.models.budget import Amounts
 from core.models.calls import ask
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.chat import IMAGE_TOKENS, estimate_tokens
+from core.models.model import Model
 from core.models.paying import Bill, OverBudget, Payer
 from core.models.pool import Busy
 from core.models.router import Router

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from core.errors import ParleyError
-from core.message import VERSION
+from core.message_json import VERSION
 from core.storage.backup import Row, Unit, check
 from core.storage.key_table import UnknownKeyError
 
@@ -42,7 +42,7 @@ class Header:
 
     format: int
     schema: int
-    """``core.message.VERSION`` of the program that wrote it."""
+    """``core.message_json.VERSION`` of the program that wrote it."""
     program: str
     at: str
     """When it was begun, in ISO 8601."""

@@ -17,17 +17,8 @@ from typing import Any, cast
 import structlog
 
 from core.errors import EntryError, ParleyError
-from core.message import (
-    VERSION,
-    CommandCall,
-    ConversationKey,
-    Deletion,
-    Message,
-    clean_text,
-    from_json,
-    relocated,
-    to_json,
-)
+from core.message import CommandCall, ConversationKey, Deletion, Message, clean_text, relocated
+from core.message_json import VERSION, from_json, to_json
 from core.storage import keys
 from core.storage.client import Store, conversation_keys, partition_keys
 from core.storage.keys import ConversationKeys

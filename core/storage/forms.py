@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core.errors import EntryError
-from core.message import CommandCall, from_json, to_json
+from core.message import CommandCall
+from core.message_json import from_json, to_json
 from core.storage import keys
 from core.storage.client import Store
 from core.storage.sealing import SealedError

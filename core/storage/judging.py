@@ -9,7 +9,8 @@ from typing import Any, cast
 
 import structlog
 
-from core.message import Attachment, AttachmentKind, Author, ConversationKey, Sighting, compact
+from core.message import Attachment, AttachmentKind, Author, ConversationKey, Sighting
+from core.message_json import compact
 from core.storage import keys
 from core.storage.client import Store
 from core.storage.sealing import SealedError

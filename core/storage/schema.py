@@ -15,7 +15,7 @@ from importlib import metadata
 import structlog
 
 from core.errors import SettingsError, StorageError
-from core.message import VERSION
+from core.message_json import VERSION
 from core.storage import keys
 from core.storage.client import Store, partition_keys
 from core.storage.leases import Held, Leases

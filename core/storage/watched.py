@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from core.message import Attachment, AttachmentKind, Author, ConversationKey, Sighting, compact
+from core.message import Attachment, AttachmentKind, Author, ConversationKey, Sighting
+from core.message_json import compact
 from core.storage import keys
 from core.storage.client import Store
 from core.storage.scanning import scan

@@ -15,8 +15,9 @@ from core.access import Right
 from core.conversation.turn import Turn
 from core.errors import LeaseLost, RightsUnknownError, StorageError
 from core.models.answering import MIN_ANSWER
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt
+from core.models.model import Model
 from core.models.router import Router
 from core.parts import Ending, Finished, Notice, Part, Progress, TextDelta, ToolCall, Usage
 from core.people.fields import NO_TOOLS

@@ -11,7 +11,8 @@ from bots.buttons import Buttons, command_of
 from bots.growing import GrowingAnswer
 from core.conversation.preferences import Preferences
 from core.conversation.turn import Turn
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Choice, Ending, Finished, Menu, Part, TextDelta
 from tests.builders import conversation, message
 

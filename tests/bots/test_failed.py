@@ -8,7 +8,7 @@ import pytest
 
 from bots import failed
 from core.errors import SettingsError
-from core.message import VERSION, to_json
+from core.message_json import VERSION, to_json
 from core.settings import Settings, StorageSettings
 from core.storage import keys
 from core.storage.client import Store, partition_keys

@@ -9,7 +9,8 @@ from bots.pressing import Gone, Instead, Outcome, Presses, Under
 from core.commands.choosing import CLOSE, SET
 from core.conversation.preferences import Preferences
 from core.message import Author, CommandCall, Deletion, Reaction, Verdict
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Ending
 from core.people.community import Community
 from core.settings import Settings

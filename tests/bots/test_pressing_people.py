@@ -12,7 +12,8 @@ from core.commands.choosing import SET
 from core.commands.memory import PAGE
 from core.conversation.history import History
 from core.message import CommandCall
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.people.community import Community
 from core.people.identity import Fact
 from core.people.memory import reference

@@ -8,9 +8,11 @@ import pytest
 
 from bots.reloading import RESTART, Reloaded, Reloading, take_over
 from core.errors import SettingsError
-from core.models.catalog import LOCAL, Catalog, LocalModel
+from core.models.catalog import Catalog
+from core.models.model import LOCAL, LocalModel
+from core.models.settings import ModelSettings, ProviderSettings
 from core.people.house import Houses
-from core.settings import ModelSettings, Owners, ProviderSettings, Settings
+from core.settings import Owners, Settings
 from core.storage.client import Store
 from core.tasks import end
 

@@ -15,13 +15,15 @@ from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, AttachmentKind, ConversationKey, Message, Platform
 from core.models.breaker import Breaker
 from core.models.budget import Amounts
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.paying import Payer, Reservation
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.models.transcription import Transcriber
 from core.parts import Notice, Usage
-from core.settings import ChatSettings, RoutingSettings
+from core.settings import ChatSettings
 from core.storage.client import Store
 from core.texts import Amount
 from tests.builders import message

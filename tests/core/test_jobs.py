@@ -21,8 +21,9 @@ from core.models.breaker import Breaker
 from core.models.catalog import Catalog
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import ModelSettings, ProviderSettings
 from core.people.spaces import Spaces
-from core.settings import ModelSettings, ProviderSettings, Settings
+from core.settings import Settings
 from core.storage.client import Store
 from core.tasks import end
 from tests.builders import conversation, message

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from core.errors import EntryError
 from core.message import (
-    VERSION,
     Attachment,
     AttachmentKind,
     Author,
@@ -22,10 +21,8 @@ from core.message import (
     Platform,
     Quote,
     clean_text,
-    from_json,
-    stand_in,
-    to_json,
 )
+from core.message_json import VERSION, from_json, stand_in, to_json
 
 KEY = ConversationKey(Platform.DISCORD, "1", "2", "3")
 FULL = Message(

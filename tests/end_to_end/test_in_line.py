@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.models import pool
-from core.models.catalog import Provider
+from core.models.model import Provider
 from core.storage.client import Store
 from tests.end_to_end.conftest import Village, village
 from tests.end_to_end.running import TelegramChat, town, until

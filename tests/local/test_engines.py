@@ -17,15 +17,17 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageStat
 
 from core.errors import ModelError, ModelFault, RecordingTooLong
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage
 from core.models.local_models import list_models
+from core.models.model import Model
 from core.models.openai_api import OpenAIApi
 from core.models.servers.environments import python_with
 from core.models.servers.servers import LocalServers
 from core.models.servers.settings import EnginesSettings
+from core.models.settings import LocalSettings
 from core.models.wire import Drawing, ImageRequest, ModelCall, Partial, Recording, Step, Utterance
-from core.settings import LocalSettings, Settings
+from core.settings import Settings
 
 MAKE_PIPELINE = """
 import json, sys, tempfile, torch

@@ -19,7 +19,7 @@ from core.models.local_models import choices, list_models
 from core.models.local_server import interpreter_for
 from core.models.servers.environments import python_with
 from core.models.servers.generator import Generator
-from core.settings import LocalSettings
+from core.models.settings import LocalSettings
 from tests.local.test_transformers import MAKE_GPT2
 
 SECONDS = 120

@@ -13,7 +13,7 @@ from openai import AsyncOpenAI, AuthenticationError
 
 from core.models import local_server
 from core.models.local_server import LocalModel, LocalServer, interpreter_for
-from core.settings import LocalSettings
+from core.models.settings import LocalSettings
 
 MAKE_GPT2 = """
 import sys, torch

@@ -15,7 +15,7 @@ import random
 import sys
 
 from core.models.budget import Amounts
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.paying import OverBudget, Payer
 from core.parts import Usage
 from core.people.budgets import Budgets

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from core.models.catalog import LOCAL, NEAR, Model
 from core.models.local_models import ModelRow
+from core.models.model import LOCAL, NEAR, Model
 from core.models.servers.environments import MADE_BY, Environment, python_with
 from core.models.servers.settings import EnginesSettings
-from core.settings import ModelKind, PictureControl, PictureWork, Settings, Shape
+from core.models.settings import ModelKind, PictureControl, PictureWork, Shape
+from core.settings import Settings
 
 SHIPPED = Path(__file__).resolve().parents[1] / "generators"
 """Generators that come with Parley."""

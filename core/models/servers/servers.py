@@ -11,7 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from core.models.catalog import LOCAL, Catalog, Endpoint, Model
+from core.models.catalog import Catalog
+from core.models.model import LOCAL, Endpoint, Model
 from core.models.servers.doorway import Doorway, Launch
 from core.models.servers.environments import child_environ
 from core.models.servers.offers import Offer, offers

@@ -12,7 +12,8 @@ from bots.discord_bot.interactions import ReplyToken
 from core.commands.table import BY_NAME, COMMANDS
 from core.errors import StorageError
 from core.message import AttachmentKind, CommandCall, Incoming
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.storage.client import Store
 from core.tasks import end
 from core.texts import say

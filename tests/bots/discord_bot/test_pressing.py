@@ -13,7 +13,8 @@ from bots.buttons import AGAIN_WITH, FORGET, MODELS, ROW
 from bots.discord_bot import layout
 from bots.discord_bot.rows import rows
 from core.message import CommandCall, Deletion
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.storage.client import Store
 from core.tasks import end
 from core.texts import say

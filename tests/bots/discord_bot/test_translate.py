@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from bots.discord_bot.translate import to_deletions, to_departures, to_edit, to_message
-from core.message import AttachmentKind, from_json, to_json
+from core.message import AttachmentKind
+from core.message_json import from_json, to_json
 from core.people.spaces import USUAL, SpaceSettings
 
 BOT, ALICE, BOB, ROLE, OTHER_ROLE, GUILD, ROOM = "900", "1", "2", "70", "71", "50", "60"

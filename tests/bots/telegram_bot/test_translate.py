@@ -10,7 +10,8 @@ from bots.telegram_bot.places import GENERAL
 from bots.telegram_bot.raw import Me
 from bots.telegram_bot.translate import to_incoming, to_value
 from core.commands.row import SILENTLY
-from core.message import AttachmentKind, CommandCall, Message, Quote, from_json, to_json
+from core.message import AttachmentKind, CommandCall, Message, Quote
+from core.message_json import from_json, to_json
 from core.people.spaces import USUAL, SpaceSettings
 from tests.platforms.telegram_world import Draft, World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 
 from core.models.budget import Amounts
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.paying import Payer
 from core.parts import Usage
 from core.people.community import Community

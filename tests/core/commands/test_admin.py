@@ -9,7 +9,8 @@ import pytest
 from core.commands.table import meant
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
-from core.message import Author, CommandCall, Message, Platform, to_json
+from core.message import Author, CommandCall, Message, Platform
+from core.message_json import to_json
 from core.parts import Finished, Notice, Part, TextDelta
 from core.storage import keys
 from core.storage.client import Store, partition_keys

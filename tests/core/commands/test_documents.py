@@ -12,7 +12,8 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.knowledge.documents import person_scope
 from core.message import Attachment, AttachmentKind, Author, CommandCall, Quote
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Notice, Part, TextDelta
 from core.settings import Settings
 from core.storage.client import Store

@@ -14,8 +14,9 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.creations.wish import STYLES
 from core.message import CommandCall, Quote
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.images import MAX_PROMPT
+from core.models.model import Model, Provider
 from core.parts import Finished, InLine, Making, Media, Menu, Notice, Part, Progress, TextDelta, Usage
 from core.people.community import Community
 from core.people.spaces import Grant, SpaceSettings

@@ -8,7 +8,8 @@ from core.commands.choosing import Offer, kept_value
 from core.commands.row import Command, Kind, Option
 from core.commands.suggesting import MOST, Suggestions
 from core.commands.table import COMMANDS
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from tests.builders import call
 
 ROW = Command(

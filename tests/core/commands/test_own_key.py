@@ -13,7 +13,8 @@ from core.commands.table import BY_NAME, meant
 from core.conversation.mailbox import Admission, Mailbox
 from core.inbox import Inbox
 from core.message import Author, CommandCall
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Finished, Notice, Part, TextDelta
 from core.people.identity import People
 from core.people.own_keys import opened

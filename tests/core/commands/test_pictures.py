@@ -17,7 +17,8 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.creations.wish import STYLES
 from core.message import Attachment, AttachmentKind
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Finished, Media, Notice, Part, TextDelta
 from core.storage.client import Store
 from core.texts import say

@@ -10,7 +10,8 @@ import pytest
 from core.commands.quiz import questions_in
 from core.conversation.mailbox import Mailbox
 from core.conversation.turn import Turn
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Finished, Notice, Part, Poll, TextDelta
 from core.storage.client import Store
 from tests.builders import call

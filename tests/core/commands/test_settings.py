@@ -24,9 +24,10 @@ from core.knowledge.passages import Passages
 from core.labels.labels import Labels
 from core.message import Author
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.films import Filmer
 from core.models.images import Painter
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.reading import Reader
 from core.models.router import Router

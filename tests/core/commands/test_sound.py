@@ -19,8 +19,9 @@ from core.labels.labelling import read
 from core.labels.labels import Labels
 from core.message import Quote
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.costs import sounding_seconds
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.models.speech import MAX_CHARS, Speaker

@@ -16,7 +16,8 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.errors import RightsUnknownError
 from core.message import Attachment, AttachmentKind, Author, CommandCall
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Media, Menu, Notice, Part, TextDelta
 from core.people.access import Asker
 from core.people.changing import Actor, change_space, history

@@ -14,7 +14,7 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import Author, CommandCall
 from core.models.budget import Amounts
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.paying import Payer
 from core.parts import Media, Notice, Part, TextDelta, Usage
 from core.people import usage_chart

@@ -14,15 +14,17 @@ from core.labels.labelling import read
 from core.labels.labels import Labels
 from core.models.breaker import Breaker
 from core.models.budget import Amounts
-from core.models.catalog import Catalog, Model
+from core.models.catalog import Catalog
 from core.models.films import Begun, Filmer
+from core.models.model import Model
 from core.models.openai_api import OpenAIApi
 from core.models.paying import Payer, Reservation
 from core.models.router import Router
+from core.models.settings import ModelSettings, ProviderSettings
 from core.parts import Activity, Finished, Making, Media, Notice, Part, Progress, Usage
 from core.people.spaces import Spaces
 from core.safety.safety import Safety
-from core.settings import ModelSettings, ProviderSettings, Settings
+from core.settings import Settings
 from core.storage.client import Store
 from core.tasks import end
 from tests.builders import conversation

@@ -19,14 +19,16 @@ from core.labels.labelling import read
 from core.labels.labels import Labels
 from core.labels.origin import GENERATED
 from core.models.breaker import Breaker
-from core.models.catalog import LOCAL, Catalog, LocalModel, Model, Provider
+from core.models.catalog import Catalog
 from core.models.images import Painter
+from core.models.model import LOCAL, LocalModel, Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import SIZES
 from core.parts import Activity, Finished, Making, Media, Menu, Notice, Part, Progress
 from core.people.spaces import Spaces
 from core.safety.safety import Safety
-from core.settings import SIZES, Settings
+from core.settings import Settings
 from core.storage.client import Store
 from core.texts import say
 from tests.builders import conversation

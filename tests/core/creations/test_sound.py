@@ -16,7 +16,8 @@ from core.creations.sound import SAY, Reading, Sounds
 from core.labels.labels import Labels
 from core.message import CommandCall
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.paying import NOBODY, Payer
 from core.models.router import Router

@@ -10,8 +10,9 @@ from core.knowledge.documents import Draft, Passage
 from core.knowledge.passages import Passages
 from core.knowledge.settings import KnowledgeSettings
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.embedding import Embedder
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.settings import Settings

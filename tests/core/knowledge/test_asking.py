@@ -12,7 +12,8 @@ from core.knowledge.documents import Draft, Passage, person_scope, space_scope
 from core.knowledge.open_questions import MOST_OF_ONE, Asker, OpenQuestions, with_question, without_people
 from core.knowledge.passages import Passages
 from core.message import Author, CommandCall, Message, Quote
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Finished, Notice, Part, TextDelta
 from core.people.community import Community
 from core.settings import Settings

@@ -16,13 +16,14 @@ from core.errors import SettingsError, StorageError
 from core.models import announced, model_server
 from core.models.announced import announce, follow
 from core.models.breaker import Breaker
-from core.models.catalog import LOCAL, Catalog, LocalModel
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest
 from core.models.local_models import SMOLLM2
+from core.models.model import LOCAL, LocalModel
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import LocalSettings, RoutingSettings
 from core.parts import Ending
-from core.settings import LocalSettings, RoutingSettings
 from core.storage import announcements as storage
 from core.storage import keys
 from core.storage.announcements import Announcements

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.models.catalog import LOCAL, Catalog, Endpoint, LocalModel, Model, Provider
-from core.settings import ModelKind, ModelSettings, ProviderSettings, Settings
+from core.models.catalog import Catalog
+from core.models.model import LOCAL, Endpoint, LocalModel, Model, Provider
+from core.models.settings import ModelKind, ModelSettings, ProviderSettings
+from core.settings import Settings
 
 HOST = ProviderSettings.model_validate({"name": "host", "base_url": "http://x/v1", "api_key": "sk-1"})
 

@@ -18,13 +18,14 @@ from core.labels.origin import Origin
 from core.labels.pictures import shown
 from core.models import images
 from core.models.breaker import Breaker
-from core.models.catalog import LOCAL, Catalog, LocalModel, Model, Provider
+from core.models.catalog import Catalog
 from core.models.images import Painted, Painter, choose, size_of
+from core.models.model import LOCAL, LocalModel, Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.models.wire import ImageRequest, Partial, Step
 from core.parts import Notice, Usage
-from core.settings import RoutingSettings
 from core.texts import say
 from tests.platforms.openai_images import DIGITS, FORBIDDEN, png
 from tests.platforms.openai_server import Fault, OpenAIServer

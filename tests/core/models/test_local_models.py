@@ -11,7 +11,8 @@ import pytest
 from core.errors import SettingsError
 from core.models import local_models
 from core.models.local_models import SMOLLM2, Choice, choices, get_model, join, list_models, wants_local
-from core.settings import LocalSettings, Settings
+from core.models.settings import LocalSettings
+from core.settings import Settings
 from tests.platforms.model_hub import Hub, running
 
 NOBODY = "http://127.0.0.1:9"

@@ -17,7 +17,7 @@ from core.errors import SettingsError
 from core.models import local_orphans, local_server
 from core.models.local_models import SMOLLM2
 from core.models.local_server import LocalModel, LocalServer, LocalServerError
-from core.settings import LocalSettings
+from core.models.settings import LocalSettings
 
 PARENT = """
 import asyncio, sys

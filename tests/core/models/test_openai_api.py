@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from core.errors import ModelError, ModelFault
-from core.models.catalog import Endpoint, Model
 from core.models.chat import ChatMessage
+from core.models.model import Endpoint, Model
 from core.models.openai_api import OpenAIApi
 from core.models.wire import Done, ModelCall
 from core.parts import Ending

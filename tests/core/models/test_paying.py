@@ -13,12 +13,14 @@ from core.labels.pictures import shown
 from core.models import costs
 from core.models.breaker import Breaker
 from core.models.budget import Amounts, Span
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt
 from core.models.images import Painted, Painter
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.paying import OverBudget, Payer
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.models.speech import Speaker
 from core.models.transcription import Transcriber
 from core.models.wire import ImageRequest
@@ -26,7 +28,7 @@ from core.parts import Ending, Finished, Notice, TextDelta, Usage
 from core.people.budgets import Budgets
 from core.people.identity import People
 from core.people.spaces import Spaces
-from core.settings import BudgetSettings, RoutingSettings
+from core.settings import BudgetSettings
 from core.storage.client import Store
 from tests.core.models.routing import answer, finished, notices, text
 from tests.platforms.openai_server import Fault, OpenAIServer

@@ -12,13 +12,14 @@ import pytest
 from core.errors import ModelError
 from core.models import pool as pools
 from core.models.breaker import Breaker
-from core.models.catalog import LOCAL, Catalog, Endpoint, LocalModel, Model, Provider
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest
+from core.models.model import LOCAL, Endpoint, LocalModel, Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.pool import Busy, Pool
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.parts import Ending, Notice, Part
-from core.settings import RoutingSettings
 from tests.core.models.routing import ANSWER, HELLO, answer, finished, notices, text
 from tests.platforms.openai_server import Fault, OpenAIServer
 from tests.ports import free_port

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Endpoint, LocalModel, Model, Provider
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest, estimate_prompt, estimate_tokens
+from core.models.model import Endpoint, LocalModel, Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import MAX_CALLS, Router, choose
+from core.models.settings import RoutingSettings
 from core.parts import Ending, Finished, Notice, Part, TextDelta, Usage
-from core.settings import RoutingSettings
 from tests.core.models.pictures import PNG
 from tests.core.models.routing import ANSWER, HELLO, answer, finished, notices, text
 from tests.platforms.openai_server import Fault, OpenAIServer, Strike

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.errors import ModelError
-from core.models.catalog import Model
 from core.models.chat import Sampling
+from core.models.model import Model
 from core.models.sampling import Refusals, values_of
 from core.models.wire import ModelCall
 from tests.core.models.test_openai_api import HELLO, collect, connected

@@ -9,14 +9,15 @@ import pytest
 from core.errors import ModelError, ModelFault
 from core.models import calls
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.models.speech import MAX_CHARS, Speaker, media_of, speakable
 from core.models.transcription import Heard, Transcriber
 from core.parts import TextDelta, Usage
-from core.settings import RoutingSettings
 from tests.platforms.openai_audio import OPUS, VOICES
 from tests.platforms.openai_server import Fault, OpenAIServer
 

@@ -15,10 +15,12 @@ import pytest
 
 from core.message import Attachment, AttachmentKind, Author, ConversationKey, Platform, Sighting
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.moderation.acts import Act, ActKind
 from core.moderation.judge import LONGEST, MOST_EXAMPLES, Judge, plain, prompt, read
 from core.moderation.judging import JOB, Bench, Docket
@@ -26,7 +28,6 @@ from core.moderation.rulebook import Policy, RuleBook, RuleBooks
 from core.moderation.rules import RulesError, RuleSet
 from core.moderation.settings import ModerationSettings
 from core.people.spaces import Spaces, SpaceSettings
-from core.settings import RoutingSettings
 from core.storage.client import Store
 from core.storage.judging import Brief, Briefs
 from core.storage.marks import Hit, Mark, Marks

@@ -14,15 +14,16 @@ from PIL import Image
 from core.errors import OutboundError, OutboundFault
 from core.message import Attachment, AttachmentKind, Author, ConversationKey, Platform, Sighting
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.moderation.acts import AUTOMOD, Act, ActKind
 from core.moderation.pictures import JOB, LARGEST, MOST_PICTURES, PictureBench, PictureDocket
 from core.people.spaces import Spaces
 from core.safety.safety import Safety
 from core.safety.settings import SafetySettings
-from core.settings import RoutingSettings
 from core.storage.client import Store
 from core.storage.judging import Briefs
 from tests.platforms.openai_server import OpenAIServer

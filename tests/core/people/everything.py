@@ -17,7 +17,7 @@ from core.knowledge.open_questions import Asker
 from core.knowledge.passages import Passages
 from core.message import Author, CommandCall, ConversationKey, Message, Platform, Quote, Reaction, Sighting, Verdict
 from core.models.budget import Amounts
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.paying import Payer
 from core.moderation.cases import Case, CaseKind, Evidence
 from core.parts import Ending, Notice, Usage

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import StorageError
 from core.models.budget import MOST, Amounts, Budget, Cap, Period, Scope, Span, Thing
-from core.models.catalog import Model
+from core.models.model import Model
 from core.models.paying import LowBudget, OverBudget, Payer, Reservation
 from core.parts import Notice, Usage
 from core.people.budgets import Budgets

@@ -10,8 +10,9 @@ from core.conversation.history import History
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.preferences import Preferences
 from core.message import Author, Platform
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.chat import ChatRequest
+from core.models.model import Model, Provider
 from core.models.router import choose
 from core.parts import Notice
 from core.people.access import Standing

@@ -15,7 +15,8 @@ from core.conversation.history import Node, Path, Question
 from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import Author, CommandCall, Message, Platform, Quote
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Finished, Menu, Notice, Part, TextDelta
 from core.people.community import Community
 from core.people.identity import Fact, Person

@@ -6,7 +6,8 @@ import time
 
 from core.commands.owner import model_lines
 from core.models.breaker import gone_circuit
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.people.community import Community
 from core.people.overview import models
 from core.settings import Settings

@@ -11,15 +11,16 @@ import pytest
 
 from core.errors import ModelError, ModelFault
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Endpoint, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Endpoint, Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.own_wires import MOST, OwnKeyError, OwnWires, told
 from core.models.paying import Payer
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.parts import Ending, Notice
 from core.people import own_keys
 from core.people.identity import Person
-from core.settings import RoutingSettings
 from core.storage.sealing import Sealing, new_key, parse_keys
 from tests.core.models.routing import HELLO, answer, finished, notices
 from tests.platforms.openai_server import Fault, OpenAIServer

@@ -9,7 +9,8 @@ import pytest
 
 from core.conversation.mailbox import Admission, Mailbox
 from core.message import ConversationKey, Platform
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.moderation.own_words import PIECE, OwnWords, Spot
 from core.moderation.rulebook import Policy, RuleBook
 from core.parts import Ending, Finished, Notice, Part, Progress, TextDelta

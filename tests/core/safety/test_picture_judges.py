@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from core.conversation.turn import Turn
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.parts import Notice
 from core.people.spaces import Spaces, SpaceSettings
 from core.safety.safety import Safety
 from core.safety.settings import SafetySettings
-from core.settings import RoutingSettings
 from core.storage.client import Store
 from tests.builders import conversation, message
 from tests.platforms.openai_server import OpenAIServer

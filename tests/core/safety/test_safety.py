@@ -13,9 +13,11 @@ from core.conversation.mailbox import Admission, Mailbox
 from core.conversation.turn import Turn
 from core.message import CommandCall, Message
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.parts import Ending, Finished, Notice, Part, Poll, Progress, TextDelta
 from core.people.changing import Actor, change_space
 from core.people.community import Community
@@ -24,7 +26,7 @@ from core.people.why import reason_of
 from core.safety.safety import Safety
 from core.safety.settings import SafetySettings
 from core.safety.words import contains, listed
-from core.settings import RoutingSettings, Settings
+from core.settings import Settings
 from core.storage.client import Store
 from tests.builders import call, conversation, message
 from tests.core.engines import engine

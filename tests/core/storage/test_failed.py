@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.errors import OutboundError, OutboundFault
-from core.message import VERSION, CommandCall, Deletion, Message, Platform, Quote, to_json
+from core.message import CommandCall, Deletion, Message, Platform, Quote
+from core.message_json import VERSION, to_json
 from core.storage import failed as failed_module
 from core.storage import keys
 from core.storage.client import Store, conversation_keys, partition_keys

@@ -13,7 +13,8 @@ from core.conversation.history import Answer, History, Mode, Question
 from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.conversation.turn import Turn
 from core.errors import SettingsError
-from core.message import VERSION, ConversationKey, Message, Platform
+from core.message import ConversationKey, Message, Platform
+from core.message_json import VERSION
 from core.storage import keys, schema
 from core.storage.client import Store
 from core.storage.keys import ConversationKeys

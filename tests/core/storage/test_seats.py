@@ -9,7 +9,7 @@ import pytest
 
 from core.models import pool as pools
 from core.models.breaker import Breaker
-from core.models.catalog import LOCAL, Endpoint
+from core.models.model import LOCAL, Endpoint
 from core.models.openai_api import OpenAIApi
 from core.models.pool import Busy, Pool, Seat
 from core.parts import InLine

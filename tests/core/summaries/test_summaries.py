@@ -20,7 +20,8 @@ from core.conversation.turn import Turn
 from core.creations.order import Commission, Order
 from core.message import Attachment, AttachmentKind, Author
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
 from core.parts import Finished, Notice, Part, Progress, TextDelta

@@ -11,13 +11,14 @@ from typing import Any
 from core.access import Right
 from core.conversation.turn import Turn
 from core.models.breaker import Breaker
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
 from core.models.chat import ChatMessage, ChatRequest, ToolForm
+from core.models.model import Model, Provider
 from core.models.openai_api import OpenAIApi
 from core.models.router import Router
+from core.models.settings import RoutingSettings
 from core.parts import Finished, Part, TextDelta
 from core.people.spaces import SpaceSettings
-from core.settings import RoutingSettings
 from core.tools.tool import Arguments, Caller, Output, Tool
 from core.tools.toolbox import MoreTools, Toolbox
 from tests.builders import conversation, message

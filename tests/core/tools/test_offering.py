@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from core.conversation.mailbox import Admission, Mailbox
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Notice, Part
 from core.people.changing import Actor, change_space
 from core.people.community import Community

@@ -14,7 +14,8 @@ from core.access import Right
 from core.conversation.turn import Turn
 from core.creations.wish import Wish
 from core.fetching import Fetcher
-from core.models.catalog import Catalog, Model, Provider
+from core.models.catalog import Catalog
+from core.models.model import Model, Provider
 from core.parts import Ending, Finished, Media, Notice, Part, Progress, Usage
 from core.tools import schema
 from core.tools.calculator import CALCULATOR, calculate

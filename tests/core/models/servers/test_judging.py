@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from core.models.catalog import Endpoint, Model
+from core.models.model import Endpoint, Model
 from core.models.openai_api import OpenAIApi
 from core.models.servers import environments, offers, parsing
 from core.models.servers.http import Server
