@@ -166,8 +166,9 @@ def _is_said(keys: Sequence[str], text: str) -> bool:
 
 
 def _pattern(sentence: str) -> str:
-    pieces = re.split(r"\{\w+\}", sentence.translate(_MARKS))
-    return ".+?".join(map(re.escape, pieces))
+    # Without what a sentence begins with: patterns that begin with anything take seconds for a long answer.
+    pieces = re.split(r"\{\w+\}", sentence.translate(_MARKS).strip())
+    return ".+?".join(map(re.escape, pieces[1:] if not pieces[0] else pieces))
 
 
 # A key with a dot is a label: of a button, a command, a page. What ends in no mark is a word within a sentence.
