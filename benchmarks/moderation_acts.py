@@ -28,7 +28,7 @@ from core.moderation.acts import Act, ActKind, Actor, Answer, Outcome
 from core.moderation.carrying import Acts
 from core.moderation.cases import CaseState
 from core.moderation.durations import Span
-from core.moderation.enforcer import Known, Site
+from core.moderation.enforcer import Asked, Known, Rows, Site
 from core.moderation.members import Rank
 from core.moderation.timers import Timers
 from core.storage import deadlines
@@ -73,6 +73,9 @@ class Town:
     async def blind(self, site: Site) -> str:
         return ""
 
+    async def invites(self, site: Site) -> Sequence[str]:
+        return ()
+
     async def before(self, act: Act) -> Mapping[str, str]:
         return {"was": str(await self.store.redis.sismember(f"{PREFIX}state", _name(act)))}
 
@@ -93,8 +96,14 @@ class Town:
         await self._do("keys", "told", key)
         return True
 
-    async def post(self, site: Site, channel: str, markdown: str, key: str) -> bool:
+    async def post(self, site: Site, channel: str, markdown: str, key: str, buttons: Rows = ()) -> bool:
         return True
+
+    async def ask(self, site: Site, asked: Asked) -> str:
+        return ""
+
+    async def unask(self, site: Site, where: str) -> None:
+        return
 
     async def _do(self, state: str, log: str, what: str) -> bool:
         return bool(await self.store.redis.eval(_DO, 2, f"{PREFIX}{state}", f"{PREFIX}{log}", what))

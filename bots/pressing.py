@@ -24,10 +24,13 @@ from core.conversation.preferences import Preferences
 from core.errors import RightsUnknownError
 from core.message import CommandCall, Deletion, Reaction
 from core.models.catalog import Catalog
+from core.moderation import joining
 from core.people.choices import chosen, keep
 from core.people.community import Community
 from core.people.identity import account_of
 from core.people.spaces import space_id
+from core.storage.deadlines import Deadlines
+from core.storage.joining import Newcomers
 from core.storage.records import Conflict
 from core.texts import say
 
@@ -126,6 +129,8 @@ class Presses:
             return await self._recall(call)
         if call.name == anonymous.KNOWN:
             return await self._known(call)
+        if call.name == joining.PRESS:
+            return await self._joining(call)
         if call.name == "feedback" and (reaction := reaction_of(call)):
             # Like a reaction that a platform tells of: nobody else is to read a word about it.
             return Outcome(say("feedback_thanks", call.author.language), reaction)
@@ -193,11 +198,21 @@ class Presses:
         """Others than its moderators learn nothing by it, and change nothing."""
         call = await anonymous.waiting(self._community.store, press)
         row = BY_NAME.get(call.name) if call else None
-        if call is None or row is None or row.right is None:
+        wanted = sorted(anonymous.rights(row)) if row else []
+        if call is None or not wanted:
             return Outcome(say("toast.old", press.author.language), show=Gone())
-        if self._may is None or not await self._may(press, row.right):
-            return Outcome(say(f"lacking.{row.right}", press.author.language))
+        if self._may is None or not any([await self._may(press, right) for right in wanted]):
+            return Outcome(say(f"lacking.{wanted[0]}", press.author.language))
         return Outcome(say("toast.begun", press.author.language), call, Gone())
+
+    # ---- newcomers
+
+    async def _joining(self, call: CommandCall) -> Outcome:
+        """What they have to wait for is done by who works: here nobody who cannot talk yet has a turn."""
+        store = self._community.store
+        key = await joining.pressed(Newcomers(store), Deadlines(store), call)
+        space = await self._community.spaces.of(space_id(call.conversation, call.space))
+        return Outcome(say(key, space.language or call.author.language))
 
     # ---- memory
 

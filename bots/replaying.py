@@ -1,8 +1,9 @@
-"""``parley moderation``: rules tried at the terminal on what was said, before they are switched on."""
+"""``parley moderation``: rules tried at the terminal on what was said, and books of cases."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Rule = Annotated[Path | None, typer.Option(help="A TOML file with rules. Default: those that the space has.")]
 Since = Annotated[str, typer.Option(help="How far back, e.g. 7d or 12h.")]
+Place = Annotated[str, typer.Option(help="Its name: PLATFORM:BOT:ID, with the bot's id and the server's or group's.")]
+Out = Annotated[Path, typer.Option(help="The file to write.")]
 Space = Annotated[str, typer.Option(help="Its name, as shown without it. Default: the only one there is.")]
 
 
@@ -36,17 +39,41 @@ def commands(settings: Callable[[], Settings]) -> typer.Typer:
         """Show what rules would have hit of what was said, per rule and member. Nothing is done."""
         asyncio.run(replayed(settings(), rule, since, space, tell))
 
+    @app.command()
+    def export(space: Place, out: Out) -> None:
+        """Write all cases of a space into a file, a line of JSON each. Who reported is left out."""
+        lines = asyncio.run(exported(settings(), space))
+        try:
+            out.write_text(lines, "utf-8")
+        except OSError as error:
+            raise SettingsError(f"{out} cannot be written ({error.strerror}).") from error
+        tell(f"Written to {out}.")
+
     return app
+
+
+async def exported(settings: Settings, space: str) -> str:
+    """All cases of a space, a line of JSON each. Raises SettingsError for a space without any, StorageError."""
+    from core.commands.cases import exported as written
+    from core.storage.cases import Cases
+
+    async with opened(settings) as store:
+        cases = Cases(store, keep_days=settings.moderation.keep_days)
+        lines = [json.dumps(written(case), ensure_ascii=False) async for case in cases.each(await cases.place(space))]
+    if not lines:
+        raise SettingsError(f"{space!r} has no cases. A space is named PLATFORM:BOT:ID, like telegram:4242:-100500.")
+    return "".join(f"{line}\n" for line in lines)
 
 
 async def replayed(settings: Settings, file: Path | None, since: str, space: str, say: Callable[[str], None]) -> None:
     """Raises SettingsError with a sentence for what is wrong, StorageError."""
     from core.commands import rules as commands
-    from core.moderation.classify import Classifier
-    from core.moderation.replay import replay
+    from core.moderation.classify import shared_classifier
+    from core.moderation.replay import past, replay
     from core.moderation.rulebook import RuleBooks
     from core.moderation.rules import RulesError, RuleSet
     from core.people.hearing import zone_of
+    from core.people.identity import People
     from core.people.spaces import Spaces
     from core.storage.watched import Watched
 
@@ -71,8 +98,8 @@ async def replayed(settings: Settings, file: Path | None, since: str, space: str
             raise SettingsError("The space has no rules: name a file with --rule.")
         chosen = await Spaces(store).of(space)
         zone = zone_of(chosen.time_zone or settings.chat.time_zone)
-        said = watched.since(space, time.time() - seconds)
-        done = await replay(rules, said, space=space, classifier=Classifier.load(), zone=zone)
+        said = await past(watched, People(store), chosen, space, time.time() - seconds)
+        done = await replay(rules, said, space=space, classifier=shared_classifier(), zone=zone)
     say(commands.replayed(done, round(seconds / DAY) or 1))
 
 

@@ -9,71 +9,49 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import structlog
 
-from bots.budget_news import teller
-from bots.buttons import Buttons
-from bots.delivery import Delivery
+from bots.building import build_making, build_worker
 from bots.greeting import greet
 from bots.household import Household, Source
-from bots.moderating import judging, open_acts, open_watch, tend_acts
+from bots.lasting import Tasks
+from bots.moderating import open_acts, open_watch, tend_acts
 from bots.platforms import PLATFORMS, Connection, Shared
 from bots.roles import EVERYTHING, Role
 from bots.terminal import tell
-from bots.workshop import open_workshop
-from core.access import Right
-from core.attachments import Attachments
-from core.commands.row import Moderation
-from core.conversation.history import History
 from core.conversation.mailbox import Admission, Bot, Mailbox
 from core.conversation.moving import Mover
 from core.conversation.overheard import Overheard
-from core.conversation.readings import Readings
-from core.conversation.summary import JOB, summarise
-from core.engine import Engine
 from core.errors import ParleyError, SettingsError, StorageError
 from core.inbox import Inbox
 from core.instance import Instance
-from core.jobs import Job, Jobs
 from core.knowledge.passages import Passages
-from core.message import Attachment, ConversationKey, Message, Platform, Quote
+from core.message import Platform
 from core.models.announced import follow
-from core.models.breaker import Breaker
 from core.models.catalog import Catalog
 from core.models.local_models import wants_local
-from core.models.openai_api import OpenAIApi
-from core.models.router import Router
 from core.models.servers.servers import LocalServers
-from core.models.transcription import Transcriber
-from core.moderation.carrying import Acts
 from core.moderation.watch import Watch
-from core.people.access import Asker, Standing
 from core.people.community import Community
 from core.people.hearing import Attention
 from core.pulse import beat
-from core.settings import Owners, Settings
+from core.settings import Settings
 from core.storage import key_check, schema
 from core.storage.announcements import Announcements
+from core.storage.appeals import AppealBook
 from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.embedded import EmbeddedServer
-from core.storage.failed import DeadLetters, cause_of
 from core.storage.feedback import Feedback
 from core.storage.leases import Leases
 from core.storage.reach import reach
-from core.storage.seats import SharedSeats
-from core.storage.shared import Places, SharedBreakers
+from core.storage.shared import Places
 from core.storage.texts import Texts
 from core.tasks import end
-from core.tools.proposing import proposing
 from core.worker import Worker
-from core.workshop import Workshop
 
 log = structlog.get_logger()
 
@@ -137,14 +115,14 @@ async def serve(
     connections = _connect(shared, role, stack)
     acts = open_acts(shared, connections)
     mailbox = _open_mailbox(shared, instance.name, role)
-    tasks = _Tasks(stop)
+    tasks = Tasks(stop)
     _keep_engines(shared, stack, tasks)
     makes = role.works or role.queues is not None
-    making = _build_making(shared, role, mailbox, tasks, stack, connections, acts) if makes else None
+    making = build_making(shared, role, mailbox, tasks, stack, connections, acts) if makes else None
     watch = open_watch(shared, acts, making.jobs if making else None, stack)
     worker = None
     if role.works and making is not None:
-        worker = _build_worker(settings, shared, mailbox, connections, making, acts)
+        worker = build_worker(settings, shared, mailbox, connections, making, acts)
     inbox = _build_inbox(shared, mailbox, worker, watch)
     receivers = {p: c.receiver() for p, c in connections.items() if p in role.receives}
     adapters = [tasks.start(r.adapter.run(inbox), f"adapter {platform}") for platform, r in receivers.items()]
@@ -184,7 +162,7 @@ async def serve(
     log.info("stopped")
 
 
-def _watch_tokens(connections: Mapping[Platform, Connection], tasks: _Tasks) -> None:
+def _watch_tokens(connections: Mapping[Platform, Connection], tasks: Tasks) -> None:
     for platform, connection in connections.items():
         if connection.watch is not None:
             tasks.start(connection.watch(), f"token {platform}")
@@ -222,6 +200,7 @@ def _share(settings: Settings, store: Store, owner: str) -> Shared:
         community.questions.records.move,
         community.policy.books.records.move,
         community.policy.watched.move,
+        AppealBook(store).move,
         Passages(store, settings.knowledge, libraries=community.libraries).move,
     )
     mover = Mover(store, leases, cases, *moves, keep_days=settings.storage.keep_days)
@@ -258,147 +237,6 @@ def _connect(shared: Shared, role: Role, stack: AsyncExitStack) -> dict[Platform
     return connections
 
 
-@dataclass(frozen=True, slots=True)
-class _Making:
-    """What makes answers and does jobs."""
-
-    router: Router
-    history: History
-    jobs: Jobs
-    failed: DeadLetters
-    workshop: Workshop
-
-
-def _build_making(
-    shared: Shared,
-    role: Role,
-    mailbox: Mailbox,
-    tasks: _Tasks,
-    stack: AsyncExitStack,
-    connections: Mapping[Platform, Connection],
-    acts: Acts,
-) -> _Making:
-    settings, storage = shared.settings, shared.settings.storage
-    breaker = Breaker(settings.routing.breaker_failures, settings.routing.breaker_seconds)
-    tasks.start(breaker.run(SharedBreakers(shared.store)), "breakers")
-    seats = None
-    if settings.storage.redis_url:
-        # Other processes may ask the same local models.
-        seats = SharedSeats(shared.store)
-        stack.push_async_callback(seats.close)
-        tasks.start(seats.run(), "places at models")
-    router = Router(shared.catalog, settings.routing, breaker, OpenAIApi, shared.community.budgets, seats)
-    stack.push_async_callback(shared.community.budgets.close)
-    stack.push_async_callback(router.aclose)
-    history = History(shared.store, keep_days=storage.keep_days, max_messages=storage.max_messages)
-
-    async def bury(name: str, id: str, argument: str, cause: BaseException) -> None:
-        await failed.keep_job(name, id, argument, [cause_of(cause)])
-        await workshop.creations.died(name, argument)
-
-    async def enqueue(name: str, id: str, argument: str) -> None:
-        await jobs.enqueue(name, id, argument)
-
-    post = partial(mailbox.post, wakes=True, is_owed=True)
-    workshop = open_workshop(shared, router, history, enqueue, post, [proposing(shared.store, acts)])
-    table = [
-        Job(JOB, "text", partial(summarise, history, router, shared.community.spaces)),
-        *judging(shared, workshop, acts, connections if role.works else {}),
-        *workshop.creations.jobs,
-    ]
-    paused = shared.community.houses.is_paused
-    jobs = Jobs(
-        shared.store,
-        table,
-        settings.jobs.worked(role.queues),
-        on_dead=bury,
-        is_paused=paused,
-        idle_seconds=settings.jobs.idle_seconds,
-    )
-    stack.push_async_callback(jobs.close)
-    tasks.start(jobs.run(), "jobs")
-    tasks.start(workshop.creations.run(), "creations")
-    failed = DeadLetters(shared.store, keep_days=storage.keep_days, enqueue=jobs.enqueue)
-    stack.push_async_callback(workshop.toolbox.aclose)
-    return _Making(router, history, jobs, failed, workshop)
-
-
-def _build_worker(
-    settings: Settings,
-    shared: Shared,
-    mailbox: Mailbox,
-    connections: Mapping[Platform, Connection],
-    making: _Making,
-    acts: Acts,
-) -> Worker:
-    async def fetch(conversation: ConversationKey, attachment: Attachment, limit: int) -> bytes:
-        return await connections[conversation.platform].outbound.fetch(conversation, attachment, limit)
-
-    async def is_admin(call: Asker) -> bool:
-        known = connections[call.conversation.platform].is_admin
-        return known is None or await known(call)
-
-    async def may(call: Asker, right: Right) -> bool:
-        known = connections[call.conversation.platform].may
-        return known is not None and await known(call, right)
-
-    async def standing(asker: Asker, fresh: bool) -> Standing:
-        known = connections[asker.conversation.platform].standing
-        return await known(asker, fresh) if known is not None else Standing()
-
-    async def earlier(message: Message, id: str) -> Sequence[Quote]:
-        known = connections[message.conversation.platform].earlier
-        return await known(message, id) if known is not None else ()
-
-    cases = Cases(shared.store, keep_days=settings.moderation.keep_days)
-    members = {platform: c.members for platform, c in connections.items() if c.members is not None}
-    shared.community.budgets.tell = teller(members, Owners(settings), settings.budgets.told_percent)
-    readings = Readings(shared.store)
-    attachments = Attachments(
-        settings.chat,
-        making.history,
-        readings,
-        Transcriber(shared.catalog, making.router),
-        fetch,
-        {p: c.outbound.capabilities.max_download for p, c in connections.items()},
-    )
-    engine = Engine(
-        settings.chat,
-        mailbox,
-        making.history,
-        shared.catalog,
-        making.router,
-        attachments,
-        making.workshop,
-        making.jobs.enqueue,
-        making.failed,
-        Feedback(shared.store, keep_days=settings.storage.keep_days),
-        shared.community,
-        owners=Owners(settings),
-        is_admin=is_admin,
-        may=may,
-        standing=standing,
-        earlier=earlier,
-        moderation={
-            platform: Moderation(cases, c.members, settings.moderation, acts, c.enforcer, native=c.native)
-            for platform, c in connections.items()
-            if c.members is not None
-        },
-        menus={platform for platform, c in connections.items() if c.outbound.capabilities.menus},
-    )
-    delivery = Delivery(
-        {platform: c.outbound for platform, c in connections.items()},
-        {platform: c.pacer for platform, c in connections.items()},
-        mailbox,
-        max_pages=settings.chat.max_pages,
-        buttons=Buttons(shared.catalog, on=settings.chat.buttons),
-        inline={platform: c.inline for platform, c in connections.items() if c.inline is not None},
-        elsewhere={platform: c.elsewhere for platform, c in connections.items() if c.elsewhere is not None},
-        currency=settings.chat.currency,
-    )
-    return Worker(mailbox, engine, delivery, max_concurrent=settings.chat.max_concurrent)
-
-
 async def _serve_bot(worker: Worker, platform: Platform, connection: Connection) -> None:
     worker.serve(Bot(platform, await connection.bot()))
 
@@ -407,32 +245,7 @@ async def _no_model() -> str:
     return ""
 
 
-class _Tasks:
-    """The parts that run as long as Parley does: when one ends, all end."""
-
-    def __init__(self, stop: asyncio.Event) -> None:
-        self._stop = stop
-        self.all: list[asyncio.Task[None]] = []
-        self.failure: BaseException | None = None
-
-    def start(self, work: Coroutine[Any, Any, None], name: str, *, lasting: bool = True) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(partial(self._ended, lasting))
-        self.all.append(task)
-        return task
-
-    def _ended(self, lasting: bool, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None and not lasting:
-            return
-        if self.failure is None and not self._stop.is_set():
-            self.failure = error or ParleyError(f"{task.get_name()} ended by itself.")
-        self._stop.set()
-
-
-def _keep_engines(shared: Shared, stack: AsyncExitStack, tasks: _Tasks) -> None:
+def _keep_engines(shared: Shared, stack: AsyncExitStack, tasks: Tasks) -> None:
     """The small models beside it: in the catalog of every process, started where somebody uses them."""
     servers = LocalServers(shared.settings, shared.catalog)
     stack.push_async_callback(servers.aclose)

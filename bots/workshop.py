@@ -22,6 +22,7 @@ from core.models.images import Painter
 from core.models.reading import Reader
 from core.models.router import Router
 from core.models.speech import Speaker
+from core.moderation.invitations import OwnInvites
 from core.moderation.own_words import OwnWords
 from core.safety.holding import checked
 from core.safety.safety import Safety
@@ -35,11 +36,17 @@ from core.writing import Writer
 
 
 def open_workshop(
-    shared: Shared, router: Router, history: History, enqueue: Enqueue, post: Post, tools: Sequence[Tool] = ()
+    shared: Shared,
+    router: Router,
+    history: History,
+    enqueue: Enqueue,
+    post: Post,
+    own_invites: OwnInvites,
+    tools: Sequence[Tool] = (),
 ) -> Workshop:
     """Everything that is made besides a model's own words. Each kind of things has its maker here; ``tools`` are those
     that make nothing."""
-    own_words = OwnWords(shared.community.policy, shared.community.spaces)
+    own_words = OwnWords(shared.community.policy, shared.community.spaces, own_invites)
     safety = Safety(shared.settings.safety, shared.catalog, router, shared.community.spaces, own_words)
     labels = Labels(shared.settings.labels, shared.community.spaces)
     pictures = Pictures(Painter(shared.catalog, router), safety, labels)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from bots.buttons import laid_out
 from bots.discord_bot import permissions
+from bots.discord_bot.asking import Asking
 from bots.discord_bot.enforcing_messages import MessageActs
 from bots.discord_bot.enforcing_people import LONGEST_TIMEOUT, PeopleActs
 from bots.discord_bot.enforcing_places import PlaceActs
@@ -17,14 +19,14 @@ from bots.discord_bot.enforcing_requests import RequestActs
 from bots.discord_bot.hands import Hands
 from bots.discord_bot.intents import MEMBERS_FLAGS
 from bots.discord_bot.ranks import fixed_rank, name_of, rank
-from bots.discord_bot.rest import CallFailed, Rest
+from bots.discord_bot.rest import NO_TOKEN, CallFailed, Rest
 from bots.discord_bot.rights import Raw, Rights
 from bots.discord_bot.telling import Telling
 from bots.pacing import Pacer
 from core.errors import OutboundError, OutboundFault, RightsUnknownError
 from core.moderation.acts import AUTOMOD, Act, ActKind, Answer, Outcome
 from core.moderation.durations import Span
-from core.moderation.enforcer import Known, Site
+from core.moderation.enforcer import Asked, Known, Rows, Site
 from core.moderation.members import Rank
 
 OURS = Span(longest=None)
@@ -92,6 +94,7 @@ class Enforcer:
     def __init__(self, rest: Rest, rights: Rights, telling: Telling, pacer: Pacer) -> None:
         self._rights = rights
         self._telling = telling
+        self._asking = Asking(rest, pacer)
         self._now = rest.now
         self._hands = hands = Hands(rest, pacer)
         self._people, self._places = PeopleActs(hands, rights), PlaceActs(hands, rights)
@@ -101,7 +104,8 @@ class Enforcer:
     async def know(self, site: Site, account: str, actor: str) -> Known | None:
         if not account.isdecimal():
             return None
-        guild = await self._rights.guild(site.space, fresh=True)
+        is_fresh = actor != AUTOMOD
+        guild = await self._rights.guild(site.space, fresh=is_fresh)
         if guild is None:
             return None
         target, language = await self._rights.member(site.space, account, fresh=True), _language(guild)
@@ -113,7 +117,7 @@ class Enforcer:
         against = site.conversation.bot if actor == AUTOMOD else actor
         stands = fixed_rank(guild, user, against)
         if stands is None:
-            stands = rank(guild, target, await self._rights.member(site.space, against, fresh=True))
+            stands = rank(guild, target, await self._rights.member(site.space, against, fresh=is_fresh))
         held = permissions.in_guild(guild, target, account, self._now())
         came: str = target.get("joined_at") or ""
         return Known(
@@ -127,15 +131,20 @@ class Enforcer:
 
     # ------------------------------------------------------------------ what the bot may
     async def lacking(self, act: Act) -> str:
-        guild = await self._rights.guild(act.space, fresh=True)
-        me = await self._rights.member(act.space, act.conversation.bot, fresh=True)
+        """Rules act on many in a moment, and Discord tells few things in a second: what it said of the bot a moment ago
+        is enough for them."""
+        return await self._lacking(act, fresh=not act.actor.is_automod)
+
+    async def _lacking(self, act: Act, *, fresh: bool) -> str:
+        guild = await self._rights.guild(act.space, fresh=fresh)
+        me = await self._rights.member(act.space, act.conversation.bot, fresh=fresh)
         if guild is None or me is None:
             return NAMES[permissions.VIEW_CHANNEL]
         held = permissions.in_guild(guild, me, act.conversation.bot, self._now())
         if missing := _missing(held, IN_GUILD.get(act.kind, ())):
             return missing
         if needed := IN_CHANNEL.get(act.kind):
-            return await self._lacking_there(act, needed)
+            return await self._lacking_there(act, needed, fresh=fresh)
         if act.kind not in BY_HEIGHT:
             return ""
         target = await self._rights.member(act.space, act.account, fresh=True)
@@ -165,10 +174,20 @@ class Enforcer:
             raise RightsUnknownError(str(error)) from error
         return "" if flags & MEMBERS_FLAGS else "rules_see_no_joins"
 
-    async def _lacking_there(self, act: Act, needed: Sequence[int]) -> str:
+    async def invites(self, site: Site) -> list[str]:
+        """The guild's own address, and with the right to manage it all invitations that there are."""
+        guild = await self._rights.guild(site.space) or {}
+        own = str(guild.get("vanity_url_code") or "")
+        try:
+            found: list[Raw] = await self._hands.read(f"/guilds/{site.space}/invites") or []
+        except CallFailed:
+            found = []
+        return [code for code in (own, *(str(one["code"]) for one in found)) if code]
+
+    async def _lacking_there(self, act: Act, needed: Sequence[int], *, fresh: bool) -> str:
         chat, bot = act.conversation.chat, act.conversation.bot
-        channel = await self._rights.channel(chat, fresh=True)
-        held = await self._rights.permissions(act.space, chat, bot, fresh=True)
+        channel = await self._rights.channel(chat, fresh=fresh)
+        held = await self._rights.permissions(act.space, chat, bot)
         if channel is not None and channel.get("type") in permissions.THREADS:
             needed = [IN_THREAD.get(bit, bit) for bit in needed]
         return _missing(held, (permissions.VIEW_CHANNEL, *needed))
@@ -179,7 +198,7 @@ class Enforcer:
             doer = self._doer(act.kind)
             return await doer.before(act) if doer is not None else {}
         except CallFailed as error:
-            if error.fault in (OutboundFault.FORBIDDEN, OutboundFault.GONE):
+            if error.fault in (OutboundFault.FORBIDDEN, OutboundFault.GONE) and error.status != NO_TOKEN:
                 return {}
             raise OutboundError(OutboundFault.TRANSIENT, error.detail) from error
 
@@ -193,6 +212,9 @@ class Enforcer:
         except CallFailed as error:
             if error.fault is OutboundFault.TRANSIENT:
                 raise
+            if error.status == NO_TOKEN:
+                # It waits for another token.
+                raise OutboundError(OutboundFault.TRANSIENT, error.detail) from error
             return await self._refused(act, error)
 
     async def _refused(self, act: Act, error: CallFailed) -> Answer:
@@ -201,7 +223,7 @@ class Enforcer:
         if error.fault is not OutboundFault.FORBIDDEN:
             return Answer(Outcome.REFUSED, detail=error.detail)
         try:
-            key = await self.lacking(act)
+            key = await self._lacking(act, fresh=True)
         except (RightsUnknownError, OutboundError):
             key = ""
         return Answer(Outcome.FORBIDDEN, key, error.detail)
@@ -232,14 +254,20 @@ class Enforcer:
     async def tell(self, site: Site, account: str, markdown: str, key: str) -> bool:
         return await self._telling.person(account, markdown, key)
 
-    async def post(self, site: Site, channel: str, markdown: str, key: str) -> bool:
+    async def post(self, site: Site, channel: str, markdown: str, key: str, buttons: Rows = ()) -> bool:
         try:
             found = await self._rights.channel(channel) if channel.isdecimal() else None
         except RightsUnknownError:
             return False
         if found is None or str(found.get("guild_id")) != site.space:
             return False
-        return await self._telling.channel(channel, markdown, key)
+        return await self._telling.channel(channel, markdown, key, laid_out(buttons))
+
+    async def ask(self, site: Site, asked: Asked) -> str:
+        return await self._asking.ask(site, asked)
+
+    async def unask(self, site: Site, where: str) -> None:
+        await self._asking.unask(where)
 
 
 def _missing(held: int, needed: Sequence[int]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bots.discord_bot.hands import Hands
 from bots.discord_bot.ranks import is_administrator
@@ -22,7 +22,9 @@ QUARANTINE = "quarantine"
 """What the role is called that people in quarantine have alone, where a guild has one."""
 UNKNOWN_BAN, MOST_BANS = 10026, 30035
 """Discord's codes. It takes so many bans of people who are no members, and no more."""
-UNTIL, ROLES, BANNED = "until", "roles", "banned"
+SAME_SECONDS = 2
+"""By which the end of an act differs when it is counted again."""
+UNTIL, ROLES, BANNED, APART = "until", "roles", "banned", "apart"
 YES = "yes"
 
 
@@ -38,6 +40,8 @@ class PeopleActs:
         found: dict[str, str] = {}
         if member is not None:
             found = {UNTIL: str(member.get("communication_disabled_until") or ""), ROLES: ",".join(member["roles"])}
+        if act.kind is ActKind.QUARANTINE and (guild := await self._rights.guild(act.space)):
+            found[APART] = self._role_apart(guild)
         if act.kind in (ActKind.BAN, ActKind.UNBAN):
             found[BANNED] = YES if await self._is_banned(act) else ""
         return found
@@ -65,7 +69,7 @@ class PeopleActs:
         if until is None and not member.get("communication_disabled_until"):
             return Answer(Outcome.NOTHING)
         await self._hands.do(act, "PATCH", _member(act), {"communication_disabled_until": until})
-        return Answer(Outcome.DONE)
+        return Answer(Outcome.DONE, needs_end=act.kind is ActKind.MUTE and not act.before and _is_longer(member, until))
 
     async def _isolate(self, act: Act, seconds: int | None) -> Answer:
         """Roles are taken and given in one call. Those that integrations manage can be neither."""
@@ -87,11 +91,14 @@ class PeopleActs:
             kept = [role for role in member["roles"] if role != apart and role not in managed]
         roles = [*kept, *managed]
         body: dict[str, object] = {"roles": roles}
-        # Where there is such a role, it decides. Whom an integration made an administrator nobody can time out.
-        if not (is_begun and apart) and not (until and is_administrator(guild, body)):
+        # Where there is such a role, it decides, and a time-out that somebody has besides stays. Whom an integration
+        # made an administrator nobody can time out.
+        is_by_role = apart if not act.before else act.before.get(APART)
+        if not is_by_role and not (until and is_administrator(guild, body)):
             body["communication_disabled_until"] = until
         await self._hands.do(act, "PATCH", _member(act), body)
-        return Answer(Outcome.DONE)
+        # A time-out ends by itself, and brings no roles back.
+        return Answer(Outcome.DONE, needs_end=is_begun and act.seconds is not None)
 
     @staticmethod
     def _role_apart(guild: Raw) -> str:
@@ -156,6 +163,15 @@ class PeopleActs:
             return until if until and datetime.fromisoformat(until).timestamp() > self._hands.now() else None
         length = LONGEST_TIMEOUT if seconds is None else min(seconds, LONGEST_TIMEOUT)
         return datetime.fromtimestamp(self._hands.now() + length, UTC).isoformat() if length else None
+
+
+def _is_longer(member: Raw, until: str | None) -> bool:
+    """Whether a time-out that they had goes on after another, in whose place it then comes back. Nearly the same end is
+    that other one's own: a process died before it could note that it was done."""
+    was: str = member.get("communication_disabled_until") or ""
+    if not was or until is None:
+        return False
+    return datetime.fromisoformat(was) > datetime.fromisoformat(until) + timedelta(seconds=SAME_SECONDS)
 
 
 def _member(act: Act) -> str:

@@ -167,7 +167,8 @@ def _read(raw: Raw) -> NativeRule:
         mentions=0 if limit is None else limit + 1,
         reason=str(about.get(BLOCK, {}).get("custom_message") or ""),
         alert=str(about.get(ALERT, {}).get("channel_id") or ""),
-        exempt_roles=tuple(map(str, raw.get("exempt_roles") or ())),
-        exempt_channels=tuple(map(str, raw.get("exempt_channels") or ())),
+        # Discord promises no order of them.
+        exempt_roles=tuple(sorted(map(str, raw.get("exempt_roles") or ()))),
+        exempt_channels=tuple(sorted(map(str, raw.get("exempt_channels") or ()))),
         is_on=bool(raw.get("enabled")),
     )

@@ -36,6 +36,8 @@ MAX_CLOSED = 1000
 COUNTED = (401, 403, 429)
 """Answers of which an address may get 10,000 in 10 minutes, limits that a bot shares with others apart."""
 ME = "/users/@me"
+NO_TOKEN = 401
+"""Status where Discord does not take the token."""
 MAX_REASON = 512
 """Characters of a reason in the audit log, as they are in an address."""
 FAULTS = {

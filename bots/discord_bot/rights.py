@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from bots.discord_bot import permissions
-from bots.discord_bot.rest import CallFailed, Rest
+from bots.discord_bot.rest import NO_TOKEN, CallFailed, Rest
 from core import clock
 from core.access import ACTS, OF_ALL, Right, is_owner
 from core.errors import OutboundError, OutboundFault, RightsUnknownError
@@ -180,4 +180,7 @@ class Rights:
 
 def _is_no(error: OutboundError) -> bool:
     """Whether Discord itself says that there is nothing to be seen, and not only that it cannot tell now."""
-    return isinstance(error, CallFailed) and error.fault in (OutboundFault.GONE, OutboundFault.FORBIDDEN)
+    if not isinstance(error, CallFailed) or error.status == NO_TOKEN:
+        # A token that it does not take says nothing about anybody.
+        return False
+    return error.fault in (OutboundFault.GONE, OutboundFault.FORBIDDEN)

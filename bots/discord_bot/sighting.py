@@ -16,6 +16,7 @@ from bots.discord_bot import translate
 from bots.discord_bot.contents import described, part, parts, snapshots
 from bots.discord_bot.snowflake import moment
 from bots.discord_bot.translate import Payload
+from bots.discord_bot.words import readable
 from core.message import (
     Arrival,
     Author,
@@ -27,9 +28,9 @@ from core.message import (
     clean_text,
 )
 
-MAX_LINKS = 50
+MAX_LINKS = 200
 MAX_LINK = 2000
-_LINK = re.compile(r"(?:https?://|\b(?:[\w-]+\.)+[a-z]{2,24}/)[^\s<>\"'|]+", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?://|(?<![\w-])(?:[\w-]{1,63}\.){1,9}[a-z]{2,24}/)[^\s<>\"'|]+", re.IGNORECASE)
 """Also without its scheme, as invitations are written; a masked one, [like this](address), ends at its bracket."""
 _ENDS = ".,;:!?)]}*_~`"
 """What stands behind an address and is not a part of it."""
@@ -148,7 +149,8 @@ def _text(payload: Payload, bot: str, guild: str, channel: str, around: Around) 
     """All that it says, also what stands in a forwarded message, a poll or a sticker's name, and a post's title."""
     said = [around.post(guild, channel)] if payload["id"] == channel else []
     for piece in (payload, *snapshots(payload)):
-        said += [translate.words_of(piece, bot, guild, around), described(piece, embeds=piece is not payload)]
+        words = readable(str(piece.get("content") or ""), guild, bot, None, around)
+        said += [words, described(piece, embeds=piece is not payload)]
     return clean_text("\n".join(filter(None, said)))
 
 

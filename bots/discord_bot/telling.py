@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 
+from bots.adapter import Button
 from bots.discord_bot.format import to_page
 from bots.discord_bot.layout import NO_MENTIONS
 from bots.discord_bot.rest import Rest
+from bots.discord_bot.rows import rows
 from bots.pacing import Kind, Pacer
 from core.errors import OutboundError, OutboundFault
 
@@ -39,19 +42,21 @@ class Telling:
             log.info("discord: somebody could not be told", person=account, cause=error.detail)
             return False
 
-    async def channel(self, channel: str, markdown: str, key: str) -> bool:
+    async def channel(self, channel: str, markdown: str, key: str, buttons: Sequence[Button] = ()) -> bool:
         """In a channel of a guild. False where it cannot be written in."""
         try:
-            return await self._post(channel, True, markdown, key)
+            return await self._post(channel, True, markdown, key, buttons)
         except OutboundError as error:
             log.info("discord: a channel could not be told", channel=channel, cause=error.detail)
             return False
 
-    async def _post(self, channel: str, group: bool, markdown: str, key: str) -> bool:
+    async def _post(self, channel: str, group: bool, markdown: str, key: str, buttons: Sequence[Button] = ()) -> bool:
         await self._pacer.draw(channel, group, Kind.CREATE)
         text = to_page(markdown).text[:MAX_TEXT]
         nonce = hashlib.blake2b(f"{channel}:{key}".encode(), digest_size=12).hexdigest()
-        body = {"content": text, "allowed_mentions": NO_MENTIONS, "nonce": nonce, "enforce_nonce": True}
+        body: dict[str, Any] = {"content": text, "allowed_mentions": NO_MENTIONS, "nonce": nonce, "enforce_nonce": True}
+        if buttons:
+            body["components"] = rows(buttons)
         await self._insist(f"/channels/{channel}/messages", body)
         return True
 

@@ -38,16 +38,17 @@ class Names(Protocol):
     def is_own_role(self, guild: str, role: str) -> bool: ...
 
 
-def readable(text: str, guild: str, bot: str, users: Mapping[str, str], names: Names) -> str:
+def readable(text: str, guild: str, bot: str, users: Mapping[str, str] | None, names: Names) -> str:
     """The text with every mark in words; the bot's own mentions are left out, as they only say whom it is for.
 
-    ``users`` are names by account id.
+    ``users`` are names by account id. None: marks of people and emoji stay, for who looks at what was said and not at
+    what somebody is called.
     """
     if "<" not in text:
         return text
 
     def user(id: str) -> str:
-        return "" if id == bot else f"@{users.get(id, 'somebody')}"
+        return "" if id == bot else f"@{(users or {}).get(id, 'somebody')}"
 
     def role(id: str) -> str:
         return "" if names.is_own_role(guild, id) else f"@{names.role_name(guild, id) or 'role'}"
@@ -60,6 +61,8 @@ def readable(text: str, guild: str, bot: str, users: Mapping[str, str], names: N
     def read(found: re.Match[str]) -> str:
         kind = next(name for name, value in found.groupdict().items() if value is not None)
         value = found[kind]
+        if users is None and (kind == "emoji" or (kind == "user" and value != bot)):
+            return found[0]
         match kind:
             case "emoji":
                 return value

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 from telegram.error import TelegramError
 
+from bots.buttons import laid_out
 from bots.pacing import Pacer
 from bots.telegram_bot.admins import Admins
 from bots.telegram_bot.api import Api
+from bots.telegram_bot.asking import Asking
 from bots.telegram_bot.clearing import Clearing
 from bots.telegram_bot.group_calls import MAX_ID, NEEDED, GroupCalls, Moved, answered, is_basic, knowing, permission
 from bots.telegram_bot.members import is_here, link_to
@@ -19,13 +22,13 @@ from bots.telegram_bot.restricting import Restricting, SaidBy
 from bots.telegram_bot.telling import Telling, fitting
 from core.moderation.acts import AUTOMOD, ON_PEOPLE, Act, ActKind, Answer, Outcome
 from core.moderation.durations import Span
-from core.moderation.enforcer import Known, Site
+from core.moderation.enforcer import Asked, Known, Rows, Site
 from core.moderation.members import Rank
 from core.storage.shared import Once
 
 log = structlog.get_logger()
 
-TIMED = Span(SHORTEST_SECONDS, LONGEST_SECONDS)
+TIMED = Span(SHORTEST_SECONDS, LONGEST_SECONDS, stays=True)
 OURS = Span(longest=None)
 """Telegram ends it by no time."""
 _ANYHOW = (ActKind.WARN, ActKind.APPROVE, ActKind.DECLINE)
@@ -72,6 +75,7 @@ class TelegramEnforcer:
         self._calls = GroupCalls(api, moved)
         self._admins = admins
         self._telling = Telling(api, pacer, once)
+        self._asking = Asking(api, pacer)
         self._clearing = Clearing(self._calls, self._telling)
         people, things = Restricting(self._calls, self._clearing, said_by), self._clearing
         self._acts: Mapping[ActKind, _Do] = {
@@ -168,6 +172,12 @@ class TelegramEnforcer:
                 return ""
             return "" if (await self._calls.me()).get("can_read_all_group_messages") is True else "rules_see_little"
 
+    async def invites(self, site: Site) -> Sequence[str]:
+        """The bot's own: of those that other administrators made Telegram tells no bot."""
+        with knowing():
+            link = (await self._calls.chat(site.conversation.chat)).get("invite_link")
+        return [str(link)] if link else []
+
     async def before(self, act: Act) -> Mapping[str, str]:
         with knowing():
             return await self._before(act)
@@ -214,14 +224,20 @@ class TelegramEnforcer:
     async def tell(self, site: Site, account: str, markdown: str, key: str) -> bool:
         return await self._telling.person(account, markdown, key)
 
-    async def post(self, site: Site, channel: str, markdown: str, key: str) -> bool:
+    async def post(self, site: Site, channel: str, markdown: str, key: str, buttons: Rows = ()) -> bool:
         """A channel is a topic of the group, by its number, or another group."""
-        where = site.conversation
+        where, page = site.conversation, replace(fitting(markdown), buttons=laid_out(buttons))
         if channel.isdecimal():
-            return await self._telling.say(where.chat, fitting(markdown), thread=channel, key=key)
+            return await self._telling.say(where.chat, page, thread=channel, key=key)
         if not channel.removeprefix("-").isdecimal():
             return False
-        return await self._telling.say(channel, fitting(markdown), key=key)
+        return await self._telling.say(channel, page, key=key)
+
+    async def ask(self, site: Site, asked: Asked) -> str:
+        return await self._asking.ask(site, asked)
+
+    async def unask(self, site: Site, where: str) -> None:
+        await self._asking.unask(where)
 
     async def _me_in(self, chat: str) -> Raw:
         return await self._calls.member(chat, self._calls.bot) or {}

@@ -14,7 +14,7 @@ from bots.telegram_bot.raw import Me, Raw, author_of, chat_name, one_line, part,
 from bots.telegram_bot.rich_reading import MAX_DEPTH, Reading
 from core.message import Arrival, Author, Movement, Reacted, Seen, Sighting, clean_text
 
-MAX_LINKS = 50
+MAX_LINKS = 200
 MAX_ADDRESS = 2000
 BESIDES = (
     "sticker",

@@ -6,13 +6,14 @@ import asyncio
 from typing import Any
 
 import structlog
-from telegram.error import RetryAfter, TelegramError
+from telegram.error import BadRequest, Forbidden, RetryAfter, TelegramError
 
 from bots.adapter import Page
 from bots.pacing import Kind, Pacer
 from bots.telegram_bot.api import Api
 from bots.telegram_bot.faults import seconds_of
 from bots.telegram_bot.format import MAX_TEXT, to_page
+from bots.telegram_bot.keyboard import reply_markup
 from bots.telegram_bot.places import GENERAL
 from core.errors import StorageError
 from core.storage.shared import Once
@@ -39,9 +40,11 @@ class Telling:
 
     async def say(self, chat: str, page: Page, *, thread: str = "", key: str = "") -> bool:
         """Whether it is said, now or before."""
-        if not await self._is_first(f"telegram:{self._api.bot}:told:{chat}:{key}" if key else ""):
+        what = f"telegram:{self._api.bot}:told:{chat}:{key}" if key else ""
+        if not await self._is_first(what):
             return True
         fields: dict[str, Any] = {"chat_id": int(chat), "text": page.text, "entities": list(page.entities)}
+        fields |= reply_markup(page.buttons)
         fields["link_preview_options"] = {"is_disabled": True}
         if thread and thread != GENERAL:
             fields["message_thread_id"] = int(thread)
@@ -50,6 +53,8 @@ class Telling:
             await self._sent(fields)
         except TelegramError as error:
             log.info("telegram: something could not be told", chat=chat, cause=str(error))
+            if isinstance(error, BadRequest | Forbidden | RetryAfter):
+                await self._give_back(what)
             return False
         return True
 
@@ -61,6 +66,14 @@ class Telling:
                 raise
             await asyncio.sleep(seconds_of(error))
             await self._api.call("sendmessage", fields)
+
+    async def _give_back(self, what: str) -> None:
+        """Telegram says that it was not told; whoever tries it again must not take it for told."""
+        if what and self._once is not None:
+            try:
+                await self._once.give_back(what)
+            except StorageError as error:
+                log.warning("telegram: what was not told is taken for told", cause=str(error))
 
     async def _is_first(self, what: str) -> bool:
         if not what or self._once is None:

@@ -32,7 +32,7 @@ LOGGED = 50
 """Changes that the page of a space shows."""
 HOME = "/console"
 _ID = re.compile(r"-?[0-9]{1,20}")
-_TYPED = (Kind.NUMBER, Kind.MONEY, Kind.CHANNELS, Kind.HOURS, Kind.WORDS, Kind.ZONE, Kind.LIMIT)
+_TYPED = (Kind.NUMBER, Kind.MONEY, Kind.CHANNELS, Kind.HOURS, Kind.WORDS, Kind.ZONE, Kind.LIMIT, Kind.TEXT)
 _TICKED = (Kind.MODELS, Kind.TOOLS)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from core.commands.row import Room
 from core.errors import OutboundError, RightsUnknownError
 from core.moderation.acts import MOST_MESSAGES, Act, ActKind, Answer, Outcome
 from core.moderation.carrying import Acts
-from core.moderation.cases import Case, CaseKind, CaseState
+from core.moderation.cases import Case, CaseKind, CaseState, space_of
 from core.moderation.checking import bot_lacks
 from core.moderation.telling import TOLD, amount, quoted
 from core.moderation.undoing import takes_back
@@ -33,7 +34,7 @@ CONFIRM, NO = "confirm", "no"
 async def act_out(room: Room, hands: Acts, acts: Sequence[Act], *, is_confirmed: bool = False) -> AsyncIterator[Part]:
     """The acts that may be done are, or are asked about first; for the others the reason is said."""
     fit: list[Act] = []
-    for act in acts[:MOST_PEOPLE]:
+    for act in acts:
         refusal = await _checked(room, hands, act)
         if refusal is None:
             fit.append(act)
@@ -64,10 +65,9 @@ def is_big(acts: Sequence[Act]) -> bool:
 
 async def confirmed(room: Room, hands: Acts, id: str) -> AsyncIterator[Part]:
     """What was asked about, exactly as it was shown, by whoever asked for it. Rights are asked anew."""
-    place = f"{room.call.conversation.platform}:{room.call.conversation.bot}:{room.call.space}"
-    kept = await Proposals(room.community.store).find(place, id)
-    plan = json.loads(kept) if kept else None
-    if plan is None or "acts" not in plan:
+    place = space_of(room.call)
+    plan = await _planned(room, place, id)
+    if plan is None:
         yield Notice("confirm_over")
     elif plan["by"] != room.call.author.id:
         yield Notice("confirm_not_yours")
@@ -81,11 +81,10 @@ async def confirmed(room: Room, hands: Acts, id: str) -> AsyncIterator[Part]:
 
 async def dropped(room: Room, id: str) -> Notice:
     """It is not to be done after all."""
-    place = f"{room.call.conversation.platform}:{room.call.conversation.bot}:{room.call.space}"
-    kept = await Proposals(room.community.store).find(place, id)
-    if not kept:
+    plan = await _planned(room, space_of(room.call), id)
+    if plan is None:
         return Notice("confirm_over")
-    if json.loads(kept).get("by") != room.call.author.id:
+    if plan["by"] != room.call.author.id:
         return Notice("confirm_not_yours")
     return Notice("confirm_dropped" if await _take(room, id) else "confirm_over")
 
@@ -173,6 +172,16 @@ def _plan_in_words(acts: Sequence[Act], language: str) -> list[str]:
     if takes_back(Case.of(first)) is None:
         lines.append(say("confirm_never", language))
     return lines
+
+
+async def _planned(room: Room, place: str, id: str) -> dict[str, Any] | None:
+    """What was asked about under that id; None where that is over, or it was something else."""
+    kept = await Proposals(room.community.store).find(place, id)
+    try:
+        plan: Any = json.loads(kept or "null")
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", plan) if isinstance(plan, dict) and "acts" in plan else None
 
 
 async def _take(room: Room, id: str) -> bool:

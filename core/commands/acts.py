@@ -11,10 +11,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from core.commands.acting import NO, act_out, confirmed, dropped
+from core.access import ACTS as RIGHTS
+from core.commands.acting import MOST_PEOPLE, NO, act_out, confirmed, dropped
+from core.commands.marking import at_case
 from core.commands.option import Kind
 from core.commands.row import Moderation, Room
 from core.commands.typed import id_in
+from core.message import CommandCall
 from core.moderation.acts import LASTING, MOST_MESSAGES, ON_PEOPLE, Act, ActKind, Actor
 from core.moderation.carrying import Acts
 from core.moderation.cases import MAX_NAME, MAX_REASON, Evidence, space_of
@@ -67,7 +70,7 @@ class _Desk:
         call, members = self.room.call, self.moderation.members
         link = members.link(call, call.quote.message_id) if call.quote and call.quote.message_id else ""
         return Act(
-            f"{call.id}:{index}",
+            _id(call, str(index)),
             kind,
             call.conversation,
             call.space,
@@ -135,6 +138,8 @@ async def _on_people(kind: ActKind, room: Room) -> AsyncIterator[Part]:
         yield desk
     elif not accounts:
         yield Notice("act_how_person", {"name": room.call.name})
+    elif len(accounts) > MOST_PEOPLE:
+        yield Notice("act_too_many", {"most": MOST_PEOPLE})
     else:
         clears = CLEARED.get(room.value("delete"), 0) if kind is ActKind.BAN else 0
         acts = [
@@ -222,21 +227,26 @@ async def purge(room: Room) -> AsyncIterator[Part]:
 
 async def undo(room: Room) -> AsyncIterator[Part]:
     """Takes a case back; without a number the newest of the caller's own."""
-    desk, wanted = _desk(room), room.value("case").lstrip("#")
+    wanted = room.value("case")
+    there = await at_case(room, wanted) if wanted else (room, 0)
+    if there is None:
+        yield Notice("undo_how")
+        yield DONE
+        return
+    at, number = there
+    desk = _desk(at)
     if isinstance(desk, Notice):
         yield desk
-    elif wanted and not (wanted.isascii() and wanted.isdecimal() and len(wanted) < 12):
-        yield Notice("undo_how")
-    elif not (number := int(wanted) if wanted else await _own_newest(desk)):
+    elif not (number := number or await _own_newest(desk)):
         yield Notice("undo_nothing")
     else:
         actor = Actor(room.call.author.id, room.call.author.name)
         try:
-            act = await desk.acts.undoing(space_of(room.call), number, actor, f"{room.call.id}:undo")
+            act = await desk.acts.undoing(space_of(at.call), number, actor, _id(room.call, "undo"))
         except Refused as refused:
-            yield Notice(refused.key, refused.values)
+            yield Notice(refused.key, refused.values) if await _is_staff(at) else Notice("lacking.warn")
         else:
-            async for part in act_out(room, desk.acts, [act], is_confirmed=True):
+            async for part in act_out(at, desk.acts, [act], is_confirmed=True):
                 yield part
     yield DONE
 
@@ -266,6 +276,16 @@ def _desk(room: Room) -> _Desk | Notice:
     return _Desk(room, moderation, moderation.acts, enforcer)
 
 
+def _id(call: CommandCall, what: str) -> str:
+    """Of an act. Telegram counts messages in each chat, and anew where a group becomes a supergroup."""
+    return f"{call.conversation.chat}:{call.id}:{what}"
+
+
+async def _is_staff(room: Room) -> bool:
+    """Whether the caller may do anything to others: what is in a space's book is for them."""
+    return room.access is None or any([await room.access.may(room.call, right) for right in sorted(RIGHTS)])
+
+
 def _account(room: Room) -> str:
     """Whom a command is about: the person named, else who wrote the message that it is about."""
     return room.value("user") or (room.call.quote.author_id if room.call.quote else "")
@@ -293,12 +313,15 @@ def _is_account(word: str) -> bool:
 
 
 def _leading(words: Sequence[str]) -> tuple[int | None, Sequence[str]]:
-    """The length of time that typed words begin with, and the others."""
+    """The length of time that typed words begin with, and the others. Raises ValueError where they begin with a number
+    that is none: ``10`` is not meant to be for ever."""
     for count in range(min(MOST_WORDS, len(words)), 0, -1):
         try:
             return Duration.parse(" ".join(words[:count])).seconds, words[count:]
         except ValueError:
             continue
+    if words and words[0][0].isdecimal():
+        raise ValueError("a number without a unit")
     return None, words
 
 

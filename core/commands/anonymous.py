@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from core.access import ACTS
+from core.access import ACTS, Right
 from core.commands.row import Command
 from core.errors import EntryError
 from core.message import CommandCall, Platform
@@ -25,7 +25,14 @@ SECONDS = 120
 def is_unknown(row: Command, call: CommandCall) -> bool:
     """Whether a right is asked for that somebody has, and not the group that they write as."""
     where = call.conversation
-    return row.right in ACTS and where.platform is Platform.TELEGRAM and call.author.id == where.chat
+    return bool(rights(row) & ACTS) and where.platform is Platform.TELEGRAM and call.author.id == where.chat
+
+
+def rights(row: Command) -> frozenset[Right]:
+    """One of these whoever presses needs. Which one it takes to undo depends on what is undone: it is asked then."""
+    if row.right is None:
+        return ACTS if row.name == "undo" else frozenset()
+    return frozenset((row.right,))
 
 
 async def ask(store: Store, call: CommandCall, language: str) -> AsyncIterator[Part]:

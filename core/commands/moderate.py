@@ -1,4 +1,4 @@
-"""The moderators' commands about what was reported and what is kept. The model never runs any of these.
+"""The commands about what is reported. The model never runs any of these.
 
 Whether a caller has the row's right is decided before (``core/engine.py``); whom it may be used on is decided here, by
 what the platform says at that moment.
@@ -9,55 +9,32 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import UTC, datetime
 
+from core.commands.reports import alert
 from core.commands.row import Moderation, Room
 from core.errors import RightsUnknownError
 from core.moderation.cases import MAX_NAME, MAX_REASON, Case, CaseKind, Evidence, space_of
-from core.parts import Ending, Finished, Notice, Part, TextDelta
+from core.moderation.checking import is_account
+from core.moderation.telling import quoted as _quoted
+from core.parts import Ending, Finished, Notice, Part
 from core.texts import Value, one_line, say
 
 DONE = Finished(Ending.COMPLETE)
-MAX_LISTED = 120
-"""Characters of a reason in a list."""
-
-
-async def cases(room: Room) -> AsyncIterator[Part]:
-    """What is kept about somebody, newest first, for the moderator's eyes only."""
-    account = _account(room)
-    if room.moderation is None:
-        yield Notice("groups_only", {"name": room.call.name})
-    elif not account:
-        yield Notice("cases_how")
-    else:
-        count, found = await room.moderation.cases.of(space_of(room.call), account)
-        if account == room.call.author.id:
-            # Who reported is nobody's business whom they reported.
-            found = [replace(case, actor_name="") if case.kind is CaseKind.REPORT else case for case in found]
-        text = _listed(room.language, _quoted(await _name(room, room.moderation, account)), count, found)
-        if room.call.reply_token or room.call.private:
-            yield TextDelta(text)
-        else:
-            # Here everybody would read it.
-            told = await room.moderation.members.tell(room.call, room.call.author.id, lambda _: text, room.call.id)
-            yield Notice("told_in_private" if told else "start_first")
-    yield DONE
 
 
 async def report(room: Room) -> AsyncIterator[Part]:
     """Keeps what somebody reports of a message or a person, and tells the moderators. Nobody else hears who it was."""
-    account = _account(room)
+    account = account_of_call(room)
     if room.moderation is None or not room.call.space:
         yield Notice("groups_only", {"name": room.call.name})
-    elif not account:
+    elif not is_account(account):
         yield Notice("report_how")
     elif account in (room.call.author.id, room.call.conversation.bot):
         yield Notice("report_self" if account == room.call.author.id else "report_bot")
     elif not await room.moderation.members.serves(room.call):
         yield Notice("report_nowhere")
     else:
-        name = await _name(room, room.moderation, account)
+        name = await name_of(room, room.moderation, account)
         case = _case(room, CaseKind.REPORT, account, name, _line(room.value("reason"))[:MAX_REASON])
         yield await _reported(room, room.moderation, case)
     yield DONE
@@ -79,12 +56,12 @@ async def reports(room: Room) -> AsyncIterator[Part]:
     yield DONE
 
 
-def _account(room: Room) -> str:
+def account_of_call(room: Room) -> str:
     """Whom a command is about: the person named, else who wrote the message that it is about."""
     return room.value("user") or (room.call.quote.author_id if room.call.quote else "")
 
 
-async def _name(room: Room, moderation: Moderation, account: str) -> str:
+async def name_of(room: Room, moderation: Moderation, account: str) -> str:
     """What somebody is called, also where the platform does not tell now."""
     quote = room.call.quote
     if quote is not None and quote.author_id == account and quote.author:
@@ -102,7 +79,18 @@ def _case(room: Room, kind: CaseKind, account: str, name: str, reason: str) -> C
     at = call.sent_at or time.time()
     who = call.author
     evidence = Evidence.of(call, link)
-    return Case(kind, account, name[:MAX_NAME], who.id, who.name[:MAX_NAME], reason, at, evidence)
+    return Case(
+        kind,
+        account,
+        name[:MAX_NAME],
+        who.id,
+        who.name[:MAX_NAME],
+        reason,
+        at,
+        evidence,
+        conversation=str(call.conversation),
+        where=call.place[:MAX_NAME],
+    )
 
 
 async def _reported(room: Room, moderation: Moderation, case: Case) -> Notice:
@@ -117,6 +105,7 @@ async def _reported(room: Room, moderation: Moderation, case: Case) -> Notice:
     place = one_line(call.place or await moderation.members.space_name(call), MAX_NAME)
     channel = await moderation.cases.channel(space)
     told = await moderation.members.tell_moderators(call, channel, case.account, words, call.id)
+    await alert(room, moderation, number)
     return Notice("reported" if told else "report_kept", {"number": str(number)})
 
 
@@ -141,26 +130,5 @@ def _report_in_words(case: Case, number: int, place: str, language: str) -> str:
     return "\n\n".join(lines)
 
 
-def _listed(language: str, name: str, count: int, found: list[Case]) -> str:
-    if not found:
-        return say("cases_none", language, name=name)
-    lines = [say("cases_head", language, name=name, count=count), ""]
-    for case in found:
-        day = datetime.fromtimestamp(case.at, UTC).date().isoformat()
-        actor = _quoted(case.actor_name)
-        kind = say(f"case.{case.kind}", language, actor=actor) if actor else say("case.unnamed", language)
-        said = _quoted((case.reason or case.evidence.text)[:MAX_LISTED])
-        lines.append(" · ".join(filter(None, (f"- **#{case.number}**", day, kind, said, case.evidence.link))))
-    if count > len(found):
-        lines += ["", say("failed_more", language, count=count - len(found))]
-    return "\n".join(lines)
-
-
 def _line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _quoted(text: str) -> str:
-    """As code: nothing that people wrote is a mark or a mention here. Empty for nothing."""
-    line = _line(text).replace("`", "'")
-    return f"`{line}`" if line else ""

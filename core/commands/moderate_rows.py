@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
 from core.access import Right
-from core.commands import acts, moderate
+from core.commands import acts, appeals, cases, marking, moderate, mood, panic, raids, reports
 from core.commands.row import Command, Kind, Option, Room, Where
 from core.moderation.acts import LASTING, MOST_MESSAGES, NEEDS, ActKind
+from core.mood.trend import MOST_DAYS
 from core.parts import Part
 
 USER = Option("user", required=True, kind=Kind.USER)
@@ -115,6 +116,52 @@ ACTS: tuple[Command, ...] = (
         for_admins=True,
     ),
     Command("confirm", "moderate", acts.confirm, options=(Option("id"),), listed=False),
+    # As with /undo the right is asked for where the case is.
+    Command("mark", "moderate", marking.mark, options=(Option("case"),), private=True, listed=False),
+)
+
+
+def _switching(
+    name: str, run: Callable[[Room], AsyncIterator[Part]], right: Right, *options: Option, private: bool = False
+) -> Command:
+    return Command(
+        name,
+        "moderate",
+        run,
+        options=options,
+        right=right,
+        private=private,
+        where=Where.GROUPS,
+        for_admins=True,
+    )
+
+
+SWITCHES: tuple[Command, ...] = (
+    _switching("raid", raids.status, NEEDS[ActKind.LOCK], private=True),
+    _switching("raid status", raids.status, NEEDS[ActKind.LOCK], private=True),
+    _switching("raid on", raids.begin, NEEDS[ActKind.LOCK]),
+    _switching("raid off", raids.end, NEEDS[ActKind.LOCK]),
+    _switching("panic", panic.pull, Right.BAN, FOR),
+    _switching("panic on", panic.pull, Right.BAN, replace(FOR, words="panic")),
+    _switching("panic off", panic.release, Right.BAN),
+    _switching("panic undo", panic.undo, Right.BAN, Option("id"), private=True),
+)
+"""What holds for all of a space for a while."""
+
+APPEALS: tuple[Command, ...] = (
+    Command("appeal", "me", appeals.appeal, options=(Option("words", kind=Kind.LONG),), private=True),
+    Command(
+        "appeals",
+        "moderate",
+        appeals.appeals,
+        right=Right.WARN,
+        private=True,
+        where=Where.GROUPS,
+        for_admins=True,
+    ),
+    # The rights for what these buttons do are asked for the space that they are about.
+    Command("decide", "moderate", appeals.decide, options=(Option("appeal"),), private=True, listed=False),
+    Command("reported", "moderate", reports.reported, options=(Option("report"),), private=True, listed=False),
 )
 
 ROWS: tuple[Command, ...] = (
@@ -128,16 +175,34 @@ ROWS: tuple[Command, ...] = (
         where=Where.GROUPS,
     ),
     *ACTS,
+    *APPEALS,
     Command(
         "cases",
         "moderate",
-        moderate.cases,
-        options=(Option("user", required=True, kind=Kind.USER),),
+        cases.listed,
+        options=(
+            Option("user", kind=Kind.USER),
+            Option("file", kind=Kind.SWITCH, by_name=True),
+            Option("before", kind=Kind.INTEGER, by_name=True, least=1),
+            Option("words"),
+        ),
         menu="user",
         right=Right.WARN,
         private=True,
         where=Where.GROUPS,
         for_admins=True,
+        spread=True,
+    ),
+    Command(
+        "case",
+        "moderate",
+        cases.one,
+        options=(Option("number", required=True), Option("reason", kind=Kind.LONG)),
+        right=Right.WARN,
+        private=True,
+        where=Where.GROUPS,
+        for_admins=True,
+        spread=True,
     ),
     Command(
         "reports",
@@ -148,5 +213,29 @@ ROWS: tuple[Command, ...] = (
         private=True,
         where=Where.GROUPS,
         for_admins=True,
+        spread=True,
     ),
+    Command(
+        "modlog",
+        "moderate",
+        marking.modlog,
+        options=(Option("channel", kind=Kind.CHANNEL),),
+        right=Right.CONFIGURE,
+        private=True,
+        where=Where.GROUPS,
+        for_admins=True,
+        spread=True,
+    ),
+    Command(
+        "mood",
+        "moderate",
+        mood.mood,
+        options=(Option("days", kind=Kind.INTEGER, least=1, most=MOST_DAYS), Option("channel", kind=Kind.CHANNEL)),
+        right=Right.WARN,
+        private=True,
+        where=Where.GROUPS,
+        for_admins=True,
+        spread=True,
+    ),
+    *SWITCHES,
 )

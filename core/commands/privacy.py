@@ -19,16 +19,18 @@ from core.storage.keys import BLOB_SECONDS, READING_SECONDS
 from core.texts import Amount, Moment, say
 
 DONE = Finished(Ending.COMPLETE)
-NAME, EXPORT, ERASE, TRAINING = "privacy", "export", "erase", "training"
+NAME, EXPORT, ERASE, TRAINING, MOOD = "privacy", "export", "erase", "training", "mood"
 ON, OFF = "on", "off"
 
 
 async def privacy(room: Room) -> AsyncIterator[Part]:
     """Tells what is kept; ``export`` hands it over, ``erase`` asks for confirmation, ``erase CODE`` does it.
-    ``training`` tells whether they agreed to have their conversations learned from, ``training on`` agrees."""
+    ``training`` tells whether they agreed to have their conversations learned from, ``training on`` agrees; ``mood``
+    tells whether their messages count where communities look at how people get on, ``mood off`` leaves them out."""
     action, code = room.value("action").lower(), room.value("code")
-    if action == TRAINING:
-        for part in await _training(room, code.lower()):
+    if action in (TRAINING, MOOD):
+        switched = _training if action == TRAINING else _mood
+        for part in await switched(room, code.lower()):
             yield part
     elif action not in ("", EXPORT, ERASE) or (code and action != ERASE):
         yield Notice("privacy_how")
@@ -84,6 +86,8 @@ def _told(room: Room) -> list[str]:
     ]
     if room.call.space:
         lines.append(say("privacy.passive_on" if space.passive else "privacy.passive_off", language))
+        if space.mood and space.moderated:
+            lines.append(say("privacy.mood", language))
         lines.append(say("privacy.case_days", language, days=Amount(settings.moderation.keep_days, "day")))
     lines.append(say("privacy.sums", language))
     lines.append(say("privacy.sealed" if settings.storage.encrypt else "privacy.open", language))
@@ -119,6 +123,24 @@ async def _training(room: Room, wanted: str) -> list[Part]:
     key, other = ("privacy_training_on", OFF) if agrees else ("privacy_training_off", ON)
     switch = Choice(say(f"button.privacy_training_{other}", room.language), f"{NAME} {TRAINING} {other}")
     return [TextDelta(say(key, room.language)), Menu(((switch,),), say("privacy_training_how", room.language))]
+
+
+# ---- counted with all others
+
+
+async def _mood(room: Room, wanted: str) -> list[Part]:
+    """Switches it, or tells how it is."""
+    is_out = room.turn.person.is_out_of_mood
+    if wanted not in ("", ON, OFF):
+        return [Notice("privacy_mood_how")]
+    if wanted:
+        is_out = wanted == OFF
+        await room.community.people.change(
+            _account(room), lambda person: person.model_copy(update={"is_out_of_mood": is_out})
+        )
+    key, other = ("privacy_mood_out", ON) if is_out else ("privacy_mood_in", OFF)
+    switch = Choice(say(f"button.privacy_mood_{other}", room.language), f"{NAME} {MOOD} {other}")
+    return [TextDelta(say(key, room.language)), Menu(((switch,),), say("privacy_mood_how", room.language))]
 
 
 # ---- handed over

@@ -16,7 +16,7 @@ from core.errors import OutboundError, RightsUnknownError
 from core.message import Sighting
 from core.moderation.enforcer import Site
 from core.moderation.presets import preset, presets
-from core.moderation.rulebook import Policy, RuleBook
+from core.moderation.rulebook import RuleBook
 from core.parts import Ending, Finished, Media, Notice, Part, Progress, TextDelta
 from core.people.changing import Actor, change_space
 from core.people.hearing import zone_of
@@ -96,18 +96,26 @@ async def write(room: Room) -> AsyncIterator[Part]:
         yield Notice("rules_no_file")
         yield DONE
         return
-    async for part in _written(room, text):
+    async for part in _written(room, text, keeps=True):
         yield part
 
 
-async def _written(room: Room, text: str) -> AsyncIterator[Part]:
-    rules = _parsed(text, room.language)
+async def _written(room: Room, text: str, *, keeps: bool = False) -> AsyncIterator[Part]:
+    """``keeps``: what was switched off or into the shadow stays so under the same name, until it is switched again."""
+    # Beside the event loop, as long lists of words take a while.
+    rules = await asyncio.to_thread(_parsed, text, room.language)
     if isinstance(rules, str):
         yield TextDelta(rules)
         yield DONE
         return
     by = account_of(room.call.author, room.call.conversation.platform)
-    changed = await _change(room, lambda book: RuleBook(text=text, paused_until=book.paused_until, by=by))
+    names = {rule.name for rule in rules.rules} if keeps else set[str]()
+
+    def written(book: RuleBook) -> RuleBook:
+        off, shadow = (tuple(name for name in listed if name in names) for listed in (book.off, book.shadow))
+        return RuleBook(text=text, off=off, shadow=shadow, paused_until=book.paused_until, by=by)
+
+    changed = await _change(room, written)
     if changed is not None:
         yield changed
         yield DONE
@@ -192,7 +200,7 @@ def _switched(book: RuleBook, name: str, state: str) -> RuleBook:
 
 async def attempt(room: Room) -> AsyncIterator[Part]:
     """Which rules these words would hit, as an ordinary member's."""
-    from core.moderation.classify import Classifier
+    from core.moderation.classify import shared_classifier
     from core.moderation.facts import Facts
 
     space, words = _space(room), room.value("words")
@@ -201,7 +209,7 @@ async def attempt(room: Room) -> AsyncIterator[Part]:
         yield Notice("rules_none", {"presets": ", ".join(presets())})
         yield DONE
         return
-    call, classifier = room.call, await asyncio.to_thread(Classifier.load)
+    call, classifier = room.call, await asyncio.to_thread(shared_classifier)
     said = Sighting(call.conversation, call.id, call.update, call.author, words, time.time(), call.space)
     scores = classifier.scores(words)
     hits = rules.look(said, Facts(now=time.time(), scores=lambda: scores, thresholds=classifier.thresholds))
@@ -218,8 +226,8 @@ async def attempt(room: Room) -> AsyncIterator[Part]:
 
 async def replay(room: Room) -> AsyncIterator[Part]:
     """What rules would have hit of what was said in the last days: those of a file, or those that are there."""
-    from core.moderation.classify import Classifier
-    from core.moderation.replay import Replayed
+    from core.moderation.classify import shared_classifier
+    from core.moderation.replay import Replayed, past
     from core.moderation.replay import replay as run
 
     policy, space = room.community.policy, _space(room)
@@ -227,7 +235,15 @@ async def replay(room: Room) -> AsyncIterator[Part]:
         text = await _file(room)
     except OutboundError:
         text = None
-    rules = _parsed(text, room.language) if text is not None else await policy.books.rules(space)
+    if text is None and room.call.attachments:
+        # Whoever sends rules wants to know about these, and not about those that are there.
+        yield Notice("rules_no_file")
+        yield DONE
+        return
+    if text is not None:
+        rules = await asyncio.to_thread(_parsed, text, room.language)
+    else:
+        rules = await policy.books.rules(space)
     if rules is None or isinstance(rules, str):
         yield TextDelta(rules) if rules else Notice("rules_none", {"presets": ", ".join(presets())})
         yield DONE
@@ -235,7 +251,7 @@ async def replay(room: Room) -> AsyncIterator[Part]:
     typed = room.value("days")
     days = int(typed) if typed.isascii() and typed.isdecimal() and 1 <= int(typed[:4]) <= MOST_DAYS else COUNTED_DAYS
     settings = await room.community.spaces.of(space)
-    told = Replayed()
+    since, told = time.time() - days * 86400, Replayed()
 
     def watch(so_far: Replayed) -> None:
         told.messages = so_far.messages
@@ -243,9 +259,9 @@ async def replay(room: Room) -> AsyncIterator[Part]:
     work = asyncio.create_task(
         run(
             rules,
-            _since(policy, space, time.time() - days * 86400),
+            await past(policy.watched, room.community.people, settings, space, since, MOST_REPLAYED),
             space=space,
-            classifier=await asyncio.to_thread(Classifier.load),
+            classifier=await asyncio.to_thread(shared_classifier),
             zone=zone_of(settings.time_zone or room.community.settings.chat.time_zone),
             watch=watch,
         )
@@ -257,15 +273,6 @@ async def replay(room: Room) -> AsyncIterator[Part]:
     finally:
         work.cancel()
     yield DONE
-
-
-async def _since(policy: Policy, space: str, at: float) -> AsyncIterator[Sighting]:
-    number = 0
-    async for one in policy.watched.since(space, at):
-        number += 1
-        if number > MOST_REPLAYED:
-            return
-        yield one
 
 
 def replayed(done: Replayed, days: int, language: str = "") -> str:

@@ -28,7 +28,7 @@ LOGGED = 10
 """Changes that one page shows."""
 LONGEST_NAME = 40
 LONGEST_VALUE = 200
-ELSEWHERE = ("roles", "grants", "announcements")
+ELSEWHERE = ("roles", "grants", "announcements", "log_channel")
 """Fields that have commands of their own."""
 _ASKED = re.compile(r"([0-9]{1,12})(?: (?:@([a-z_]+)|!([a-z]+)(?: (\S+))?|([a-z_]+)(?:([=~?])(.*))?))?", re.DOTALL)
 

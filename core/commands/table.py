@@ -141,7 +141,10 @@ COMMANDS: tuple[Command, ...] = (
         "privacy",
         "me",
         privacy.privacy,
-        options=(Option("action", choices=(privacy.EXPORT, privacy.ERASE, privacy.TRAINING)), Option("code")),
+        options=(
+            Option("action", choices=(privacy.EXPORT, privacy.ERASE, privacy.TRAINING, privacy.MOOD)),
+            Option("code"),
+        ),
         private=True,
         spread=True,
         always=True,

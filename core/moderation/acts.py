@@ -108,8 +108,9 @@ NEEDS: Mapping[ActKind, Right] = {
     ActKind.UNPIN: Right.PURGE,
     ActKind.SLOW: Right.PURGE,
     ActKind.UNSLOW: Right.PURGE,
-    ActKind.LOCK: Right.PURGE,
-    ActKind.UNLOCK: Right.PURGE,
+    # Nobody is heard: on Telegram the whole group, and who may delete messages there may not do that.
+    ActKind.LOCK: Right.MUTE,
+    ActKind.UNLOCK: Right.MUTE,
 }
 """The right that a person needs for it."""
 OF_AUTOMOD = frozenset(
@@ -193,6 +194,11 @@ class Act:
     id -> what it said (``core.moderation.evidence.said_before``)."""
     where: str = ""
     """What the space is called, for whom it is about."""
+    is_quiet: bool = False
+    """Whom it is about is told nothing of it: it is a step of something that they are told of otherwise."""
+    authors: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of DELETE and PURGE: accounts of those who wrote some of the messages, by their ids, where that is not
+    ``account``. Rules delete none of whom they let be."""
 
     @property
     def place(self) -> str:

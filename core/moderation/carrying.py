@@ -24,7 +24,7 @@ from core.moderation.checking import check
 from core.moderation.ending import WHAT as END
 from core.moderation.ending import Ending
 from core.moderation.enforcer import Enforcer
-from core.moderation.hands import Hands, Listener, TextsOf
+from core.moderation.hands import Hands, Listener, PausedUntil, RecourseOf, TextsOf
 from core.moderation.timers import Handler
 from core.moderation.undoing import Refused, Undoing, act_against, later_on
 from core.parts import Notice
@@ -60,8 +60,11 @@ class Acts:
         access: Access | None = None,
         texts_of: TextsOf | None = None,
         lease_seconds: float = LEASE_SECONDS,
+        paused_until: PausedUntil | None = None,
+        recourse_of: RecourseOf | None = None,
     ) -> None:
-        """``enforcers`` by their platforms. Without ``texts_of`` only those tell what a deleted message said."""
+        """``enforcers`` by their platforms. Without ``texts_of`` only those tell what a deleted message said; without
+        ``recourse_of`` nobody is told how to appeal."""
         self.cases = Cases(store, keep_days=keep_days)
         self.listeners: list[Listener] = []
         """Told of every case that was carried out, undone or has ended: at least once, by whichever process did it."""
@@ -72,7 +75,17 @@ class Acts:
         self._planned = Planned(store, keep_days=keep_days)
         self._deadlines = Deadlines(store)
         self._ending = Ending(store, self.cases, self._planned)
-        self._hands = Hands(store, enforcers, self.cases, self._planned, self._ending, self.listeners, texts_of)
+        self._hands = Hands(
+            store,
+            enforcers,
+            self.cases,
+            self._planned,
+            self._ending,
+            self.listeners,
+            texts_of,
+            paused_until,
+            recourse_of,
+        )
         self._lease = lease_seconds
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._wanted: dict[str, None] = {}
@@ -115,6 +128,11 @@ class Acts:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._moved.wait(), min(left, pause))
             pause = min(0.5, pause * 1.5)
+
+    async def renew(self, place: str, numbers: Sequence[int]) -> None:
+        """Has what these cases hold set anew, until the same end, by whichever process works. Raises StorageError."""
+        for number in numbers:
+            await self._ending.renew(place, number)
 
     async def undo(self, place: str, number: int, actor: Actor, id: str) -> int:
         """Orders that a case is taken back; the number of the case that does it. ``id`` is that act's. Raises

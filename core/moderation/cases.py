@@ -54,7 +54,7 @@ class CaseKind(StrEnum):
 
 
 class CaseState(StrEnum):
-    """How far an act is. Reports, notes and flags are DONE."""
+    """How far an act is. Reports, notes and flags are DONE; a report that moderators dismissed is UNDONE."""
 
     PLANNED = "planned"
     """Kept, and to be carried out."""
@@ -134,8 +134,12 @@ class Case:
     where: str = ""
     """What the space is called."""
     messages: tuple[str, ...] = ()
+    authors: Mapping[str, str] | None = None
+    """Others who wrote some of the messages; None as soon as it is known which of these may go."""
     pause: int = 0
     delete_seconds: int = 0
+    is_quiet: bool = False
+    """Nobody is told of it: it is a step of something else."""
     tries: int = 0
     """How often it could not be carried out yet."""
     alias: str = ""
@@ -156,14 +160,17 @@ class Case:
             state=CaseState.PLANNED,
             seconds=act.seconds,
             rule=act.rule,
-            strikes=act.strikes,
+            # Rules say themselves how many: those by which a model judges give none.
+            strikes=act.strikes or int(act.kind is ActKind.WARN and not act.actor.is_automod),
             undoes=act.undoes,
             act=act.id,
             conversation=str(act.conversation),
             where=act.where[:MAX_NAME],
             messages=act.messages,
+            authors=act.authors or None,
             pause=act.pause,
             delete_seconds=act.delete_seconds,
+            is_quiet=act.is_quiet,
         )
 
     def as_act(self, place: str, *, before: Mapping[str, str] | None = None) -> Act:
@@ -179,6 +186,7 @@ class Case:
             seconds=self.seconds,
             pause=self.pause,
             messages=self.messages,
+            authors=self.authors or {},
             delete_seconds=self.delete_seconds,
             reason=self.reason,
             at=self.at,
@@ -188,7 +196,18 @@ class Case:
             undoes=self.undoes,
             before=before or {},
             where=self.where,
+            is_quiet=self.is_quiet,
         )
+
+    @property
+    def gives_strikes(self) -> bool:
+        """It has strikes that count as long as they last: it was done, whether it holds still or not, and nobody took
+        it back. Who left, or deleted the message, before the platform was asked does not get away with it."""
+        if not self.strikes or self.undoes:
+            return False
+        if self.state is CaseState.FAILED:
+            return bool(self.answers) and self.answers[-1].outcome is Outcome.GONE
+        return self.state.is_in_force or self.state is CaseState.ENDED
 
     @property
     def is_held(self) -> bool:
@@ -198,7 +217,7 @@ class Case:
 
     def anonymous(self, alias: str) -> Case:
         """Without whom it is about and what they wrote; while it :attr:`is_held`, their account stays."""
-        bare = replace(self, name="", evidence=Evidence(), messages=(), alias=alias)
+        bare = replace(self, name="", evidence=Evidence(), messages=(), authors=None, alias=alias)
         return bare.settled()
 
     def settled(self) -> Case:

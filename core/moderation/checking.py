@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 from core.access import Right
 from core.message import Platform
 from core.moderation.acts import OF_AUTOMOD, ON_PEOPLE, Act, ActKind
@@ -12,10 +15,11 @@ from core.people.access import Access, Asker
 from core.texts import Label, one_line
 
 LONGEST_NAME = 60
-ABSENT = frozenset((ActKind.WARN, ActKind.BAN, ActKind.UNBAN, ActKind.APPROVE, ActKind.DECLINE))
-"""What can be done to somebody who is no member."""
+_ACCOUNT = re.compile(r"-?[1-9][0-9]{0,19}")
 UNKNOWN = frozenset((ActKind.BAN, ActKind.UNBAN, ActKind.APPROVE, ActKind.DECLINE))
 """What can be done to an account that the platform does not show."""
+ABSENT = UNKNOWN | {ActKind.WARN, ActKind.UNMUTE, ActKind.UNRESTRICT, ActKind.RELEASE}
+"""What can be done to somebody who is no member: what was taken from them waits for them until they come back."""
 ON_WORDS = frozenset((ActKind.DELETE, ActKind.PURGE))
 """Acts on what somebody wrote: their author's rank counts."""
 
@@ -27,6 +31,9 @@ async def check(act: Act, asker: Asker | None, enforcer: Enforcer | None, access
     """
     if refusal := await _actor(act, asker, access):
         return refusal
+    if act.kind is ActKind.UNDO:
+        # It changes the book alone.
+        return None
     if enforcer is None or act.kind not in enforcer.abilities:
         return lacks(act.kind, act.conversation.platform)
     if (act.kind in ON_PEOPLE or act.kind in ON_WORDS) and act.account:
@@ -36,12 +43,27 @@ async def check(act: Act, asker: Asker | None, enforcer: Enforcer | None, access
     return bot_lacks(await enforcer.lacking(act), act.conversation.platform)
 
 
+def is_account(text: str) -> bool:
+    """Whether that is an account as both platforms write the numbers of people, and Telegram those of channels, too.
+    Anything else is nobody, however a platform might read it: their rank would be another's."""
+    return _ACCOUNT.fullmatch(text) is not None
+
+
 async def is_spared(act: Act, enforcer: Enforcer) -> bool:
     """Whether rules do not act on whom it is about, whatever they hit. Raises RightsUnknownError, OutboundError."""
     if not act.account or (act.kind not in ON_PEOPLE and act.kind not in ON_WORDS):
         return False
     known = await enforcer.know(Site(act.conversation, act.space), act.account, act.actor.account)
     return await _target(act, known, None, None) is not None
+
+
+async def has_risen(act: Act, enforcer: Enforcer) -> bool:
+    """Whether whom somebody acts on is of the staff by now: an act may have waited for its platform. Raises
+    RightsUnknownError, OutboundError."""
+    if not act.account or act.kind not in ON_PEOPLE:
+        return False
+    known = await enforcer.know(Site(act.conversation, act.space), act.account, act.actor.account)
+    return known is not None and (known.rank is Rank.OWNER or (known.rank is Rank.ABOVE and known.is_admin))
 
 
 def lacks(kind: ActKind, platform: Platform) -> Notice:
@@ -60,9 +82,13 @@ def bot_lacks(key: str, platform: Platform) -> Notice | None:
 async def _actor(act: Act, asker: Asker | None, access: Access | None) -> Notice | None:
     if asker is None:
         return None if act.kind in OF_AUTOMOD else Notice("automod_may_not", {"act": Label("act", act.kind)})
+    if act.kind not in ON_PEOPLE and act.conversation != asker.conversation:
+        # Some have a right in one channel alone, and what is undone may have been done in another.
+        asker = replace(asker, conversation=act.conversation, within=())
     if act.kind is ActKind.UNDO:
         # Of a warning.
-        return await _right(asker, Right.WARN, access)
+        own = Notice("not_yourself") if act.account == act.actor.account else None
+        return own or await _right(asker, Right.WARN, access)
     return await _right(asker, act.needs, access)
 
 
@@ -71,6 +97,8 @@ async def _right(asker: Asker, right: Right, access: Access | None) -> Notice | 
 
 
 async def _target(act: Act, known: Known | None, asker: Asker | None, access: Access | None) -> Notice | None:
+    if not is_account(act.account):
+        return Notice("account_unknown")
     if act.account == act.actor.account:
         # Their own messages they may delete.
         return None if act.kind in ON_WORDS else Notice("not_yourself")

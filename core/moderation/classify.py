@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -43,6 +44,10 @@ _COMMON = (
 )
 _ENGLISH = frozenset(_COMMON.split())
 """Where more than every fourth word is one of these, the text is English whatever else it looks like."""
+LEAST_ADVERT = 12
+"""Letters of a text that can be an advert; a Chinese character is as good as three. A word and a number are none."""
+MOST_KNOWN = 256
+"""Texts of which the scores are remembered: rules, and who counts moods, ask about the same ones."""
 _FEW = 8
 """One of so many characters in another script is a foreign word in a text, or an ornament."""
 
@@ -73,6 +78,11 @@ class Thresholds:
     """From which score on a label counts: by stage, language, label and level."""
 
     values: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
+    unsure: Mapping[str, Mapping[str, tuple[float, float]]] = field(
+        default_factory=dict[str, Mapping[str, tuple[float, float]]]
+    )
+    """By language and label: first scores from the one on and below the other are better looked at again
+    (``core/moderation/meaning.py``)."""
 
     def of(self, label: Label, language: str, level: Level, stage: Stage = "pieces") -> float:
         """Above 1, which no score reaches, where nothing was found that is sure enough, and for other languages."""
@@ -81,6 +91,21 @@ class Thresholds:
     def over(self, scores: Scores, level: Level) -> tuple[Label, ...]:
         """The labels that count."""
         return tuple(label for label in LABELS if scores[label] >= self.of(label, scores.language, level, scores.stage))
+
+    def met(self, wanted: Mapping[Label, Level | float], scores: Scores) -> Label | None:
+        """The first label whose score is as high as is wanted: a level, or the score itself; None for none."""
+        for label, level in wanted.items():
+            least = self.of(label, scores.language, level, scores.stage) if isinstance(level, str) else level
+            if scores[label] >= least:
+                return label
+        return None
+
+    def is_unsure(self, labels: Iterable[Label], scores: Scores) -> bool:
+        """Whether a second look may change what is thought of any of the labels."""
+        bands = self.unsure.get(scores.language)
+        if bands is None or scores.stage != "pieces":
+            return False
+        return any(label in bands and bands[label][0] <= scores[label] < bands[label][1] for label in labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +128,7 @@ class Classifier:
     def __init__(self, tables: Mapping[str, Mapping[Label, Table]], thresholds: Thresholds) -> None:
         self._tables = tables
         self.thresholds = thresholds
+        self._known = lru_cache(MOST_KNOWN)(self._score)
 
     @classmethod
     def load(cls, folder: Path = WEIGHTS) -> Classifier:
@@ -117,17 +143,34 @@ class Classifier:
                 }
                 for language in LANGUAGES
             }
-        return cls(tables, Thresholds(facts["thresholds"]))
+        unsure = {
+            language: {label: tuple(head["unsure"]) for label, head in heads.items()}
+            for language, heads in facts["meaning"].items()
+        }
+        return cls(tables, Thresholds(facts["thresholds"], unsure))
 
     def scores(self, text: str) -> Scores:
         """Of a text of any length, of which the beginning and the end are looked at. Never fails."""
+        return self._known(text)
+
+    def _score(self, text: str) -> Scores:
         plain = folded(text)
         language = known_language(plain)
-        if not language or not plain:
+        # Numbers and links without a word say nothing: 666666 is praise.
+        if not language or not any(map(str.isalpha, plain)):
             return Scores(language=language)
         found = pieces(plain)
         values = {label: table.score(found) for label, table in self._tables[language].items()}
+        if sum(3 if letter > "\u2e7f" else 1 for letter in plain if letter.isalpha()) < LEAST_ADVERT:
+            values["spam"] = 0.0
         return Scores(values["toxic"], values["spam"], values["injection"], language)
+
+
+@cache
+def shared_classifier() -> Classifier:
+    """The one of this process, read when it is first asked for: in a thread, it takes a tenth of a second. Raises as
+    :meth:`Classifier.load`."""
+    return Classifier.load()
 
 
 def known_language(plain: str) -> str:

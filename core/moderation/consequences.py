@@ -47,7 +47,17 @@ def consequences(hits: Sequence[Hit], seen: Seen, *, is_late: bool = False) -> C
     acts = [*_on_people(seen, effects, hits), *_on_messages(seen, effects), *_on_the_place(seen, effects)]
     if effects.flag or not acts:
         acts.append(_act(ActKind.FLAG, seen, effects))
-    return Consequences(tuple(acts), effects.answer, effects.delete or effects.act in SILENCING)
+    return Consequences(_with_strikes_once(acts), effects.answer, effects.delete or effects.act in SILENCING)
+
+
+def _with_strikes_once(acts: Iterable[Act]) -> tuple[Act, ...]:
+    """The first act on somebody gives them the strikes: taking that one back takes them all back."""
+    found, given = list[Act](), set[str]()
+    for act in acts:
+        is_first = bool(act.account) and act.account not in given
+        given.add(act.account)
+        found.append(act if is_first else replace(act, strikes=0))
+    return tuple(found)
 
 
 def _on_people(seen: Seen, effects: Effects, hits: Sequence[Hit]) -> Iterable[Act]:
@@ -74,13 +84,14 @@ def _on_people(seen: Seen, effects: Effects, hits: Sequence[Hit]) -> Iterable[Ac
 def _on_messages(seen: Seen, effects: Effects) -> Iterable[Act]:
     if not effects.delete or not isinstance(seen, Sighting):
         return
-    by_place = {seen.conversation: {seen.id: None}}
+    by_place = {seen.conversation: {seen.id: seen.author.id}}
     for spot in effects.spots:
-        by_place.setdefault(spot.conversation, {})[spot.id] = None
+        by_place.setdefault(spot.conversation, {})[spot.id] = spot.account
     for conversation, ids in by_place.items():
         kind = ActKind.DELETE if len(ids) == 1 else ActKind.PURGE
         act = _act(kind, seen, effects, str(conversation))
-        yield replace(act, conversation=conversation, messages=tuple(ids))
+        others = {id: account for id, account in ids.items() if account != seen.author.id}
+        yield replace(act, conversation=conversation, messages=tuple(ids), authors=others)
 
 
 def _on_the_place(seen: Seen, effects: Effects) -> Iterable[Act]:

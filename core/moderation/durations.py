@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from core.people.fields import words as said
+from core.people.words import words as said
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 LONGEST_SECONDS = 3660 * DAY
@@ -69,6 +69,8 @@ class Span:
     """Seconds. None: it knows no end at all, so that every end is ours."""
     for_good: bool = True
     """It can last until somebody ends it."""
+    stays: bool = False
+    """It holds still for who leaves and comes back."""
 
     def native(self, seconds: int | None) -> int | None:
         """The seconds to tell the platform; None: for good, and where :meth:`needs_us`, until we end it."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import replace
 
-from core.moderation.acts import AUTOMOD, LASTING, OPPOSITE, Act, ActKind, Actor, Answer, Outcome
+from core.moderation.acts import AUTOMOD, LASTING, ON_PEOPLE, OPPOSITE, Act, ActKind, Actor, Answer, Outcome
 from core.moderation.cases import Case, CaseState
 from core.moderation.durations import DAY, Span
 from core.moderation.enforcer import Enforcer
-from core.moderation.undoing import holding, is_void, kind_of, replaced_later, stops_renewal
+from core.moderation.undoing import holding, is_void, kind_of, replaced_later, stops_renewal, voids
 from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.deadlines import Deadline, Deadlines
@@ -49,6 +50,11 @@ class Ending:
         """It was undone, or ended by hand."""
         await self._deadlines.drop(timer(place, number))
 
+    async def renew(self, place: str, number: int) -> None:
+        """Has what holds set anew as soon as may be, until the same end: the platform may have forgotten it."""
+        about = json.dumps([place, number])
+        await self._deadlines.set(Deadline(timer(place, number), time.time(), WHAT, about))
+
     async def resume(self, place: str, case: Case) -> None:
         """After an act on somebody is over, the one before it may hold again: its end, too."""
         held = holding([one for one in await self._cases.newest(place, case.about) if one.number != case.number])
@@ -67,12 +73,17 @@ class Ending:
         """What is due of an act: its end, or setting it anew; the case as it is to be, and whether anybody wants to
         hear of it. Raises OutboundError, RightsUnknownError."""
         kind = kind_of(case)
+        if kind is not None and kind in LASTING and _is_over(case):
+            # Whoever ended it died, or could not tell everybody.
+            return case, True
         if kind is None or kind not in LASTING or not case.state.is_in_force:
             return case, False
         others = await self._cases.newest(place, case.about)
         if case.until is not None and case.until <= time.time() + EARLY_SECONDS:
             if is_void(case, others):
-                return case, False
+                # What an opposite gave back is over; what another act stands in place of may come back.
+                is_gone = any(voids(case, other) and kind_of(other) not in LASTING for other in others)
+                return (replace(case, state=CaseState.ENDED), True) if is_gone else (case, False)
             is_sure = replaced_later(case, others)
             return await self._ended(place, case, kind, enforcer, must=is_sure), True
         if not any(stops_renewal(case, other) for other in others):
@@ -98,20 +109,32 @@ class Ending:
         span, left = enforcer.abilities[kind], None
         if case.until is not None:
             left = max(1, round(case.until - time.time()))
-        if not _is_too_long(span, case.seconds):
+        is_too_long = _is_too_long(span, case.seconds)
+        if not is_too_long and (span.stays or kind not in ON_PEOPLE):
             # It came too early: a clock was set back.
             if case.until is not None:
                 await self._set(place, case, case.until)
             return case, False
         answer = await enforcer.carry_out(case.as_act(place), span.native(left))
-        if answer.is_done:
-            await self._set(place, case, _due(case, span) or time.time() + DAY)
+        due = _due(case, span) if answer.is_done else case.until
+        if answer.outcome is Outcome.GONE and is_too_long:
+            # Who has left may come back.
+            due = min(time.time() + DAY, case.until or math.inf)
+        if due is not None:
+            await self._set(place, case, due)
+        if answer.is_done or answer.outcome is Outcome.GONE:
             return case, False
         return replace(case, state=CaseState.PARTLY, answers=(*case.answers, answer)), True
 
     async def _set(self, place: str, case: Case, at: float) -> None:
         about = json.dumps([place, case.number])
         await self._deadlines.set(Deadline(timer(place, case.number), at, WHAT, about))
+
+
+def _is_over(case: Case) -> bool:
+    """Whether its time is over, and what there was to do about that was done or given up."""
+    is_given_up = case.state.is_in_force and case.seconds is not None and case.until is None
+    return is_given_up or (case.state is CaseState.ENDED and not case.undone_by)
 
 
 def _is_too_long(span: Span, seconds: int | None) -> bool:

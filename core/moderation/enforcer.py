@@ -10,6 +10,10 @@ from core.message import ConversationKey
 from core.moderation.acts import Act, ActKind, Answer
 from core.moderation.durations import Span
 from core.moderation.members import Rank
+from core.parts import Choice
+
+Rows = Sequence[Sequence[Choice]]
+"""Buttons, row by row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,23 @@ class Known:
     joined_at: float = 0.0
     """Unix seconds; 0.0 where the platform does not tell."""
     language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody is asked who has just come, or who wants to come in."""
+
+    account: str
+    markdown: str
+    rows: Sequence[Sequence[Choice]]
+    """The buttons with which it is answered."""
+    private_chat: str = ""
+    """Where they are asked alone (``Arrival.private_chat``); empty: where they can press buttons while they are muted,
+    which is the group on Telegram, and a direct message on Discord."""
+    key: str = ""
+    """The same is asked once, as far as the platform can help it."""
+    is_note: bool = False
+    """They are asked nothing, but told something where the arrival was told of."""
 
 
 class Enforcer(Protocol):
@@ -63,6 +84,10 @@ class Enforcer(Protocol):
         """Key of the sentence for why the bot does not see all that is said there; empty: it does."""
         ...
 
+    async def invites(self, site: Site) -> Sequence[str]:
+        """Invitations to the space itself, as links or by their codes, as far as the platform tells the bot of them."""
+        ...
+
     async def before(self, act: Act) -> Mapping[str, str]:
         """What the act will change, as it is now: what its undoing restores."""
         ...
@@ -86,6 +111,14 @@ class Enforcer(Protocol):
         help it. Never fails."""
         ...
 
-    async def post(self, site: Site, channel: str, markdown: str, key: str) -> bool:
+    async def post(self, site: Site, channel: str, markdown: str, key: str, buttons: Rows = ()) -> bool:
         """Says something in a channel of the space, for moderators; whether it could be said. Never fails."""
+        ...
+
+    async def ask(self, site: Site, asked: Asked) -> str:
+        """Asks somebody, and draws their eyes to it; what :meth:`unask` takes, empty where they cannot be asked."""
+        ...
+
+    async def unask(self, site: Site, where: str) -> None:
+        """Takes the question away, if it is still there. Never fails."""
         ...

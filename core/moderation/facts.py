@@ -29,6 +29,8 @@ class Facts:
     """Asks the classifier about the text, when a rule wants to know."""
     thresholds: Thresholds | None = None
     """From which scores on the levels ``flag`` and ``act`` count."""
+    has_second_look: bool = False
+    """Somebody takes a second look at what ``scores`` leave open, where a rule can wait for it."""
     is_staff: bool = False
     """Its author is a moderator there, or more."""
     joined_at: float = 0.0

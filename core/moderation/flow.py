@@ -39,9 +39,9 @@ _ALIKE = 0.6
 """Share of the pieces that two texts have in common which are the same but for a few words."""
 _SKETCHED = 600
 """Letters of a text that are looked at."""
-LEAST_WEIGHT = 12
+LEAST_WEIGHT = 24
 """Letters of a text that counts as the same when others say it; a Chinese character is as good as three. Many people
-may well say "good morning"."""
+may well say "happy birthday", which has four characters in Chinese, or wish each other a good new year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class Spot:
 
     conversation: ConversationKey
     id: str
+    account: str = field(default="", compare=False)
+    """Of who wrote it; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,8 @@ class Said:
     """Unix seconds."""
     sketch: Sketch
     is_staff: bool = False
+    album: str = ""
+    """It is a piece of this one: people send one, the platform many messages."""
     told: dict[str, str] = field(default_factory=dict[str, str])
     """By rule, the message with which it was told that this one belongs to what it hit."""
 
@@ -193,13 +197,6 @@ class Flow:
         """Where somebody reacted around a time, as often as they did, oldest first."""
         own = self._of(space).reactions.get(account, ())
         return [one.spot for one in own if abs(one.at - at) <= seconds]
-
-    def forget(self, space: str, account: str) -> None:
-        """Nothing that somebody did there is known any more."""
-        lately = self._of(space)
-        self._kept -= len(lately.by.pop(account, ())) + len(lately.reactions.pop(account, ()))
-        lately.joins.pop(account, None)
-        lately.said = deque((one for one in lately.said if one.account != account), maxlen=MOST_MESSAGES)
 
     def _of(self, space: str) -> _Lately:
         if space in self._spaces:

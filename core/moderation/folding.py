@@ -19,6 +19,8 @@ _LINK = re.compile(
     r"\.(?:com|net|org|io|xyz|top|gift|gifts|ru|cn|cc|me|co|uk|info|shop|site|club|vip|app|link|online)\b(?:/\S*)?"
 )
 _NAME = re.compile(r"(?<!\w)@[a-z0-9_]+|<[@#][^>\s]*>")
+_EMOJI = re.compile(r"<a?(:\w{2,32}:)\d{1,21}>")
+"""One of Discord's own, whose number says nothing."""
 _NUMBER = re.compile(r"\d(?:[ -]?\d){5,}")
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
 _APART = re.compile(r"(?<!\w)[a-z](?:[ ._*~-]{1,2}[a-z](?!\w)){2,}")
@@ -39,6 +41,7 @@ def folded(text: str) -> str:
 
     if len(text) > LONGEST:
         text = text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
+    text = _EMOJI.sub(r"\1", text)
     # Halves of characters, which JSON can have, are text to no library.
     plain = disarm.strip_obfuscation(text.encode("utf-8", "replace").decode())[:LONGEST].casefold()
     if not plain.isascii():

@@ -6,6 +6,7 @@ that is what undoing gives back. What the platform said is written before anybod
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +16,14 @@ import structlog
 from core import faults
 from core.errors import LeaseLost, OutboundError, OutboundFault, RightsUnknownError, StorageError
 from core.message import ConversationKey
-from core.moderation.acts import OPPOSITE, Act, ActKind, Answer, Outcome
+from core.moderation.acts import ON_PEOPLE, OPPOSITE, Act, ActKind, Answer, Outcome
 from core.moderation.cases import Case, CaseState
-from core.moderation.checking import is_spared
+from core.moderation.checking import has_risen, is_spared
 from core.moderation.ending import Ending
 from core.moderation.enforcer import Enforcer, Site
 from core.moderation.evidence import Said
-from core.moderation.telling import TOLD, TOLD_FIRST, told
-from core.moderation.undoing import RESTORED_BY_HAND, is_ended_by, kind_of
+from core.moderation.telling import TOLD, TOLD_FIRST, Recourse, told
+from core.moderation.undoing import RESTORED_BY_HAND, is_ended_by, kind_of, left_by, taken_back_by, to_give_back
 from core.storage import keys
 from core.storage.cases import Cases
 from core.storage.client import Store
@@ -37,11 +38,19 @@ REFUSED_SECONDS = 300
 vain."""
 MOST_SAID = 50_000
 """Characters kept of what was deleted by one act."""
+ASKED_AT_ONCE = 10
+"""People whose rank is asked for at a time."""
 LISTEN_AGAIN_SECONDS = 2.0
+_GIVING = frozenset((*OPPOSITE.values(), ActKind.APPROVE))
+"""Takes nothing from anybody."""
 ELSEWHERE_SECONDS = 30.0
 """Until another process looks at what is of a platform that this one does not have."""
 
 Listener = Callable[[str, Case], Awaitable[None]]
+RecourseOf = Callable[[str, Case], Awaitable[Recourse | None]]
+"""How whom a case is about can appeal against it; None: not at all. Raises StorageError."""
+PausedUntil = Callable[[str], Awaitable[float]]
+"""Unix seconds until which rules do nothing in a space (``RuleBook.paused_until``). Raises StorageError."""
 TextsOf = Callable[[ConversationKey, str, Sequence[str]], Awaitable[Mapping[str, Said]]]
 """What some messages of a conversation, in a space, said, by their ids, as far as anybody knows."""
 
@@ -71,6 +80,8 @@ class Hands:
         ending: Ending,
         listeners: Sequence[Listener],
         texts_of: TextsOf | None = None,
+        paused_until: PausedUntil | None = None,
+        recourse_of: RecourseOf | None = None,
     ) -> None:
         """``enforcers`` by their platforms."""
         self._store = store
@@ -80,6 +91,8 @@ class Hands:
         self._ending = ending
         self._listeners = listeners
         self._texts_of = texts_of
+        self._paused_until = paused_until
+        self._recourse_of = recourse_of
 
     async def work(self, claim: Claim, case: Case) -> None:
         """Does what is to be done with a case. Raises LeaseLost, StorageError: then another try does it."""
@@ -103,7 +116,7 @@ class Hands:
         except Exception:
             # A mistake of ours would be the same again.
             log.exception("an act could not be carried out", place=claim.space, number=claim.number)
-            await self._close(one, await self._write(one, _failed(Answer(Outcome.REFUSED, "act_broken"))))
+            await self._give_up(one, Answer(Outcome.REFUSED, "act_broken"))
         else:
             await self._close(one, case)
 
@@ -113,6 +126,10 @@ class Hands:
             return await self._write(one, lambda case: replace(case, state=CaseState.DONE))
         if refused := await self._refused(one, act):
             return await self._write(one, _failed(refused))
+        if one.case.authors:
+            one, act = await self._without_spared(one, act)
+            if not act.messages:
+                return await self._write(one, _failed(Answer(Outcome.REFUSED, "automod_spares")))
         if one.case.undoes:
             return await self._undo(one, act)
         if one.case.before is None:
@@ -148,23 +165,44 @@ class Hands:
             return None
         if act.kind not in one.enforcer.abilities:
             return Answer(Outcome.REFUSED, "act_lacks_here")
-        key = keys.CaseKeys(one.place).refused(act.kind)
+        key = _refused_key(one.place, act)
         if act.actor.is_automod:
-            if await is_spared(act, one.enforcer):
+            if await self._is_paused(one, act):
+                return Answer(Outcome.REFUSED, "act_paused")
+            if not one.case.undoes and await is_spared(act, one.enforcer):
                 return Answer(Outcome.REFUSED, "automod_spares")
             kept: str | None = await self._store.attempt(lambda: self._store.redis.get(key))
             if kept is not None:
                 return Answer(Outcome.FORBIDDEN, kept)
+        elif one.case.tries and await has_risen(act, one.enforcer):
+            return Answer(Outcome.REFUSED, "act_risen")
         if lacking := await one.enforcer.lacking(act):
             await self._note_refusal(one.place, act, lacking)
             return Answer(Outcome.FORBIDDEN, lacking)
         return None
 
+    async def _is_paused(self, one: _Try, act: Act) -> bool:
+        """Somebody pulled the emergency brake: what takes nothing from anybody goes on."""
+        if self._paused_until is None or one.case.undoes or act.kind in _GIVING:
+            return False
+        return time.time() < await self._paused_until(one.place)
+
+    async def _without_spared(self, one: _Try, act: Act) -> tuple[_Try, Act]:
+        """Without the messages of those whom rules let be."""
+        accounts, spared = sorted({*act.authors.values()}), set[str]()
+        for at in range(0, len(accounts), ASKED_AT_ONCE):
+            asked = accounts[at : at + ASKED_AT_ONCE]
+            found = await asyncio.gather(*(is_spared(replace(act, account=each), one.enforcer) for each in asked))
+            spared.update(each for each, is_so in zip(asked, found, strict=True) if is_so)
+        left = tuple(id for id in act.messages if act.authors.get(id) not in spared)
+        case = await self._write(one, lambda case: replace(case, messages=left, authors=None))
+        return replace(one, case=case), replace(act, messages=case.messages, authors={})
+
     async def _note_refusal(self, place: str, act: Act, key: str) -> None:
         if key == "bot_below":
             # That is about one person, and no right of the bot's.
             return
-        name = keys.CaseKeys(place).refused(act.kind)
+        name = _refused_key(place, act)
         await self._store.attempt(lambda: self._store.redis.set(name, key, ex=REFUSED_SECONDS))
 
     async def _prepare(self, one: _Try, act: Act) -> Case:
@@ -213,12 +251,16 @@ class Hands:
         if other.state is CaseState.PLANNED:
             raise OutboundError(OutboundFault.RATE_LIMITED, "what it undoes is not done yet", retry_after=1.0)
         number = one.case.number
-        if not other.state.is_in_force and other.undone_by != number:
+        if act.kind is not ActKind.UNDO:
+            # One of several who undo the same does it: what was deleted would be said twice.
+            other = await self._cases.change(one.place, other.number, lambda case: taken_back_by(case, number)) or other
+        is_left = act.kind is ActKind.UNDO and (other.state.is_in_force or other.gives_strikes)
+        if not is_left and other.undone_by != number:
             return await self._write(one, lambda case: _with(case, Answer(Outcome.NOTHING)))
         if act.kind is ActKind.UNDO:
             answer = Answer(Outcome.DONE)
         else:
-            act = replace(act, before=other.before or {}, messages=other.messages, evidence=other.evidence)
+            act = replace(act, before=to_give_back(other), messages=other.messages, evidence=other.evidence)
             faults.reached("planned")
             answer = await one.enforcer.carry_out(act, None)
             faults.reached("enforced")
@@ -246,6 +288,7 @@ class Hands:
                         replace(each, state=CaseState.ENDED, undone_by=case.number) if each.state.is_in_force else each
                     ),
                 )
+        await self._ending.resume(place, case)
 
     async def _revive(self, place: str, ender: Case) -> None:
         """What a case ended by doing the opposite holds again once that is undone."""
@@ -257,13 +300,15 @@ class Hands:
 
     async def _tell(self, one: _Try, act: Act) -> bool:
         """Whether they are told, now or by another try."""
-        if one.case.is_told or not act.account:
+        if one.case.is_told or act.is_quiet or not act.account:
             return one.case.is_told
+        # They may be out of reach now, and come by themselves.
+        recourse = await self._recourse_of(one.place, one.case) if self._recourse_of else None
         site = Site(act.conversation, act.space)
         known = await one.enforcer.know(site, act.account, act.actor.account)
         if known is None or not known.is_here:
             return False
-        is_told = await one.enforcer.tell(site, act.account, told(one.case, known.language), f"act:{act.id}")
+        is_told = await one.enforcer.tell(site, act.account, told(one.case, known.language, recourse), f"act:{act.id}")
         faults.reached("told")
         return is_told
 
@@ -279,6 +324,8 @@ class Hands:
         """Tells those who want to know, and is done with it."""
         if not one.claim.is_end:
             if case.state is CaseState.FAILED:
+                if case.undoes:
+                    await self._cases.change(one.place, case.undoes, lambda other: left_by(other, case.number))
                 await self._ending.resume(one.place, case)
             elif not case.undoes:
                 await self._end_others(one.place, case)
@@ -300,19 +347,23 @@ class Hands:
             case OutboundFault.RATE_LIMITED:
                 await self._planned.later(one.claim, min(LONGEST_PAUSE, max(1.0, error.retry_after)))
             case OutboundFault.FORBIDDEN | OutboundFault.CLOSED:
-                await self._close(one, await self._write(one, _failed(Answer(Outcome.FORBIDDEN, "", error.detail))))
+                await self._give_up(one, Answer(Outcome.FORBIDDEN, "", error.detail))
             case _:
-                await self._close(one, await self._write(one, _failed(Answer(Outcome.REFUSED, "", error.detail))))
+                await self._give_up(one, Answer(Outcome.REFUSED, "", error.detail))
 
     async def _again(self, one: _Try, why: str) -> None:
         """The platform is away. Ends are waited for as long as it takes; an act is given up some day."""
         case = await self._write(one, lambda case: replace(case, tries=case.tries + 1))
         log.warning("an act waits for its platform", place=one.place, number=case.number, tries=case.tries, cause=why)
         if case.tries > MOST_TRIES and not one.claim.is_end:
-            answer = Answer(Outcome.REFUSED, "act_unreachable", why)
-            await self._close(one, await self._write(one, _failed(answer)))
+            await self._give_up(one, Answer(Outcome.REFUSED, "act_unreachable", why))
         else:
             await self._planned.later(one.claim, pause(case.tries))
+
+    async def _give_up(self, one: _Try, answer: Answer) -> None:
+        """It is not tried again. What could not be ended was done, and is in force."""
+        change = _unended(answer) if one.claim.is_end else _failed(answer)
+        await self._close(one, await self._write(one, change))
 
     async def _write(self, one: _Try, change: Callable[[Case], Case]) -> Case:
         case = await self._cases.change(
@@ -320,6 +371,11 @@ class Hands:
         )
         # It went with the oldest of its book.
         return change(one.case) if case is None else case
+
+
+def _refused_key(place: str, act: Act) -> str:
+    """What the bot may do to people is one thing in all of a space, the rest may differ from channel to channel."""
+    return keys.CaseKeys(place).refused(act.kind, "" if act.kind in ON_PEOPLE else act.conversation.chat)
 
 
 def _bounded(before: Mapping[str, str]) -> dict[str, str]:
@@ -339,6 +395,10 @@ def pause(tries: int) -> float:
 
 def _failed(answer: Answer) -> Callable[[Case], Case]:
     return lambda case: replace(case, state=CaseState.FAILED, answers=(*case.answers, answer)[-20:])
+
+
+def _unended(answer: Answer) -> Callable[[Case], Case]:
+    return lambda case: replace(case, state=CaseState.PARTLY, until=None, answers=(*case.answers, answer)[-20:])
 
 
 def _with(case: Case, answer: Answer) -> Case:

@@ -41,6 +41,13 @@ LINE = "=== text "
 """What a line that fences a text begins with, before what is drawn for each call."""
 _HIDDEN = re.compile("[\ufe00-\ufe0f\u115f\u1160\u3164\uffa0\U000e0100-\U000e01ef]")
 """Letters that count as shown and are not: whole texts can be hidden in them."""
+_ORDER = re.compile(
+    r"verdict[\"'*`]*\s*[:=\uff1a]|<\|\w+\|>|\[/?inst\]|={2,} ?text\b"
+    r"|</?(?:s|sys|system|message|text|user|human|assistant|tool_\w+|function_\w+)>"
+    r"|^\W*(?:system|assistant|human|\u7cfb\u7edf)\s*[:\uff1a]|(?:\b(?:answer|say|output)|\u56de\u7b54)\W{1,3}fine\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What is written to a model, and not to people: marks between turns, the words of an answer."""
 _CODE = re.compile(r"```(?:json)?\s*(\{.*\})\s*```", re.DOTALL)
 _ORDERS = """You are the judge of one message in an online community, by one rule that its moderators wrote.
 
@@ -139,9 +146,10 @@ def prompt(rule: str, examples: Sequence[Mark], text: str, drawn: str) -> tuple[
     ]
     asked = [ChatMessage("system", _ORDERS.format(line=line, rule=plain(rule, LONGEST)))]
     if told:
-        shown = "\n".join(json.dumps(one, ensure_ascii=False) for one in told).replace(drawn, "")
+        # Nothing is taken out: what stands around it would close up, perhaps to the same again.
+        shown = "\n".join(json.dumps(one, ensure_ascii=False) for one in told).replace(drawn, "…")
         asked.append(ChatMessage("user", f"How moderators judged earlier messages:\n{line}\n{shown}\n{line}"))
-    fenced = plain(text, LONGEST).replace(drawn, "")
+    fenced = plain(text, LONGEST).replace(drawn, "…")
     asked.append(ChatMessage("user", f"The message:\n{line}\n{fenced}\n{line}\nJudge it by the rule."))
     return tuple(asked)
 
@@ -153,6 +161,11 @@ def plain(text: str, most: int) -> str:
     shown = _HIDDEN.sub("", shown)
     half = most // 2
     return shown if len(shown) <= most else f"{shown[:half]}\n[…]\n{shown[-half:]}"
+
+
+def is_order(text: str) -> bool:
+    """Whether a text holds what only a model would heed."""
+    return _ORDER.search(plain(text, LONGEST)) is not None
 
 
 def read(text: str) -> Judged | None:

@@ -17,8 +17,9 @@ from typing import Any, cast
 
 from core.moderation.folding import simplified
 
-LONGEST = 4000
-"""Characters of a text that are looked at."""
+LONGEST = 10_000
+"""Characters of a text that are looked at, more than any message of plain words has: of a longer one the beginning and
+the end, half each."""
 LONGEST_WORD = 100
 """Characters of a word or phrase that is looked for."""
 LEAST_LEET = 4
@@ -30,15 +31,25 @@ STAR = "*"
 _HAN = r"\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _WIDE = re.compile(r"\s{2,}")
 _BLANK = re.compile(r"\s+")
-_PLAINER = {ord("|"): "/", 0x08: None, 0x7F: None}
-"""A bar would be read as an l, and Discord puts two around what is to be hidden. What deletes on a terminal would take
-the letter before it along."""
+_PLAINER = {ord("|"): "/", ord("`"): "*", 0x08: None, 0x7F: None, 0xFDFA: " ", 0xFDFB: " "}
+"""A bar would be read as an l, a backquote as an apostrophe, and Discord puts them around words. What deletes on a
+terminal would take the letter before it along. Two characters stand for whole sentences."""
+_REVERSED = re.compile("\u202e([^\u202c\u2069\n]*)")
+"""Shown from right to left, whatever it is."""
+_FLAGS = re.compile("(?:[\U0001f1e6-\U0001f1ff][ \u200b-\u200d]?){3,}")
+"""Letters that make flags, two of them each; in a longer row they are read."""
+_EMOJI = r"[\u2190-\u2bff\ufe0f\u200d\U0001f000-\U0001faff]"
 # A letter that stands alone, and then at least two more, each behind one separator: two blanks end a word.
 _APART = re.compile(
-    rf"(?<![^\W_])[^\W_{_HAN}](?:(?: |\s?[._*~|/\\+•·'\",:;=-]\s?|[*_~|]{{2,4}})[^\W_{_HAN}](?![^\W_])){{2,}}"
+    rf"(?<![^\W_])[^\W_{_HAN}]"
+    rf"(?:(?: |\s?(?:[._*~|/\\+•·'\",:;=-]|{_EMOJI}{{1,4}})\s?|[*_~|]{{2,4}})[^\W_{_HAN}](?![^\W_])){{2,}}"
 )
 _SEPARATORS = re.compile(r"[\W_]+")
-_HAN_APART = re.compile(rf"(?<=[{_HAN}])[ \t.*_~|/\\+•·'\"=#^`-]{{1,3}}(?=[{_HAN}])")
+_HAN_APART = re.compile(rf"(?<=[{_HAN}])(?:[ \t.*_~|/\\+•·'\"=#^`-]|{_EMOJI}){{1,3}}(?=[{_HAN}])")
+_SIGNS = re.compile(r"(?:[^\w\s'.,;:!?]|_)+|[.,;:!?]+(?=\w)")
+"""What may part the words of a phrase in place of a blank; at the end of a clause words end."""
+_INSIDE = re.compile(r"(?<=[a-z0-9\u00c0-\u052f])(?:[^\w\s']|_)+(?=[a-z0-9\u00c0-\u052f])")
+"""Signs within a word, as in ``fr||ee||``. An apostrophe is none: "he'll" is another word without it."""
 # Marks that end a clause join nothing, but where they stand between all characters.
 _HAN_SPELLED = re.compile(rf"(?<![{_HAN}])[{_HAN}](?:[\W_]{{1,3}}[{_HAN}](?![{_HAN}])){{2,}}")
 _MIXED = re.compile(r"[$]?[^\W_]+(?:[@$!+]+[^\W_]+)*[$]*")
@@ -58,14 +69,22 @@ def key(text: str) -> str:
     return _BLANK.sub(" ", _folded(text)).strip()
 
 
+def cut(text: str) -> str:
+    """What is looked at of a text."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}\n{text[1 - LONGEST // 2 :]}"
+
+
 def readings(text: str) -> tuple[str, ...]:
     """All keys of a text: first :func:`key`, then the same with what was set apart put together, which may be the same;
-    then, each once, those in which digits are letters and repeated letters one."""
+    then, each once, those in which digits are letters, signs blanks or nothing, and repeated letters one."""
     wide = _folded(text)
     plain, together = _plain(wide), _together(wide)
     letters = _without_leet(together)
     more = dict.fromkeys(letters)
     for reading in (together, *letters[:1]):
+        if _SIGNS.search(reading):
+            more[_BLANK.sub(" ", _SIGNS.sub(" ", reading)).strip()] = None
+            more[_BLANK.sub(" ", _SIGNS.sub(" ", _INSIDE.sub("", reading))).strip()] = None
         if _REPEATED.search(reading):
             more[_REPEATED.sub(r"\1\1", reading)] = None
             more[_REPEATED.sub(r"\1", reading)] = None
@@ -166,12 +185,18 @@ def _folded(text: str) -> str:
     import disarm
 
     # Halves of characters, which JSON can have, are text to no library.
-    text = text[:LONGEST].encode("utf-8", "replace").decode().translate(_PLAINER)
-    # Some characters stand for a sentence.
-    plain = "  ".join(map(disarm.strip_obfuscation, _WIDE.split(text)))[: 2 * LONGEST].casefold()
+    text = cut(text).encode("utf-8", "replace").decode().translate(_PLAINER)
+    text = _REVERSED.sub(lambda found: found[1][::-1], text)
+    text = _FLAGS.sub(_spelled, text)
+    plain = "  ".join(map(disarm.strip_obfuscation, _WIDE.split(text))).casefold()
     if not plain.isascii():
         plain = simplified(unicodedata.normalize("NFC", plain))
     return plain.strip()
+
+
+def _spelled(found: re.Match[str]) -> str:
+    letters = (chr(ord(one) - 0x1F1E6 + ord("a")) for one in found[0] if one >= "\U0001f1e6")
+    return f" {''.join(letters)} "
 
 
 def _plain(wide: str) -> str:

@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from core.message import Author, ConversationKey, Sighting
-from core.moderation.classify import Classifier
+from core.moderation.classify import Classifier, shared_classifier
+from core.moderation.enforcer import Site
 from core.moderation.facts import Facts
+from core.moderation.invitations import OwnInvites
 from core.moderation.rulebook import Policy
 from core.people.spaces import Spaces
 
@@ -49,8 +51,10 @@ class Spot:
 class OwnWords:
     """Knows all spaces' rules."""
 
-    def __init__(self, policy: Policy, spaces: Spaces) -> None:
+    def __init__(self, policy: Policy, spaces: Spaces, own_invites: OwnInvites | None = None) -> None:
+        """Without ``own_invites`` invitations to the space itself are like others."""
         self._policy = policy
+        self._own_invites = own_invites
         self._spaces = spaces
         self._classifier: Classifier | None = None
 
@@ -70,18 +74,21 @@ class OwnWords:
         if not kept_to:
             return None
         if self._classifier is None and any(rule.score for rule in kept_to):
-            self._classifier = await asyncio.to_thread(Classifier.load)
+            self._classifier = await asyncio.to_thread(shared_classifier)
         names = frozenset(rule.name for rule in kept_to)
-        return lambda text: self._hit(rules, names, spot, text)
+        own = frozenset[str]()
+        if self._own_invites is not None and rules.looks_at_invites:
+            own = await self._own_invites.of(Site(spot.conversation, spot.space.rpartition(":")[2]))
+        return lambda text: self._hit(rules, names, spot, text, own)
 
-    def _hit(self, rules: RuleSet, names: frozenset[str], spot: Spot, text: str) -> str:
+    def _hit(self, rules: RuleSet, names: frozenset[str], spot: Spot, text: str, own: frozenset[str]) -> str:
         for start in range(0, max(1, len(text) - OVERLAP), PIECE - OVERLAP):
             piece = text[start : start + PIECE]
             now = time.time()
             bot = Author(spot.conversation.bot, "", is_bot=True)
             space = spot.space.rpartition(":")[2]
             said = Sighting(spot.conversation, "", "", bot, piece, now, space, within=spot.within)
-            for hit in rules.look(said, self._facts(spot, piece, now)):
+            for hit in rules.look(said, replace(self._facts(spot, piece, now), own_invites=own)):
                 if hit.is_live and hit.rule.name in names and any(why.trigger in OF_WORDS for why in hit.why):
                     log.info("an answer hits a rule", space=spot.space, rule=hit.rule.name)
                     return hit.rule.name

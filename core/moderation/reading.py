@@ -12,7 +12,7 @@ from typing import Any, cast, get_args
 from pydantic import BaseModel, ValidationError
 
 from core.errors import ParleyError
-from core.moderation import presets
+from core.moderation import patterns, presets
 from core.moderation.matching import is_word
 from core.moderation.rule import MOST_WORDS, Rule
 from core.texts import Value, say
@@ -27,6 +27,12 @@ MOST_PATTERNS = 100
 """Of all rules of a space."""
 MOST_PROBLEMS = 20
 """Sentences; more would not be read."""
+MOST_STEPS = 10_000
+"""Of all patterns of a space: what is tried for each character of a text at worst (``patterns.LARGEST_PROGRAM``)."""
+_DEEP_KEY = re.compile(
+    r"(?<![A-Za-z0-9_-])(?:(?:[A-Za-z0-9_-]+|\"[^\"\n]*\"|'[^'\n]*')[ \t]*\.[ \t]*){20}",
+)
+"""A key of so many parts: the library's time grows with the square of their number."""
 _HEADER = re.compile(r"\s*\[\[\s*rule\s*\]\]")
 _SHOWN = 40
 
@@ -76,6 +82,8 @@ def read(text: str) -> Written:
     """Raises RulesError."""
     if len(text) > LONGEST:
         raise RulesError([Problem("rule_problem_long", {"most": LONGEST})])
+    if _DEEP_KEY.search(text):
+        raise RulesError([Problem("rule_problem_toml", {"cause": "a key of too many parts"})])
     try:
         tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
@@ -99,7 +107,11 @@ def read(text: str) -> Written:
         try:
             rules.append(Rule.model_validate(row))
         except ValidationError as error:
-            problems += [_problem(cast("dict[str, Any]", one), shown, start, lines) for one in error.errors()]
+            wrong = error.errors()[:MOST_PROBLEMS]
+            problems += [_problem(cast("dict[str, Any]", one), shown, start, lines) for one in wrong]
+        if len(problems) >= MOST_PROBLEMS:
+            # Each costs a search for where it stands.
+            break
     problems += _among(rules, own)
     if problems:
         raise RulesError(sorted(problems, key=lambda problem: problem.line))
@@ -151,6 +163,8 @@ def _among(rules: Sequence[Rule], own: Mapping[str, tuple[str, ...]]) -> list[Pr
         problems.append(Problem("rule_problem_words", {"most": MOST_WORDS_IN_ALL}))
     if sum(len(rule.regex) for rule in rules) > MOST_PATTERNS:
         problems.append(Problem("rule_problem_patterns", {"most": MOST_PATTERNS}))
+    if sum(patterns.compiled(one).programsize for rule in rules for one in rule.regex) > MOST_STEPS:
+        problems.append(Problem("rule_problem_steps", {"most": MOST_STEPS}))
     return problems
 
 
@@ -163,7 +177,7 @@ def _problem(error: dict[str, Any], rule: str, start: int, lines: Sequence[str])
         values = {name: value for name, value in context.items() if name != "said"}
         return Problem(context["said"], values, rule, line)
     name = ".".join(place) or "rule"
-    found = repr(error.get("input"))[:_SHOWN]
+    found = _shown(error.get("input"))
     match error["type"]:
         case "extra_forbidden":
             return _unknown(str(error["loc"][-1]), _known(error["loc"][:-1]), rule, line)
@@ -184,6 +198,14 @@ def _problem(error: dict[str, Any], rule: str, start: int, lines: Sequence[str])
             return Problem("rule_problem_number", {"name": name, "found": found}, rule, line)
         case _:
             return Problem("rule_problem_form", {"name": name, "found": found}, rule, line)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:_SHOWN]
+    except (RecursionError, ValueError):
+        # Tables within tables, or a number of thousands of digits.
+        return type(value).__name__
 
 
 def _unknown(name: str, known: Sequence[str], rule: str, line: int) -> Problem:

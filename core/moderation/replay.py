@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 
@@ -13,11 +13,17 @@ from core.moderation.classify import Classifier
 from core.moderation.facts import Facts
 from core.moderation.flow import Flow
 from core.moderation.rules import Effects, RuleSet, merged
+from core.moderation.watch import is_staff
+from core.people.identity import People
+from core.people.spaces import SpaceSettings
+from core.storage.watched import Watched
 
 MOST_EXAMPLES = 5
 """Of one rule."""
 MOST_PEOPLE = 10
 """Of one rule, those it hits most."""
+MOST_KEPT = 50_000
+"""Messages that are looked at, the newest; a space keeps as many."""
 AT_ONCE = 20
 """Messages looked at before others have their turn on the event loop."""
 
@@ -33,6 +39,31 @@ class OfRule:
     """Account -> how often."""
     examples: list[Sighting] = field(default_factory=list[Sighting])
     """The first ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What was said in a space, as its rules knew it then."""
+
+    said: Sequence[Sighting]
+    """Oldest first."""
+    before: Mapping[str, int]
+    """Account -> messages that it had written before all these."""
+
+
+async def past(
+    watched: Watched, people: People, settings: SpaceSettings, space: str, at: float, most: int = MOST_KEPT
+) -> Past:
+    """The newest messages of a space since a time (unix seconds), ``most`` of them. Raises StorageError."""
+    found = [one async for one in watched.newest(space, most) if one.sent_at >= at]
+    # What a platform told twice is kept twice.
+    said = list({(one.conversation, one.id, one.update): one for one in reversed(found)}.values())
+    staff = {
+        author: await is_staff(people, settings, one) for author, one in {one.author.id: one for one in said}.items()
+    }
+    before = Counter(await watched.counts(space))
+    before.subtract(one.author.id for one in said if not one.edited)
+    return Past([replace(one, is_staff=one.is_staff or staff[one.author.id]) for one in said], before)
 
 
 @dataclass(slots=True)
@@ -54,7 +85,7 @@ class Replayed:
 
 async def replay(
     rules: RuleSet,
-    said: AsyncIterator[Sighting],
+    past: Past,
     *,
     space: str,
     classifier: Classifier,
@@ -65,15 +96,15 @@ async def replay(
     how far it is."""
     trial = RuleSet([rule.model_copy(update={"shadow": False}) for rule in rules.rules], rules.lists)
     done, flow = Replayed(rules={rule.name: OfRule() for rule in rules.rules}), Flow()
-    before: Counter[str] = Counter()
-    async for one in said:
+    before = Counter(past.before)
+    for one in past.said:
         done.messages += 1
         done.first = done.first or one.sent_at
         facts = Facts(
             now=one.sent_at,
             space=space,
             flow=flow,
-            messages_before=before[one.author.id],
+            messages_before=max(0, before[one.author.id]),
             scores=lambda one=one: classifier.scores(one.text),
             thresholds=classifier.thresholds,
             is_staff=one.is_staff,

@@ -185,7 +185,7 @@ class Repeats(Part):
     count: Annotated[int, Field(strict=True, ge=2, le=50)]
     seconds: Seconds
     people: Annotated[int, Field(strict=True, ge=1, le=50)] = 1
-    """By at least so many different people."""
+    """By at least so many different people; with 1 only what one person says again counts."""
 
 
 class Joins(Part):
@@ -343,7 +343,7 @@ class Rule(Part):
     answer: Text = ""
     """The bot says it there."""
     strikes: Annotated[int, Field(strict=True, ge=0, le=MOST_STRIKES)] = 0
-    """So many strikes are noted in the case, 10 at most. Nothing follows from them by itself."""
+    """So many strikes are given, 10 at most; what follows from them, the space's ladder says."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -391,6 +391,11 @@ class Rule(Part):
     def is_judged(self) -> bool:
         """A classifier or a model has a say: nothing follows that cannot be undone."""
         return bool(self.score or self.judge)
+
+    @property
+    def can_wait(self) -> bool:
+        """All that follows is that moderators look at it: a classifier may take a second look before."""
+        return self.effects == ("flag",) and bool(self.score) and not self.judge
 
 
 MESSAGES: frozenset[Event] = frozenset({"message", "edit"})

@@ -58,6 +58,10 @@ class RuleBooks:
         """As this process knows it. Raises StorageError."""
         return await self.records.get(space)
 
+    async def paused_until(self, space: str) -> float:
+        """Unix seconds until which nothing happens there by itself. Raises StorageError."""
+        return (await self.records.get(space)).value.paused_until
+
     async def rules(self, space: str) -> RuleSet | None:
         """A space's rules as they are switched now; None where there are none, or none that this program can read.
         Raises StorageError."""

@@ -54,7 +54,7 @@ class Hit:
     why: tuple[Why, ...]
     """Empty where only the judge can say."""
     needs_judge: bool = False
-    """It hits only if the model says so, which is asked by ``rule.judge``."""
+    """It hits only if a model says so, which is asked later: by ``rule.judge``, or about ``rule.score`` once more."""
     spots: tuple[Spot, ...] = ()
     """Messages that belong to it besides what was looked at: of a flood, of a repetition. Told once for a rule."""
     accounts: tuple[str, ...] = ()
@@ -64,6 +64,11 @@ class Hit:
     def is_live(self) -> bool:
         """Something is to follow from it now."""
         return not self.rule.shadow and not self.needs_judge
+
+    @property
+    def goes_on(self) -> bool:
+        """A flood or a repetition that this rule has hit before, with one message more."""
+        return bool(self.why) and len(self.spots) < 2 and all(one.trigger in ("flood", "repeats") for one in self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,7 @@ class RuleSet:
             [
                 rule.model_copy(
                     update={
-                        "enabled": rule.enabled and rule.name not in off,
+                        "enabled": (rule.enabled or rule.name in live or rule.name in shadow) and rule.name not in off,
                         "shadow": (rule.shadow or rule.name in shadow) and rule.name not in live,
                     }
                 )
@@ -143,6 +148,11 @@ class RuleSet:
         if found is None:
             raise KeyError(name)
         return found
+
+    @property
+    def looks_at_invites(self) -> bool:
+        """A rule wants to know which invitations are the space's own."""
+        return any(rule.enabled and rule.invites is not None for rule in self.rules)
 
     def words_of(self, rule: Rule) -> tuple[str, ...]:
         """All that it looks for in texts, of its lists, too."""
@@ -204,6 +214,7 @@ class RuleSet:
                 return None
         # With "all" the judge has the last word; with "any" only where nothing else has hit.
         needs_judge = bool(rule.judge) and look.event in ("message", "edit") and (plan.is_all or not why)
+        needs_judge = needs_judge or any(one.is_unsure for _, one in why)
         if not why and not needs_judge:
             return None
         return Hit(
@@ -309,7 +320,11 @@ def merged(hits: Sequence[Hit]) -> Effects:
     rules = [hit.rule for hit in hits if hit.is_live]
     if not rules:
         return NOTHING
-    kind = next((name for name in _ON_PEOPLE if any(getattr(rule, name) for rule in rules)), "")
+    # A flood is one slip, however long.
+    slips = [hit.rule for hit in hits if hit.is_live and not hit.goes_on]
+    kind = next(
+        (name for name in _ON_PEOPLE if any(getattr(rule, name) for rule in (slips if name == "warn" else rules))), ""
+    )
     deciding = [rule for rule in rules if kind and getattr(rule, kind)] or rules
     slow = max((rule.slow for rule in rules if rule.slow), key=lambda slow: slow.seconds, default=None)
     return Effects(
@@ -322,7 +337,7 @@ def merged(hits: Sequence[Hit]) -> Effects:
         lock=any(rule.lock for rule in rules),
         lock_seconds=_longest("lock", rules),
         answer=next((rule.answer for rule in rules if rule.answer), ""),
-        strikes=max(rule.strikes for rule in rules),
+        strikes=max((rule.strikes for rule in slips), default=0),
         rule=deciding[0].name,
         reason=next((rule.reason for rule in (*deciding, *rules) if rule.reason), ""),
         spots=tuple(dict.fromkeys(spot for hit in hits if hit.is_live and hit.rule.delete for spot in hit.spots)),

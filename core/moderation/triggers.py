@@ -12,9 +12,10 @@ from typing import Any
 from core.message import Arrival, AttachmentKind, Reacted, Seen, Sighting
 from core.models.language import language_of
 from core.moderation import hosts
+from core.moderation.classify import Label, Level, Thresholds
 from core.moderation.facts import Facts
 from core.moderation.flow import Reacting, Said, Sketch, Spot, told
-from core.moderation.matching import LONGEST, key, readings
+from core.moderation.matching import cut, key, readings
 from core.moderation.rule import (
     Attachments,
     Caps,
@@ -37,6 +38,9 @@ _EMOJI = re.compile(
     r"[\ufe0f\U0001f3fb-\U0001f3ff]*(?:\u200d[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]*)*"
 )
 """Discord's own, flags, keycaps, and the rest with its skin and what it is joined to: each is one."""
+_MARKS = re.compile(r"<(?:@[!&]?\d{1,21}|a?(:\w{2,32}:)\d{1,21})>")
+"""Of Discord: somebody named, whose name is not what was said; an emoji."""
+_BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Found:
     """Other messages that belong to it."""
     accounts: tuple[str, ...] = ()
     """People who belong to it."""
+    is_unsure: bool = False
+    """A second look may find that there is nothing, or was not asked yet."""
 
 
 class Look:
@@ -74,11 +80,27 @@ class Look:
     def text(self) -> str:
         """Of a message, or what somebody says of themselves who comes."""
         text = self.seen.text if isinstance(self.seen, Sighting) else getattr(self.seen, "words", "")
-        return text[:LONGEST]
+        return cut(text)
+
+    @cached_property
+    def typed(self) -> str:
+        """Without Discord's marks for people and emoji, whose names others chose."""
+        return _MARKS.sub("", self.text) if "<" in self.text else self.text
+
+    @cached_property
+    def plain(self) -> str:
+        """With the names of emoji, and without those of people."""
+        return _MARKS.sub(lambda found: found[1] or "@", self.text) if "<" in self.text else self.text
+
+    @cached_property
+    def words(self) -> str:
+        """What is said in it, and what its files are called."""
+        files = self.seen.attachments if isinstance(self.seen, Sighting) else ()
+        return cut("\n".join((self.plain, *(file.name for file in files if file.name)))) if files else self.plain
 
     @cached_property
     def readings(self) -> Sequence[str]:
-        return readings(self.text)
+        return readings(self.words)
 
     @cached_property
     def name_readings(self) -> Sequence[str]:
@@ -88,7 +110,7 @@ class Look:
     def texts(self) -> Sequence[bytes]:
         """What patterns are tried on."""
         # Capitals do not matter.
-        texts = dict.fromkeys((self.text.casefold(), *self.readings[:2]))
+        texts = dict.fromkeys((self.plain.casefold(), self.words.casefold(), *self.readings[:2]))
         return tuple(text.encode("utf-8", "replace") for text in texts)
 
     @cached_property
@@ -116,12 +138,12 @@ class Look:
     @cached_property
     def capitals(self) -> tuple[int, int]:
         """Letters that are capitals, and all that could be."""
-        upper = sum(map(str.isupper, self.text))
-        return upper, upper + sum(map(str.islower, self.text))
+        upper = sum(map(str.isupper, self.typed))
+        return upper, upper + sum(map(str.islower, self.typed))
 
     @cached_property
     def language(self) -> str:
-        return language_of(self.text)
+        return language_of(self.typed)
 
     @cached_property
     def said(self) -> Said | None:
@@ -130,10 +152,12 @@ class Look:
             return None
         seen = self.seen
         files = [f"{one.kind}:{one.size}:{one.name}" for one in seen.attachments if one.size]
-        spot = Spot(seen.conversation, seen.id)
-        sketch = Sketch.of(self.readings[1], files)
+        spot = Spot(seen.conversation, seen.id, seen.author.id)
+        # Of the words alone.
+        reading = readings(self.plain)[1] if files else self.readings[1]
+        sketch = Sketch.of(reading, files)
         said = self.facts.flow.said(self.facts.space, spot, seen.author.id, seen.sent_at, sketch, edited=seen.edited)
-        said.is_staff = self.is_staff
+        said.is_staff, said.album = self.is_staff, seen.album
         return said
 
     @cached_property
@@ -211,7 +235,7 @@ def _attachments(value: Attachments, look: Look, rule: Rule) -> Found | None:
     ends = tuple(f".{one.casefold().lstrip('.')}" for one in value.extensions)
     for file in files:
         # What is not seen in a name, and blanks at its end, are dropped by who opens it.
-        name = key(file.name).rstrip(". ")
+        name = key(_BIDI.sub("", file.name)).rstrip(". ")
         if file.kind in kinds or (ends and name.endswith(ends)) or (value.bytes and file.size > value.bytes):
             return Found(file.name)
     return None
@@ -257,9 +281,10 @@ def _flood(value: Flood, look: Look, rule: Rule) -> Found | None:
     if flow is None or said is None:
         return None
     found = flow.by_one(look.facts.space, said, value.seconds)
-    if len(found) < value.count:
+    count = len({one.album or one.spot for one in found})
+    if count < value.count:
         return None
-    return Found(str(len(found)), told(rule.name, said, found))
+    return Found(str(count), told(rule.name, said, found))
 
 
 def _repeats(value: Repeats, look: Look, rule: Rule) -> Found | None:
@@ -268,6 +293,9 @@ def _repeats(value: Repeats, look: Look, rule: Rule) -> Found | None:
         return None
     # What the staff quotes is no repetition of it, and does not go with it.
     counted = [one for one in look.alike if rule.staff or not one.is_staff]
+    if value.people == 1:
+        # Of one who says it again. Many who say the same are another matter.
+        counted = [one for one in counted if one.account == said.account]
     found = [one for one in counted if abs(one.at - said.at) <= value.seconds]
     accounts = tuple(dict.fromkeys(one.account for one in found))
     if len(found) < value.count or len(accounts) < value.people:
@@ -289,19 +317,14 @@ def _reactions(value: Flood, look: Look, rule: Rule) -> Found | None:
     return Found(str(len(found)), tuple(dict.fromkeys(found))) if len(found) >= value.count else None
 
 
-def _score(value: Mapping[str, str | float], look: Look, rule: Rule) -> Found | None:
+def _score(value: Mapping[Label, Level | float], look: Look, rule: Rule) -> Found | None:
     if look.facts.scores is None or not look.text.strip():
         return None
-    scores: Any = look.facts.scores()
-    for label, wanted in value.items():
-        least: float = 2.0
-        if not isinstance(wanted, str):
-            least = wanted
-        elif look.facts.thresholds is not None:
-            least = look.facts.thresholds.of(label, scores.language, wanted, scores.stage)  # type: ignore[arg-type]
-        if scores[label] >= least:
-            return Found(f"{label} {scores[label]:.2f}")
-    return None
+    scores, thresholds = look.facts.scores(), look.facts.thresholds or Thresholds({})
+    if look.facts.has_second_look and rule.can_wait and thresholds.is_unsure(value, scores):
+        return Found(is_unsure=True)
+    label = thresholds.met(value, scores)
+    return Found(f"{label} {scores[label]:.2f}") if label else None
 
 
 TRIGGERS: Mapping[str, Trigger] = {
@@ -310,7 +333,7 @@ TRIGGERS: Mapping[str, Trigger] = {
     "forwarded": _has("forwarded", True),
     "contact": _has("unsupported", "contact"),
     "attachments": _attachments,
-    "length": _at_least(lambda look: len(look.text)),
+    "length": _at_least(lambda look: len(look.typed)),
     "lines": _at_least(_lines),
     "account_age": _account_age,
     "joins": _joins,

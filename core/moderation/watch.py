@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from core.message import Arrival, ConversationKey, Seen, Sighting
+from core.message import Arrival, ConversationKey, Reacted, Seen, Sighting
 from core.moderation.acts import Act
-from core.moderation.classify import Classifier, Scores
-from core.moderation.consequences import consequences
+from core.moderation.albums import Albums
+from core.moderation.classify import Classifier, Scores, shared_classifier
+from core.moderation.consequences import NOTHING, Consequences, consequences
+from core.moderation.enforcer import Site
 from core.moderation.facts import Facts
 from core.moderation.flow import Flow
+from core.moderation.invitations import OwnInvites
 from core.moderation.rulebook import Policy
 from core.moderation.rules import Hit
 from core.people.hearing import zone_of
@@ -30,6 +35,10 @@ log = structlog.get_logger()
 
 LATE_SECONDS = 3600.0
 """What was said longer ago, and is looked at only now, is told to the moderators and not acted on."""
+QUIET_SECONDS = 20.0
+"""A rule's answer is not given again in the same place so soon: who floods does not make the bot do so, too."""
+MOST_ANSWERS = 1000
+"""Places and answers that are remembered for it."""
 AT_ONCE = 10
 """Messages looked at before others have their turn on the event loop."""
 STAFF = frozenset(("owner", "admin", "moderator"))
@@ -61,9 +70,16 @@ class Watch:
         self._says = says
         self._zone = zone
         self._flow = Flow()
+        self._albums = Albums()
         self._classifier: Classifier | None = None
         self._saying: set[asyncio.Task[None]] = set()
+        self._said: OrderedDict[tuple[ConversationKey, str], float] = OrderedDict()
+        """When an answer was given last, by the monotonic clock."""
         self.judges: Judges | None = None
+        self.has_second_look: Callable[[], bool] = lambda: False
+        """Whether ``judges`` can take a second look at what the classifier leaves open now."""
+        self.own_invites: OwnInvites | None = None
+        """None: those to the space itself are not known."""
         self.messages: list[OfMessages] = []
         self.arrivals: list[OfArrivals] = []
 
@@ -78,10 +94,14 @@ class Watch:
         stopped: set[tuple[ConversationKey, str]] = set()
         for number, (space, value, settings) in enumerate(watched, 1):
             count = next(before) if isinstance(value, Sighting) else None
-            if await self._look(space, value, settings, count) and isinstance(value, Sighting):
-                stopped.add((value.conversation, value.id))
+            found = await self._look(space, value, settings, count)
+            if isinstance(value, Sighting):
+                self._albums.saw(value, found.acts)
+                if found.stops:
+                    stopped.add((value.conversation, value.id))
             if number % AT_ONCE == 0:
                 await asyncio.sleep(0)
+        stopped.update(await self._take_albums([value for _, value in said if value.album]))
         await self._tell(watched, said)
         return stopped
 
@@ -101,21 +121,32 @@ class Watch:
         space = space_id(value.conversation, value.space)
         return space, await self._spaces.of(space)
 
-    async def _look(self, space: str, value: Seen, settings: SpaceSettings, before: int | None) -> bool:
-        """Whether the message is not to be answered."""
+    async def _take_albums(self, said: Sequence[Sighting]) -> Iterable[tuple[ConversationKey, str]]:
+        """Of an album all goes, or nothing: those of its pieces that go."""
+        acts = self._albums.rest(said)
+        if acts:
+            await self._order(acts)
+            self._albums.done(said, acts)
+        return [(one.conversation, one.id) for one in said if self._albums.goes(one)]
+
+    async def _look(self, space: str, value: Seen, settings: SpaceSettings, before: int | None) -> Consequences:
+        """What follows, ordered already."""
         rules = await self._policy.books.rules(space)
         if rules is None:
-            return False
+            return NOTHING
         book = (await self._policy.books.of(space)).value
-        hits = rules.seen(value, await self._facts(space, value, settings, before))
+        facts = await self._facts(space, value, settings, before)
+        if rules.looks_at_invites:
+            facts = replace(facts, own_invites=await self._invites(value))
+        hits = rules.seen(value, facts)
         if not hits:
-            return False
+            return NOTHING
         now = time.time()
         is_paused = now < book.paused_until
         await self._count(space, hits, is_paused=is_paused)
         await self._have_judged(space, value, hits)
         if is_paused:
-            return False
+            return NOTHING
         at = value.sent_at if isinstance(value, Sighting) else value.at
         found = consequences(hits, value, is_late=at < now - LATE_SECONDS)
         if found.acts:
@@ -128,9 +159,10 @@ class Watch:
             )
         if found.answer:
             self._say(value, found.answer, found.acts[0].id)
-        return found.stops
+        return found
 
     async def _facts(self, space: str, value: Seen, settings: SpaceSettings, before: int | None) -> Facts:
+        await self.ready_classifier()
         return Facts(
             now=time.time(),
             space=space,
@@ -138,7 +170,8 @@ class Watch:
             messages_before=before,
             scores=self._scorer(value),
             thresholds=self.classifier.thresholds,
-            is_staff=await self._is_staff(value, settings),
+            has_second_look=isinstance(value, Sighting) and self.judges is not None and self.has_second_look(),
+            is_staff=await is_staff(self._people, settings, value),
             zone=zone_of(settings.time_zone or self._zone),
         )
 
@@ -146,20 +179,24 @@ class Watch:
     def classifier(self) -> Classifier:
         """Read when the first space has rules."""
         if self._classifier is None:
-            self._classifier = Classifier.load()
+            self._classifier = shared_classifier()
+        return self._classifier
+
+    async def ready_classifier(self) -> Classifier:
+        """The same, read in a thread where that was not done before. Its scores of the last texts cost nothing."""
+        if self._classifier is None:
+            self._classifier = await asyncio.to_thread(shared_classifier)
         return self._classifier
 
     def _scorer(self, value: Seen) -> Callable[[], Scores] | None:
         text = value.text if isinstance(value, Sighting) else value.words if isinstance(value, Arrival) else ""
         return (lambda: self.classifier.scores(text)) if text else None
 
-    async def _is_staff(self, value: Seen, settings: SpaceSettings) -> bool:
-        if isinstance(value, Sighting) and value.is_staff:
-            return True
-        if not settings.roles:
-            return False
-        person = await self._people.of(account_of(value.author, value.conversation.platform))
-        return any(settings.roles.get(account, "") in STAFF for account in person.known_accounts)
+    async def _invites(self, value: Seen) -> frozenset[str]:
+        if self.own_invites is None or isinstance(value, Reacted):
+            return frozenset()
+        text, links = (value.text, value.links) if isinstance(value, Sighting) else (value.words, ())
+        return await self.own_invites.among(Site(value.conversation, value.space), text, links)
 
     async def _count(self, space: str, hits: Sequence[Hit], *, is_paused: bool) -> None:
         counted = [(hit.rule.name, _came(hit, is_paused)) for hit in hits if not hit.needs_judge]
@@ -173,9 +210,26 @@ class Watch:
 
     def _say(self, value: Seen, answer: str, key: str) -> None:
         """Beside the receiving."""
+        now, where = time.monotonic(), (value.conversation, answer)
+        if now - self._said.get(where, float("-inf")) < QUIET_SECONDS:
+            return
+        self._said[where] = now
+        self._said.move_to_end(where)
+        if len(self._said) > MOST_ANSWERS:
+            self._said.popitem(last=False)
         task = asyncio.create_task(self._says(value, answer, key))
         self._saying.add(task)
         task.add_done_callback(self._saying.discard)
+
+
+async def is_staff(people: People, settings: SpaceSettings, value: Seen) -> bool:
+    """Whether its author is of the staff, by the platform or by the space's own roles. Raises StorageError."""
+    if isinstance(value, Sighting) and value.is_staff:
+        return True
+    if not settings.roles:
+        return False
+    person = await people.of(account_of(value.author, value.conversation.platform))
+    return any(settings.roles.get(account, "") in STAFF for account in person.known_accounts)
 
 
 def _came(hit: Hit, is_paused: bool) -> Came:

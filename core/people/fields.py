@@ -15,7 +15,9 @@ from functools import cache
 from typing import Any, cast, get_args
 
 from core.errors import ParleyError
+from core.moderation import steps
 from core.people.spaces import Allowance, SpaceSettings
+from core.people.words import words
 from core.safety.words import LONGEST_WORD, MOST_WORDS, listed
 from core.storage.windows import windows_of
 from core.texts import Money, Value, closest, languages, one_line, say
@@ -37,12 +39,6 @@ _CHANNEL = re.compile(r"<?#?(-?[0-9]{1,20})>?")
 _CLOCK = r"([0-9]{1,2})(?:[:：]([0-9]{2}))?"
 _LIMIT_WORDS = {"times": "", "per": "/", "second": "second", "minute": "minute", "hour": "hour", "day": "day"}
 """What is written in limits, as the library reads it."""
-
-
-@cache
-def words(meaning: str) -> frozenset[str]:
-    """What people type for it, in any language: of the sentence ``words.MEANING`` each word."""
-    return frozenset(word for code in languages() for word in say(f"words.{meaning}", code).split())
 
 
 @cache
@@ -68,6 +64,8 @@ class Kind(StrEnum):
     TOOLS = "tools"
     ZONE = "zone"
     LIMIT = "limit"
+    LADDER = "ladder"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +133,8 @@ FIELDS: tuple[Field, ...] = (
     Field("passive", "hearing", Kind.SWITCH),
     Field("moderated", "hearing", Kind.SWITCH),
     Field("check_pictures", "hearing", Kind.SWITCH),
+    Field("mood", "hearing", Kind.SWITCH),
+    Field("mood_digest", "hearing", Kind.SWITCH),
     Field("only_channels", "hearing", Kind.CHANNELS),
     Field("not_channels", "hearing", Kind.CHANNELS),
     Field("blocked_words", "hearing", Kind.WORDS),
@@ -151,8 +151,26 @@ FIELDS: tuple[Field, ...] = (
     Field("space_limit", "limits", Kind.LIMIT, presets=("10/minute", "60/minute", "300/hour", "1000/day")),
     *_allowance("space", "allowance"),
     *_allowance("person", "person_allowance"),
+    Field("join_check", "newcomers", Kind.CHOICE, choices=("off", "button", "question")),
+    Field("join_question", "newcomers", Kind.TEXT, most=300),
+    Field("join_answers", "newcomers", Kind.WORDS),
+    Field("join_minutes", "newcomers", Kind.NUMBER, least=1, most=1440, presets=("2", "5", "15", "60")),
+    Field("raid", "newcomers", Kind.LIMIT, presets=("5/10seconds", "10/minute", "30/minute")),
+    Field("raid_does", "newcomers", Kind.CHOICE, choices=("check", "lock")),
+    Field("raid_minutes", "newcomers", Kind.NUMBER, least=1, most=1440, presets=("5", "10", "30", "60")),
+    Field("raid_channels", "newcomers", Kind.CHANNELS),
     Field("keep_days", "keeping", Kind.NUMBER, least=1, most=3650, presets=("1", "7", "30", "90", "365")),
     Field("broadcasts", "keeping", Kind.SWITCH),
+    Field("strike_days", "moderation", Kind.NUMBER, least=1, most=3650, presets=("7", "30", "90", "365")),
+    Field(
+        "ladder",
+        "moderation",
+        Kind.LADDER,
+        presets=("3: mute 1h, 5: mute 1d, 7: ban 7d", "3: mute 1h, 5: ban 7d, 7: ban", "5: mute 1d"),
+    ),
+    Field("appeal_days", "moderation", Kind.NUMBER, least=0, most=60, presets=("0", "7", "14", "30")),
+    Field("report_alert", "moderation", Kind.NUMBER, least=2, most=50, presets=("2", "3", "5", "10")),
+    Field("report_hides", "moderation", Kind.CHOICE, choices=("off", "delete", "mute")),
 )
 BY_NAME: Mapping[str, Field] = {field.name: field for field in FIELDS}
 GROUPS: tuple[str, ...] = tuple(dict.fromkeys(field.group for field in FIELDS))
@@ -327,6 +345,8 @@ def refusal(field: Field, text: str, terms: Terms) -> Refused:
             return Refused("field_wrong.choice", **named, choices=listed or "–")
         case Kind.TOOLS:
             return Refused("field_wrong.choice", **named, choices=", ".join((*terms.tools, NO_TOOLS, "auto")))
+        case Kind.TEXT:
+            return Refused("field_wrong.text", **named, most=field.most)
         case Kind.WORDS:
             return Refused("field_wrong.words", **named, most=MOST_WORDS, longest=LONGEST_WORD)
         case _:
@@ -420,8 +440,19 @@ def _read_words(field: Field, text: str, terms: Terms) -> tuple[str, ...] | None
     return listed(text)
 
 
+def _read_text(field: Field, text: str, terms: Terms) -> str | None:
+    return text if len(text) <= field.most and one_line(text, field.most) else None
+
+
 def _read_zone(field: Field, text: str, terms: Terms) -> str | None:
     return zones().get(text.lower().replace(" ", "_"))
+
+
+def _read_ladder(field: Field, text: str, terms: Terms) -> str | None:
+    try:
+        return steps.written(steps.parse(text))
+    except ValueError:
+        return None
 
 
 def _read_limit(field: Field, text: str, terms: Terms) -> str | None:
@@ -450,4 +481,6 @@ _READERS: Mapping[Kind, Callable[[Field, str, Terms], Any]] = {
     Kind.TOOLS: _read_tools,
     Kind.ZONE: _read_zone,
     Kind.LIMIT: _read_limit,
+    Kind.LADDER: _read_ladder,
+    Kind.TEXT: _read_text,
 }

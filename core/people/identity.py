@@ -47,6 +47,8 @@ class Person(Record):
     """Whether these are used for what they ask in groups, too, where others read the answers."""
     may_teach: bool = False
     """Whether their conversations may be used to train a model of the owner's: they agreed to it themselves."""
+    is_out_of_mood: bool = False
+    """Their messages are left out where communities count how people get on (``core/mood/counting.py``)."""
     allowance: Allowance = Allowance()
     """What the owner lets them spend in place of the configuration's budget for a person, field by field."""
     blocked: str = ""

@@ -203,6 +203,7 @@ def join(host: Person, guest: Person) -> Person:
             "facts": _joined_facts((*host.facts, *guest.facts)),
             "facts_in_groups": host.facts_in_groups and guest.facts_in_groups,
             "may_teach": host.may_teach and guest.may_teach,
+            "is_out_of_mood": host.is_out_of_mood or guest.is_out_of_mood,
             "keys": {**guest.keys, **host.keys},
             "was": tuple(dict.fromkeys((*host.was, *guest.was))),
             "allowance": _least(host.allowance, guest.allowance),
@@ -223,6 +224,7 @@ def part(person: Person, leaving: str, usual: Allowance) -> tuple[Person, Person
     )
     leaves = Person(
         blocked=person.blocked,
+        is_out_of_mood=person.is_out_of_mood,
         was=tuple(dict.fromkeys((*person.was, *map(trace, rest)))),
         allowance=below(person.allowance, usual),
     )

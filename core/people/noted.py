@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from core.errors import EntryError
 from core.message import ConversationKey, Deletion, Message
 from core.message_json import from_json, to_json
 from core.moderation.cases import Case, CaseKind
+from core.moderation.evidence import said_before
 from core.people.broadcasts import Broadcast
 from core.people.privacy import File, Subject, readable
 from core.storage import keys
@@ -151,11 +152,11 @@ class CaseBooks:
     name: str = "cases"
 
     async def count(self, subject: Subject) -> int:
-        return len([case async for _, case in self._find(subject)])
+        return len([case async for _, case in self._find(subject, _is_about)])
 
     async def export(self, subject: Subject) -> AsyncIterator[File]:
         told: list[dict[str, Any]] = []
-        async for space, case in self._find(subject):
+        async for space, case in self._find(subject, _is_about):
             values = {"space": space, "number": case.number, **asdict(case)}
             ids = subject.ids(space.partition(":")[0])
             # Who warned or reported somebody is never told to them, nor what a report says; and to who reported nothing
@@ -170,7 +171,7 @@ class CaseBooks:
 
     async def erase(self, subject: Subject) -> None:
         redis, cases = self.store.redis, Cases(self.store, keep_days=1)
-        for space, case in [found async for found in self._find(subject)]:
+        for space, case in [found async for found in self._find(subject, _is_in)]:
             book, ids = keys.CaseKeys(space), subject.ids(space.partition(":")[0])
             changed = await cases.change(space, case.number, partial(_anonymous, ids=ids, alias=subject.alias))
             if case.account in ids and changed is not None:
@@ -191,7 +192,9 @@ class CaseBooks:
 
         await self.store.attempt(put)
 
-    async def _find(self, subject: Subject) -> AsyncIterator[tuple[str, Case]]:
+    async def _find(
+        self, subject: Subject, is_found: Callable[[Case, frozenset[str]], bool]
+    ) -> AsyncIterator[tuple[str, Case]]:
         for key in await scan(self.store, "parley:cases:{*}"):
             space = key[len("parley:cases:{") : -1]
             if not (ids := subject.ids(space.partition(":")[0])):
@@ -199,11 +202,25 @@ class CaseBooks:
             async for number, text in fields_of(self.store, key):
                 with suppress(ValueError, KeyError, TypeError):
                     case = Case.from_json(text, int(number)) if number.isdecimal() else None
-                    if case is not None and (case.account in ids or case.actor in ids):
+                    if case is not None and is_found(case, ids):
                         yield space, case
 
 
+def _is_about(case: Case, ids: frozenset[str]) -> bool:
+    return case.account in ids or case.actor in ids
+
+
+def _is_in(case: Case, ids: frozenset[str]) -> bool:
+    """Whether it says anything of somebody: also what they wrote among others, or that they edited the reason."""
+    if _is_about(case, ids) or any(edit.by in ids for edit in case.edits):
+        return True
+    return any(said.account in ids for said in said_before(case.before or {}).values())
+
+
 def _anonymous(case: Case, ids: frozenset[str], alias: str) -> Case:
+    theirs = {id for id, said in said_before(case.before or {}).items() if said.account in ids}
+    if theirs and case.before is not None:
+        case = replace(case, before={id: text for id, text in case.before.items() if id not in theirs})
     if case.account in ids:
         case = case.anonymous(alias)
     edits = tuple(replace(edit, by=alias, by_name="", reason="") if edit.by in ids else edit for edit in case.edits)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from core.conversation.history import History
 from core.knowledge.taught import Taught
 from core.message import ConversationKey
+from core.people.appealed import Appealed
 from core.people.asked import Questions
 from core.people.chosen import Changes, OwnPersonas, Profile, Shares
 from core.people.community import Community
@@ -34,6 +35,7 @@ async def privacy(
         WebChats(store, at, own),
         Made(store),
         CaseBooks(store),
+        Appealed(store),
         WatchedMessages(store),
         Questions(community.questions),
         Taught(store, community.libraries),

@@ -69,6 +69,27 @@ class SpaceSettings(Record):
     """How often all of them together may."""
     check_pictures: bool | None = None
     """Whether pictures in what the rules look at are looked at, too (``core/moderation/pictures.py``)."""
+    mood: bool | None = None
+    """Whether it is counted there how people get on, for all together (``core/mood/counting.py``); where
+    :attr:`moderated` is on."""
+    mood_digest: bool | None = None
+    """Whether its moderators are told of each week on Monday (``core/mood/digest.py``); where :attr:`mood` is on."""
+    join_check: Literal["", "off", "button", "question"] = ""
+    """How those who come show that they are people (``core/moderation/joining.py``); where :attr:`moderated` is on."""
+    join_question: str = ""
+    join_answers: tuple[str, ...] = ()
+    """What can be answered to it; the first is right."""
+    join_minutes: int | None = None
+    """The time for an answer."""
+    raid: str = ""
+    """If so many come, like ``10/minute``, it is a raid (``core/moderation/raids.py``); where :attr:`moderated` is
+    on."""
+    raid_does: Literal["", "check", "lock"] = ""
+    """What a raid brings: everybody who comes is checked, and slow mode; or nobody may write."""
+    raid_minutes: int | None = None
+    """A raid is over when nobody has come for so long."""
+    raid_channels: tuple[str, ...] = ()
+    """Which are slowed or locked; empty: where arrivals are told of."""
     only_channels: tuple[str, ...] = ()
     """The bot is silent everywhere but in these channels; empty: everywhere allowed."""
     not_channels: tuple[str, ...] = ()
@@ -76,6 +97,21 @@ class SpaceSettings(Record):
     quiet: str = ""
     """Quiet hours, like ``22:00-07:00``: what is not an administrator's is not answered then."""
     time_zone: str = ""
+    strike_days: int | None = None
+    """Days that a strike counts (``core/moderation/strikes.py``)."""
+    ladder: str = ""
+    """What follows at how many strikes, as ``core.moderation.steps.written`` has it; empty: nothing."""
+    appeal_days: int | None = None
+    """Days in which somebody can appeal against what was done to them (``core/moderation/appeals.py``); 0: not at
+    all."""
+    report_alert: int | None = None
+    """So many different members have to report somebody within an hour for the moderators to be alerted
+    (``core/moderation/reports.py``)."""
+    report_hides: Literal["", "off", "delete", "mute"] = ""
+    """What is done then by itself: the messages are deleted, or their author is muted for ten minutes."""
+    log_channel: str = ""
+    """Id of the channel in which all that is done to people is told (``core/moderation/posting.py``); empty: where
+    reports go."""
     roles: Mapping[str, str] = {}
     """Person's id -> ``core.access.Role`` that stands in place of what the platform says."""
     grants: tuple[Grant, ...] = ()
@@ -143,7 +179,9 @@ def _with_chat(settings: SpaceSettings, old: str, new: str) -> SpaceSettings:
         update={
             "only_channels": tuple(map(now, settings.only_channels)),
             "not_channels": tuple(map(now, settings.not_channels)),
+            "raid_channels": tuple(map(now, settings.raid_channels)),
             "announcements": now(settings.announcements),
+            "log_channel": now(settings.log_channel),
             "grants": tuple(rule.model_copy(update={"channel": now(rule.channel)}) for rule in settings.grants),
         }
     )

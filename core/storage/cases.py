@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 
 import structlog
@@ -99,6 +99,23 @@ class Cases:
         name = keys.CaseKeys(space).order
         numbers: list[str] = await self._store.attempt(lambda: self._store.redis.zrevrange(name, 0, most - 1))
         return await self.some(space, list(map(int, numbers)))
+
+    async def each(self, space: str, about: str = "") -> AsyncGenerator[Case]:
+        """All cases of a space, or those about somebody or a place, newest first."""
+        book = keys.CaseKeys(space)
+        name, at, told = book.of(about) if about else book.order, 0, set[int]()
+        while True:
+            numbers: list[str] = await self._store.attempt(
+                lambda at=at: self._store.redis.zrevrange(name, at, at + CHUNK - 1)
+            )
+            for case in await self.some(space, list(map(int, numbers))):
+                # New ones move the others meanwhile.
+                if case.number not in told:
+                    told.add(case.number)
+                    yield case
+            if len(numbers) < CHUNK:
+                return
+            at += CHUNK
 
     async def change(
         self, space: str, number: int, change: Callable[[Case], Case], *, member: str = "", token: str = ""

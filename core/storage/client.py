@@ -73,8 +73,6 @@ ALONE = frozenset(
     (
         "sweep",
         "permits",
-        "planned",
-        "case",
         "budget_join",
         "creation",
         "deadline",
@@ -83,6 +81,7 @@ ALONE = frozenset(
         "link_issue",
         "fleet",
         "limits",
+        "mood",
         "reseal",
         "seats",
         "places",
@@ -101,8 +100,11 @@ ALONE = frozenset(
 """Scripts about something else than one conversation: they have no prelude."""
 
 
-BUDGETS = frozenset(("reserve", "settle"))
-"""Scripts that share a prelude of their own."""
+PRELUDES = {
+    **dict.fromkeys(("reserve", "settle"), "prelude_budget"),
+    **dict.fromkeys(("planned", "case"), "prelude_cases"),
+}
+"""Scripts that share another prelude than that of conversations."""
 
 
 @cache
@@ -110,7 +112,7 @@ def _script(name: str) -> tuple[str, str]:
     """A script's text with its prelude, and its SHA-1."""
     text = (SCRIPTS / f"{name}.lua").read_text("utf-8")
     if name not in ALONE:
-        prelude = "prelude_budget" if name in BUDGETS else "prelude"
+        prelude = PRELUDES.get(name, "prelude")
         text = (SCRIPTS / f"{prelude}.lua").read_text("utf-8") + text
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 

@@ -58,7 +58,7 @@ class Deadlines:
 
     async def done(self, deadline: Deadline) -> None:
         """It is done, unless it was set anew meanwhile."""
-        await self._run("done", deadline.id, deadline.text)
+        await self._run("done", deadline.id, deadline.text, deadline.at)
 
     async def _run(self, *arguments: str | int | float) -> list[str]:
         return await self._store.run("deadline", [keys.DEADLINES, keys.DEADLINE_TEXTS], list(arguments))

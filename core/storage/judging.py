@@ -22,7 +22,8 @@ LONGEST = 8000
 """Characters kept of a message."""
 MOST_FILES = 10
 MINUTE = 60
-_KEPT = ("id", "update", "sent_at", "space", "place", "within", "edited", "reply_to", "forwarded", "roles", "is_staff")
+_KEPT = ("id", "update", "sent_at", "space", "place", "within", "edited", "reply_to", "forwarded", "album")
+_ALSO = ("roles", "is_staff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class Briefs:
 def _text(brief: Brief) -> str:
     """What people wrote stands in fields that are sealed (``core/storage/texts.py``)."""
     said = brief.sighting
-    values: dict[str, Any] = {name: value for name in _KEPT if (value := getattr(said, name))}
+    values: dict[str, Any] = {name: value for name in (*_KEPT, *_ALSO) if (value := getattr(said, name))}
     values |= {"of": brief.space, "rule": brief.rule, "text": said.text[:LONGEST]}
     values["conversation"] = str(said.conversation)
     values["author"] = {"id": said.author.id, "name": said.author.name, "language": said.author.language}

@@ -360,9 +360,10 @@ class CaseKeys:
         """hash: the same -> µs since 1970 and, after a blank, whom or what it is about; as the cases."""
         return f"{self.cases}:lines"
 
-    def refused(self, kind: str) -> str:
-        """string, why the bot may not do acts of this kind; 5 minutes (``core/moderation/carrying.py``)."""
-        return f"{self.cases}:refused:{kind}"
+    def refused(self, kind: str, channel: str) -> str:
+        """string, why the bot may not do acts of this kind, there where a channel is named; 5 minutes
+        (``core/moderation/hands.py``)."""
+        return f"{self.cases}:refused:{kind}:{channel}"
 
     @property
     def moved(self) -> str:
@@ -399,6 +400,33 @@ def hits(space: str) -> str:
 def marks(space: str) -> str:
     """hash: number of a case that a rule made -> what a moderator thinks of it, as JSON; 400 days."""
     return f"parley:watched:{{{space}}}:marks"
+
+
+def mood(space: str, what: str, begin: str = "", channel: str = "") -> str:
+    """Sums of how people get on (``core/storage/mood.py``), by the hour or day that begins then (unix seconds) and the
+    channel, empty for the whole space. ``what`` is one of these, of which none names anybody:
+
+    - ``told``, string: members know of it; 400 days after the last message;
+    - ``salt``, string: what tags of that day are made with; until an hour after the day;
+    - ``counted``, set: tags of messages; until an hour after the hour;
+    - ``hour``, hash: how many people, messages and so on; 7 days, of few people until an hour after the hour;
+    - ``day``, hash: the same; 90 days, of few people until an hour after the day;
+    - ``hour-people``, ``day-people``, HyperLogLog: tags of people; until an hour after it;
+    - ``few``, hash: a word's tag -> tags of who said it, ``+`` where they are enough; until an hour after the day;
+    - ``topics``, zset: word that enough people said -> messages; 90 days.
+    """
+    return f"parley:mood:{{{space}}}:{what}" + (f":{begin}:{channel}" if begin else "")
+
+
+def newcomer(id: str) -> str:
+    """hash: somebody who is to show that they are a person (``joining.py``), nameless afterwards; 2 days after its last
+    change."""
+    return f"parley:joining:{id}"
+
+
+def joins(space: str) -> str:
+    """zset: who came to a space of late -> unix seconds; as long as its limit for raids looks back."""
+    return f"parley:joins:{{{space}}}"
 
 
 DEADLINES = "parley:{deadlines}"

@@ -90,6 +90,10 @@ class Once:
         key = keys.recently(what)
         return bool(await self._store.attempt(lambda: self._store.redis.set(key, "1", nx=True, ex=seconds)))
 
+    async def give_back(self, what: str) -> None:
+        """It was not done: the next that asks may. Raises StorageError."""
+        await self._store.attempt(lambda: self._store.redis.delete(keys.recently(what)))
+
 
 class Sightings:
     """What the processes of one bot tell each other of what they see, for a while. Each hears all, its own too."""

@@ -25,7 +25,7 @@ LEFT_DAYS = 30
 SLACK_SECONDS = 2 * DAY
 """So much longer its documents' texts wait than the record that names them: by that they are told from those that are
 just being learned, which have a day."""
-KINDS = ("spaces", "faq", "personas", "rules")
+KINDS = ("spaces", "faq", "personas", "rules", "raids")
 """Of records that go with a space, besides that of its documents."""
 MOST_SEEN = 20_000
 """Spaces that a process remembers to have told of."""

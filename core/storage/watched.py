@@ -95,6 +95,11 @@ class Watched:
             most -= count
             end = f"({found[-1][0]}"
 
+    async def counts(self, space: str) -> dict[str, int]:
+        """How many messages each account has written there."""
+        kept: dict[str, str] = await self.store.attempt(lambda: self.store.redis.hgetall(keys.watched_counts(space)))
+        return {account: int(count) for account, count in kept.items()}
+
     async def by(self, space: str, conversation: ConversationKey, account: str, count: int, since: float) -> list[str]:
         """Ids of the newest messages of a conversation, newest first; of one person where ``account`` is not empty."""
         ids: dict[str, None] = {}
@@ -164,7 +169,7 @@ class Watched:
 
 
 _KEPT = ("id", "update", "text", "sent_at", "space", "place", "within", "edited", "reply_to", "mentions", "forwarded")
-_ALSO = ("mentions_all", "unsupported", "roles", "is_staff", "joined_at", "created_at")
+_ALSO = ("mentions_all", "unsupported", "roles", "is_staff", "joined_at", "created_at", "album")
 
 
 def _text(sighting: Sighting) -> str:

@@ -6,6 +6,8 @@ Whom it is about goes by what that human said or replied to, never by what a pag
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -24,7 +26,7 @@ from core.moderation.carrying import Acts
 from core.moderation.cases import MAX_NAME, MAX_REASON
 from core.moderation.durations import Duration
 from core.moderation.evidence import MAX_EVIDENCE, Evidence
-from core.parts import Part, TextDelta
+from core.parts import Notice, Part, TextDelta
 from core.people.spaces import space_id
 from core.storage.client import Store
 from core.storage.watched import Watched
@@ -32,6 +34,9 @@ from core.texts import ENGLISH, say
 from core.tools.tool import Arguments, Caller, Output, Tool, ToolError, takes, text_of, words
 
 PROPOSED = (ActKind.WARN, ActKind.MUTE, ActKind.RESTRICT, ActKind.BAN, ActKind.DELETE)
+TRIES = 3
+"""Of asking a platform what somebody may do."""
+PAUSE_SECONDS = 1.0
 MOST_LOOKED_AT = 2000
 """Newest messages of a space among whose authors somebody is looked for by name."""
 SHOWN = "The user sees what you propose and a button to confirm it. Nothing is done yet: say so in a few words."
@@ -44,15 +49,22 @@ async def _run(store: Store, acts: Acts, arguments: Arguments, caller: Caller) -
     if caller.number > 1:
         raise ToolError("One proposal in an answer: the others after it was confirmed.")
     act = await _act(store, arguments, turn)
-    try:
-        refusal = await acts.check(act, turn.incoming)
-    except (RightsUnknownError, OutboundError):
-        raise ToolError("The platform does not tell now what the user may do.") from None
+    refusal = await _refusal(acts, act, turn)
     if refusal is not None:
         raise ToolError(f"The user cannot do that: {say(refusal.key, ENGLISH, **refusal.values)}")
     async for part in ask(store, act.actor.account, turn.language, [act]):
         yield TextDelta(f"{part.text}\n") if isinstance(part, TextDelta) else part
     yield Output(SHOWN)
+
+
+async def _refusal(acts: Acts, act: Act, turn: Turn) -> Notice | None:
+    """Why the asker may not do it; None: they may. Raises ToolError where the platform does not tell, StorageError."""
+    for _ in range(TRIES):
+        with contextlib.suppress(RightsUnknownError, OutboundError):
+            return await acts.check(act, turn.incoming)
+        # An answer takes a while anyhow, and what a model was told it cannot do it does not try again.
+        await asyncio.sleep(PAUSE_SECONDS)
+    raise ToolError("The platform does not tell now what the user may do.")
 
 
 async def _act(store: Store, arguments: Arguments, turn: Turn) -> Act:

@@ -42,7 +42,8 @@ LASTING = (
     r"parley:\{spaces\}:(seen|left):",
     r"parley:\{\w+\}:changes$",
     *(rf"parley:{name}:" for name in ("memory", "permits", "sightings", "fleet", "turn", "places", "web", "health")),
-    *(rf"parley:{name}:" for name in ("form", "tally", "alive", "recently", "channels", "cases", "watched")),
+    *(rf"parley:{name}:" for name in ("form", "tally", "alive", "recently", "channels", "cases", "watched", "mood")),
+    r"parley:(joining|joins):",
     r"parley:\{(deadlines|judging)\}",
 )
 """What may be there, with a time to live."""

@@ -106,7 +106,8 @@ async def test_a_moderator_warns_a_member(club: Club) -> None:
     said = await club.call("warn", club.mo, user=club.bob, reason="rude *words*")
     assert said == say("warned", name="`Bob`", number="1")
     words = say("warned_you", place="Chess Club", reason="`rude *words*`")
-    await until(lambda: club.told(club.bob) == [words], "the warning")
+    await until(lambda: [text.partition("\n")[0] for text in club.told(club.bob)] == [words], "the warning")
+    assert "/appeal " in club.told(club.bob)[0]
     club.world.forbidden.add(club.world.direct(club.carol))
     said = await club.call("warn", club.mo, user=club.carol, reason="rude")
     assert say("warned_unheard") in said
@@ -114,6 +115,9 @@ async def test_a_moderator_warns_a_member(club: Club) -> None:
     assert "**#1**" in listed
     assert "`rude *words*`" in listed
     assert await club.call("cases", club.carol, user=club.bob) == say("lacking.warn")
+    assert "3" in await club.call("undo", club.mo, case="1")
+    assert "**#1**" in (again := await club.call("cases", club.mo, user=club.bob))
+    assert say("case_state.undone") in again
 
 
 async def test_a_right_that_was_taken_away_counts_at_once(club: Club) -> None:

@@ -103,3 +103,15 @@ async def test_a_proposal_is_carried_out_by_the_press_of_who_asked(court: Villag
     assert abs(group.restricted[5][1] - time.time() - 3600) < 60
     _, [case] = await Cases(court.store, keep_days=9).of(SPACE, "5")
     assert (case.actor, case.rule, case.reason) == ("2", "", "spam")
+
+
+async def test_of_an_album_all_goes(court: Village) -> None:
+    world = court.telegram.world
+    world.group(GROUP).rights = EVERYTHING
+    court.models.reply = reply
+    pieces = world.album(GROUP, "", "get FREE NITRO", "", user=5)
+    await until(lambda: all(world.chat(GROUP).posts[id].deleted for id in pieces), "the deletion")
+    cases = Cases(court.store, keep_days=9)
+    found = [case for case in (await cases.of(SPACE, "5"))[1] if str(case.kind) in ("delete", "purge")]
+    assert sorted(id for case in found for id in case.messages) == sorted(map(str, pieces))
+    assert len(found) <= len(pieces)

@@ -25,7 +25,7 @@ KEPT = re.compile(
     r"|channels/\{channel_id\}(/permissions/\{overwrite_id\}|/messages/pins/\{message_id\})"
     r"|channels/\{channel_id\}/messages/\{message_id\}(/threads|/reactions/\{emoji_name\}(/@me|/\{user_id\})?)?"
     r"|guilds/\{guild_id\}(/channels|/roles|/threads/active|/members/search|/members/\{user_id\}|/members/@me|/bans/\{user_id\})?"
-    r"|guilds/\{guild_id\}(/auto-moderation/rules(/\{rule_id\})?|/requests(/\{request_id\})?)"
+    r"|guilds/\{guild_id\}(/invites|/auto-moderation/rules(/\{rule_id\})?|/requests(/\{request_id\})?)"
     r"|interactions/\{interaction_id\}/\{interaction_token\}/callback"
     r"|webhooks/\{webhook_id\}/\{webhook_token\}(/messages/(@original|\{message_id\}))?)"
 )

@@ -12,7 +12,14 @@ from tests.platforms.discord_world import World
 
 TOLD = (
     *("id", "name", "icon", "description", "owner_id", "roles", "emojis", "stickers", "features", "preferred_locale"),
-    *("system_channel_id", "system_channel_flags", "rules_channel_id", "verification_level", "nsfw_level"),
+    *(
+        "vanity_url_code",
+        "system_channel_id",
+        "system_channel_flags",
+        "rules_channel_id",
+        "verification_level",
+        "nsfw_level",
+    ),
 )
 """Of a guild; channels and members are asked for apart."""
 

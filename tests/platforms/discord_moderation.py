@@ -58,6 +58,10 @@ class Moderation:
                 return 204, None
             case (_, ["auto-moderation", "rules", *rest]):
                 return self._on_rules(call, guild, rest)
+            case ("GET", ["invites"]):
+                self._require(guild, May.MANAGE_GUILD)
+                codes = self.world.invites.get(guild, [])
+                return 200, [{"code": code, "type": 0, "channel": None, "guild_id": guild} for code in codes]
             case ("GET", ["requests"]):
                 self._require(guild, May.KICK_MEMBERS)
                 asked = [one for one in self.world.requests.get(guild, []) if one["application_status"] == "SUBMITTED"]

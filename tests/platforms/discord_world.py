@@ -163,6 +163,8 @@ class World:
         self.automod: dict[str, list[Json]] = {}
         self.flags = 1 << 19
         """Of the application: which privileged intents are switched on."""
+        self.invites: dict[str, list[str]] = {}
+        """By guild: codes."""
         self.requests: dict[str, list[Json]] = {}
         """By guild: who asked to join."""
         self.application_id = self.snowflake()

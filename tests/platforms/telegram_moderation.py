@@ -143,6 +143,8 @@ class Moderation:
         out = {**chat.to_json(), "accent_color_id": 1, "max_reaction_count": 11, "permissions": dict(chat.permissions)}
         if chat.linked:
             out["linked_chat_id"] = chat.linked
+        if chat.invite_link:
+            out["invite_link"] = chat.invite_link
         if chat.pinned:
             out["pinned_message"] = chat.posts[chat.pinned[-1]].to_json(deep=False)
         return out

@@ -106,6 +106,9 @@ def _checked(text: str, entity: Any) -> Json | None:
             return {"type": "text_mention", "offset": start, "length": length, "user": {"id": 1}}
         if not re.match(r"https?://[^\s/]", entity["url"]):
             return None
+    elif kind == "text_mention":
+        if type(entity.get("user", {}).get("id")) is not int:
+            raise wrong("can't parse entities: the user of a mention is missing")
     elif kind not in STYLES:
         raise wrong(f"can't parse entities: unsupported type {kind} of MessageEntity")
     return dict(entity) if length else None

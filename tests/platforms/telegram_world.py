@@ -144,6 +144,8 @@ class Chat:
     """The newest last."""
     linked: int = 0
     """The channel whose discussion group it is."""
+    invite_link: str = ""
+    """The bot's own."""
     posts: dict[int, Post] = field(default_factory=dict[int, Post])
     ours: set[int] = field(default_factory=set[int])
     drafts: list[Draft] = field(default_factory=list[Draft])

@@ -177,12 +177,16 @@ class Doorway:
 
     async def _refuse_for(self, seconds: float, reason: str) -> None:
         """Tells callers at once why there is no server, instead of letting them wait for one that does not come."""
-        loop = asyncio.get_running_loop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
+                    await self._knock()
                     try:
-                        caller, _ = await loop.sock_accept(self._socket)
+                        # Nothing is awaited from here on: who was let in as the time ends would be lost.
+                        caller, _ = self._socket.accept()
+                        caller.setblocking(False)
+                    except BlockingIOError:
+                        continue
                     except OSError:
                         # Too many open files: they wait until there is room.
                         await asyncio.sleep(PAUSE_SECONDS)
@@ -190,6 +194,16 @@ class Doorway:
                     task = asyncio.create_task(_refuse(caller, self._launch.engine, reason))
                     self._refusing.add(task)
                     task.add_done_callback(self._refusing.discard)
+
+    async def _knock(self) -> None:
+        """Until somebody waits in the line."""
+        loop = asyncio.get_running_loop()
+        knocked = asyncio.Event()
+        loop.add_reader(self._socket, knocked.set)
+        try:
+            await knocked.wait()
+        finally:
+            loop.remove_reader(self._socket)
 
     @property
     def _log(self) -> Path:

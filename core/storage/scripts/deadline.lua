@@ -2,7 +2,7 @@
 --   set ID AT TEXT     puts it in, or in the place of the one with that id
 --   drop ID            takes it out; 1 if it was there
 --   take NOW MOST UNTIL  the ids and texts of those that are due, which nobody else gets before UNTIL
---   done ID TEXT       takes it out unless it was set anew meanwhile
+--   done ID TEXT AT    takes it out unless it was set anew meanwhile, be it for the same time
 local times, texts = KEYS[1], KEYS[2]
 local what = ARGV[1]
 if what == 'set' then
@@ -13,7 +13,9 @@ elseif what == 'drop' then
   redis.call('ZREM', times, ARGV[2])
   return {tostring(redis.call('HDEL', texts, ARGV[2]))}
 elseif what == 'done' then
-  if redis.call('HGET', texts, ARGV[2]) == ARGV[3] then
+  -- Whoever took it moved its time.
+  local is_new = tonumber(redis.call('ZSCORE', times, ARGV[2]) or 0) == tonumber(ARGV[4])
+  if redis.call('HGET', texts, ARGV[2]) == ARGV[3] and not is_new then
     redis.call('ZREM', times, ARGV[2])
     redis.call('HDEL', texts, ARGV[2])
   end

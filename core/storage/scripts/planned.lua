@@ -10,10 +10,8 @@
 --   later MEMBER TOKEN MS     gives it back, not to be looked at before
 --   drop MEMBER TOKEN         it is done
 --   change NUMBER OLD NEW MEMBER TOKEN  writes a case if it still says OLD; where a token is given, of whoever has MEMBER
-local cases, order, waits, claims, lines = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local waits, claims, lines = KEYS[3], KEYS[4], KEYS[5]
 local what = ARGV[1]
-local time = redis.call('TIME')
-local micros = time[1] * 1000000 + time[2]
 local now = math.floor(micros / 1000)
 local function line_of(member)
   local sequence, line = string.match(redis.call('HGET', lines, member) or '', '^(%d+) (.*)$')
@@ -29,29 +27,6 @@ local function check(member, token)
   if redis.call('HGET', claims, member) ~= token then
     return redis.error_reply('STALE another process is at it')
   end
-end
--- What has an end that is still to come is kept until then: its place among the oldest becomes that time.
-local function ends_of(text)
-  return tonumber(string.match(text or '', '"until": ([%d.]+)') or 0)
-end
-local function remove(gone)
-  local free = {}
-  for _, each in ipairs(gone) do
-    local ends = ends_of(redis.call('HGET', cases, each)) * 1000000
-    if ends > micros then
-      redis.call('ZADD', order, string.format('%.0f', ends), each)
-    else
-      free[#free + 1] = each
-    end
-  end
-  if #free > 0 then
-    redis.call('HDEL', cases, unpack(free))
-    redis.call('ZREM', order, unpack(free))
-  end
-end
--- A book may be kept for longer than its newest case asks for.
-local function last(key, seconds)
-  if redis.call('TTL', key) < seconds then redis.call('EXPIRE', key, seconds) end
 end
 if what == 'order' then
   local keep, most, seen = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
@@ -71,9 +46,7 @@ if what == 'order' then
     end
     numbers[#numbers + 1] = number
   end
-  remove(redis.call('ZRANGEBYSCORE', order, '-inf', micros - keep * 1000000, 'LIMIT', 0, 100))
-  local over = redis.call('ZCARD', order) - most
-  if over > 0 then remove(redis.call('ZRANGE', order, 0, math.min(over, 100) - 1)) end
+  trim(keep, most)
   for _, key in ipairs({cases, order}) do last(key, keep) end
   return numbers
 elseif what == 'again' then

@@ -6,14 +6,14 @@ import asyncio
 import copy
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from core.message import Platform
 from core.moderation import hands
-from core.moderation.acts import Act, ActKind, Actor
+from core.moderation.acts import AUTOMOD, Act, ActKind, Actor
 from core.moderation.carrying import Acts
 from core.moderation.cases import Case, CaseState
 from core.moderation.timers import Timers
@@ -144,3 +144,17 @@ async def test_a_lost_answer_is_asked_for_again_and_the_act_is_one(
     assert [one["action"] for one in bench.court.world.audit] == [22, 22, 22]
     assert len(bench.court.discord.by_bot(bench.court.world.direct(bench.court.bob))) == 1, "told once"
     assert (await bench.acts.cases.of(act.place, bench.court.bob))[0] == 1
+
+
+async def test_rules_delete_with_few_calls_and_see_who_has_become_staff(bench: Bench) -> None:
+    """Each is some tenths of a second of what Discord lets a bot ask for."""
+    court = bench.court
+    staff = court.held.give(court.guild, court.carol, May.MANAGE_MESSAGES, position=2)
+    said = [court.say(f"buy this {number}") for number in range(4)]
+    acts = [replace(court.act(ActKind.DELETE, messages=(one.id,), id=one.id), actor=Actor(AUTOMOD)) for one in said]
+    await bench.do(acts[0])
+    before = len(court.discord.calls)
+    assert [(await bench.do(act)).state for act in acts[1:3]] == [CaseState.DONE] * 2
+    assert len(court.discord.calls) - before == 2 * 3, "who wrote it, what it says, and its end"
+    court.held.roles[court.guild, court.bob] = [staff]
+    assert (await bench.do(acts[3])).answers[-1].key == "automod_spares"

@@ -10,7 +10,11 @@ from datetime import datetime
 import pytest
 
 from bots.discord_bot import hands
-from bots.discord_bot.enforcing import ABILITIES
+from bots.discord_bot.enforcing import ABILITIES, Enforcer
+from bots.discord_bot.rest import Rest
+from bots.discord_bot.rights import Rights
+from bots.discord_bot.telling import Telling
+from bots.pacing import Limits, Pacer
 from core.errors import OutboundError, OutboundFault, RightsUnknownError
 from core.moderation.acts import AUTOMOD, Act, ActKind, Answer, Outcome
 from core.moderation.members import Rank
@@ -129,6 +133,50 @@ async def test_quarantine_takes_all_roles_and_gives_back_exactly_those(court: Co
     assert await undone(court, act, ActKind.RELEASE, before) == DONE
     assert set(court.member()["roles"]) == {first, booster}
     assert court.member()["communication_disabled_until"] == earlier["communication_disabled_until"]
+
+
+async def test_the_end_of_a_quarantine_is_ours(court: Court) -> None:
+    act = replace(court.act(ActKind.QUARANTINE), seconds=600)
+    assert (await court.enforcer.carry_out(act, 600)).needs_end, "nobody else gives the roles back"
+    assert not (await court.enforcer.carry_out(replace(act, seconds=None), 28 * 86400)).needs_end
+
+
+async def test_the_end_of_a_quarantine_by_a_role_leaves_other_time_outs_alone(court: Court) -> None:
+    court.held.give(court.guild, court.carol, position=1)
+    court.world.guild["roles"][-1]["name"] = "Quarantine"
+    act = court.act(ActKind.QUARANTINE)
+    before = dict(await court.enforcer.before(act))
+    await done(court, act)
+    court.held.time_out(court.guild, court.bob, 600)
+    now = court.member()["communication_disabled_until"]
+    assert await undone(court, act, ActKind.RELEASE, before) == DONE
+    assert court.member()["communication_disabled_until"] == now
+
+
+async def test_a_longer_time_out_comes_back_after_a_shorter_one(court: Court) -> None:
+    court.held.time_out(court.guild, court.bob, 7200)
+    earlier, act = court.member(), court.act(ActKind.MUTE)
+    before = dict(await court.enforcer.before(act))
+    assert (await court.enforcer.carry_out(act, 600)).needs_end
+    assert not (await court.enforcer.carry_out(act, 3600)).needs_end, "this one lasts longer than what was there"
+    await undone(court, act, ActKind.UNMUTE, before)
+    assert court.member() == earlier
+
+
+async def test_a_token_that_is_not_taken_is_no_word_about_anybody(court: Court) -> None:
+    rest = Rest(court.discord.api_base, "old")
+    enforcer = Enforcer(rest, Rights(rest), Telling(rest, Pacer(Limits())), Pacer(Limits()))
+    try:
+        with pytest.raises(RightsUnknownError):
+            await enforcer.lacking(court.act(ActKind.BAN))
+        with pytest.raises(RightsUnknownError):
+            await enforcer.know(court.site(), court.bob, AUTOMOD)
+        for asked in (enforcer.before(court.act(ActKind.LOCK)), enforcer.carry_out(court.act(ActKind.UNBAN), None)):
+            with pytest.raises(OutboundError) as away:
+                await asked
+            assert away.value.fault is OutboundFault.TRANSIENT
+    finally:
+        await rest.close()
 
 
 # ---------------------------------------------------------------------- channels
@@ -350,3 +398,11 @@ async def test_moderators_are_told_in_channels_of_their_own_guild_alone(court: C
     assert await court.enforcer.post(court.site(), court.world.general, "banned", "1")
     assert await court.enforcer.tell(court.site(), court.bob, "banned", "2")
     assert (await court.enforcer.link(court.site(), "9")).endswith(f"/{court.guild}/{court.world.general}/9")
+
+
+async def test_a_guilds_own_invitations_are_told_as_far_as_the_bot_may_know(court: Court) -> None:
+    court.world.guild["vanity_url_code"] = "our-town"
+    court.world.invites[court.guild] = ["abc", "def"]
+    assert await court.enforcer.invites(court.site()) == ["our-town", "abc", "def"]
+    court.held.roles[court.guild, court.world.bot] = []
+    assert await court.enforcer.invites(court.site()) == ["our-town"]

@@ -77,6 +77,9 @@ LINKS: list[tuple[str, tuple[str, ...]]] = [
     ("join discord.gg/AbC and t.me/+xyz now", ("discord.gg/AbC", "t.me/+xyz")),
     ("HTTPS://A.EXAMPLE/ and <https://b.example/c_(d)>", ("HTTPS://A.EXAMPLE/", "https://b.example/c_(d")),
     ("1.5/2.5 e.g. and/or file.py", ()),
+    ("come...discord.gg/a or " + "a." * 12 + "b.example/x", ("discord.gg/a", "a." * 8 + "b.example/x")),
+    # In time that grows with the text alone.
+    ("a." * 100_000 + "a-" * 100_000, ()),
 ]
 
 
@@ -85,7 +88,7 @@ def test_links_that_are_written_out_and_those_under_words() -> None:
 
 
 def test_only_so_many_links_are_told() -> None:
-    assert len(seen(" ".join(f"https://a.example/{number}" for number in range(400))).links) == 50
+    assert len(seen(" ".join(f"https://a.example/{number}" for number in range(400))).links) == 200
 
 
 def test_mentions_are_counted_each_once_and_everybody_apart() -> None:
@@ -94,6 +97,14 @@ def test_mentions_are_counted_each_once_and_everybody_apart() -> None:
     found = to_sighting(raw, BOT, Watched())
     assert found is not None
     assert (found.mentions, found.mentions_all) == (3, True)
+
+
+def test_what_somebody_is_called_was_not_said_by_who_names_them() -> None:
+    users = [{"id": "5", "username": "free nitro"}]
+    raw = {**in_guild(f"<@{BOT}> <@5> hi <a:wave:123456789012345678> <#1>"), "mentions": users}
+    found = to_sighting(raw, BOT, Watched())
+    assert found is not None
+    assert found.text == "<@5> hi <a:wave:123456789012345678> #channel"
 
 
 def test_what_was_forwarded_is_looked_at_like_words_of_ones_own() -> None:

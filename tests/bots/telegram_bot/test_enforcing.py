@@ -408,7 +408,8 @@ async def test_what_failed_on_the_way_is_tried_again(club: Club) -> None:
 
 async def test_what_is_told_is_told_once(club: Club) -> None:
     club.world.text(BOB, "/start")
-    assert not await club.enforcer.tell(site(), str(STRANGER), "be kind", "1")
+    for _ in range(2):
+        assert not await club.enforcer.tell(site(), str(STRANGER), "be kind", "1"), "nor is it taken for told later"
     for _ in range(2):
         assert await club.enforcer.tell(site(), str(BOB), "be **kind**", "2")
     assert club.world.texts(BOB) == ["be kind"]
@@ -424,3 +425,9 @@ async def test_where_rules_see_little(club: Club) -> None:
     assert await club.enforcer.blind(site()) == "rules_see_little"
     club.server.me["can_read_all_group_messages"] = True
     assert await club.enforcer.blind(site()) == ""
+
+
+async def test_a_groups_own_invitation_is_told(club: Club) -> None:
+    assert await club.enforcer.invites(site()) == []
+    club.chat.invite_link = "https://t.me/+Ab-Cd_123"
+    assert await club.enforcer.invites(site()) == ["https://t.me/+Ab-Cd_123"]

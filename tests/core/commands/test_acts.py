@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -43,6 +43,8 @@ class World:
     store: Store
     town: Town = field(default_factory=Town)
     rights: dict[str, set[Right]] = field(default_factory=lambda: {"2": set(Right)})
+    platforms: tuple[Platform, ...] = (Platform.DISCORD,)
+    """Where this process can act."""
 
     @property
     def cases(self) -> Cases:
@@ -54,7 +56,8 @@ class World:
     async def run(self, asked: CommandCall) -> list[Part]:
         mailbox = Mailbox(self.store, "w", admission=Admission(), keep_days=1)
         access = Access(People(self.store), Spaces(self.store), (), Once(self.store), may=self.may)
-        async with at_work(Acts(self.store, {Platform.DISCORD: self.town}, keep_days=1, access=access)) as acts:
+        towns = {str(platform): self.town for platform in self.platforms}
+        async with at_work(Acts(self.store, towns, keep_days=1, access=access)) as acts:
             kept = Moderation(self.cases, Club(), acts=acts, enforcer=self.town)
             async with engine(
                 self.store, mailbox, may=self.may, moderation={Platform.DISCORD: kept, Platform.TELEGRAM: kept}
@@ -145,6 +148,13 @@ async def test_a_length_that_is_none_does_nothing(world: World, length: str) -> 
     assert world.town.asked == []
 
 
+@pytest.mark.parametrize("typed", ["5 10 spam", "5 10", "5 10mn spam", "5 ٣h"])
+async def test_what_begins_like_a_length_and_is_none_is_no_act_for_ever(world: World, typed: str) -> None:
+    for name in ("mute", "ban"):
+        assert await world.say(name, options={"text": typed}) == ["act_no_time"]
+    assert world.town.asked == []
+
+
 @pytest.mark.parametrize(
     ("user", "key"),
     [("2", "not_yourself"), ("1", "not_a_bot"), ("3", "not_the_owner"), ("6", "not_above_you"),
@@ -196,14 +206,24 @@ async def test_rights_are_asked_again_when_it_is_confirmed(world: World) -> None
     assert world.town.asked == []
 
 
+async def test_a_name_turns_nothing_round_in_a_plan(world: World) -> None:
+    world.town.people["5"] = replace(world.town.people["5"], name="\u202egro.nnA `<@3>\u2069\u200b\n# x")
+    shown = await world.run(world.call("ban", options={"user": "5", "reason": "a\u202eb"}))
+    [text] = [part.text for part in shown if isinstance(part, TextDelta)]
+    assert "`gro.nnA '<@3> # x`" in text
+    assert "`ab`" in text
+
+
 async def test_what_is_cancelled_is_not_done(world: World) -> None:
     [button] = await world.say("ban", options={"user": "5"})
     assert await world.press(f"{button} no", ANN) == ["confirm_not_yours"]
     assert await world.press(f"{button} no") == ["confirm_dropped"]
     assert await world.press(button) == ["confirm_over"]
     assert await world.press("confirm nonsense") == ["confirm_over"]
-    strange = await Proposals(world.store).keep(PLACE, "{}")
-    assert await world.press(f"confirm {strange}") == ["confirm_over"]
+    for strange in ("{}", "[]", "name = 'settings'"):
+        id = await Proposals(world.store).keep(PLACE, strange)
+        assert await world.press(f"confirm {id}") == ["confirm_over"]
+        assert await world.press(f"confirm {id} no") == ["confirm_over"]
     assert world.town.asked == []
 
 
@@ -216,6 +236,8 @@ async def test_several_are_banned_in_one_go(world: World) -> None:
     assert (await world.press(said(shown)[-1])) == ["act_done.ban", "act_until"] * 2
     assert {account for _, account in world.town.log} == {"55555", "66666"}
     assert [case.reason for case in await world.cases.latest(PLACE)] == ["raid"] * 2
+    many = ",".join(map(str, range(1000, 1025)))
+    assert await world.say("ban", options={"user": "5", "others": many}) == ["act_too_many"]
     refused = await world.say("ban", options={"user": "5", "others": "<@3>, <@6>"})
     assert refused[:2] == ["act_some_refused"] * 2
 
@@ -284,6 +306,8 @@ async def test_undo_takes_the_newest_of_ones_own(world: World) -> None:
     assert await world.say("undo", options={"case": "first"}) == ["undo_how"]
     world.rights["2"] = set()
     assert await world.say("undo", options={"case": "#2"}) == ["lacking.purge"]
+    for case in ("99", "1"):
+        assert await world.say("undo", options={"case": case}) == ["lacking.warn"], "what is in the book is not said"
 
 
 async def test_what_is_refused_says_why(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,3 +332,12 @@ def test_every_act_that_people_do_has_its_command_and_right() -> None:
         assert BY_NAME[kind].right is NEEDS[kind]
         assert BY_NAME[kind].run is not None, "the model runs none of them"
     assert commands.LONGEST_PAUSE == 6 * HOUR
+
+
+async def test_the_same_number_of_a_message_in_another_group_is_another_act(world: World) -> None:
+    """Telegram counts messages in each chat, and anew where a group becomes a supergroup."""
+    options = {"user": "5", "reason": "spam"}
+    for chat, space in (("10", "100"), ("20", "200")):
+        asked = world.call("warn", conversation=replace(SQUARE, chat=chat), space=space, options=options)
+        assert said(await world.run(replace(asked, id="57")))[:1] == ["warned"]
+    assert [account for account, _ in world.town.told] == ["5", "5"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,9 +19,9 @@ from core.moderation.carrying import Acts
 from core.moderation.cases import CaseKind
 from core.moderation.members import Member, Rank, Words
 from core.moderation.settings import ModerationSettings
-from core.parts import Finished, Menu, Notice, Part, TextDelta
+from core.parts import Finished, Media, Menu, Notice, Part, TextDelta
 from core.people.access import Asker
-from core.storage.cases import Cases
+from core.storage.cases import LISTED, Cases
 from core.storage.client import Store
 from tests.builders import call
 from tests.core.engines import engine
@@ -281,7 +282,14 @@ async def test_a_person_can_be_reported_without_a_message(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("user", "key"), [("3", "report_self"), ("1", "report_bot"), ("", "report_how"), (BOB, "reported")]
+    ("user", "key"),
+    [
+        ("3", "report_self"),
+        ("1", "report_bot"),
+        ("", "report_how"),
+        ("[me](http://x.invalid)", "report_how"),
+        (BOB, "reported"),
+    ],
 )
 async def test_who_can_be_reported(world: World, user: str, key: str) -> None:
     # The bot's account in these conversations is 1.
@@ -316,13 +324,12 @@ async def test_cases_are_listed_newest_first(world: World) -> None:
     await world.warn()
     await world.say("report", Author("3", "Ann"), quote=SPAM)
     told = text(await world.say("cases", options={"user": BOB}, reply_token="t"))
-    head, _, second, first = told.split("\n")
-    assert head == "2 cases about `Bob`:"
+    head, strikes, second, first = told.split("\n")
+    assert (head, strikes) == ("2 cases about `Bob`:", "1 strike counts.")
     assert second.startswith("- **#2** · 20")
     assert second.endswith("· reported by `Ann` · `buy 'this' now` · https://club/77")
     assert first.endswith("· warned by `Mo` · `spam, spam`")
     assert text(await world.say("cases", options={"user": "6"}, reply_token="t")) == "There is no case about `Boss`."
-    assert keys(await world.say("cases", options={"text": "Bob"})) == ["cases_how"]
 
 
 async def test_no_moderator_reads_who_reported_them(world: World) -> None:
@@ -330,6 +337,58 @@ async def test_no_moderator_reads_who_reported_them(world: World) -> None:
     told = text(await world.say("cases", options={"user": "2"}, reply_token="t"))
     assert "· reported · `rude`" in told
     assert "Ann" not in told
+
+
+async def test_cases_are_found_by_words_in_any_width_and_by_page(world: World) -> None:
+    for number in range(LISTED + 2):
+        await world.say("warn", options={"user": BOB, "reason": f"Ｓpam {number}"})
+    await world.say("warn", options={"user": "8", "reason": "刷屏"})
+    found = await world.say("cases", options={"text": "spam 21"}, reply_token="t")
+    assert "#22" in text(found)
+    assert "#21" not in text(found)
+    assert "`Stranger`" in text(await world.say("cases", options={"words": "刷"}, reply_token="t"))
+    assert text(await world.say("cases", options={"words": "eggs"}, reply_token="t")) == "There is no case with `eggs`."
+    page, menu = await world.say("cases", options={"user": BOB}, reply_token="t")
+    assert isinstance(page, TextDelta)
+    assert isinstance(menu, Menu)
+    assert ("#22" in page.text, "#3*" in page.text, "#2*" in page.text) == (True, True, False)
+    [[older]] = menu.rows
+    assert older.command == f"cases before=3 user={BOB}"
+    rest = text(await world.say("cases", options={"text": older.command.partition(" ")[2]}, reply_token="t"))
+    assert ("#2*" in rest, "#1*" in rest, "#3*" in rest) == (True, True, False)
+
+
+async def test_a_case_is_shown_with_all_its_reasons(world: World) -> None:
+    await world.warn()
+    for _ in range(2):
+        assert keys(await world.say("case", options={"text": "#1 he was rude"})) == ["case_reason_set"]
+    shown, menu = await world.say("case", options={"number": "1"}, reply_token="t")
+    assert isinstance(shown, TextDelta)
+    assert isinstance(menu, Menu)
+    assert "Reason: `he was rude`" in shown.text
+    assert shown.text.count("when `Mo` changed it: `spam, spam`") == 1
+    case = await world.cases.get(SPACE, 1)
+    assert case is not None
+    assert [edit.reason for edit in case.edits] == ["spam, spam"]
+    assert [keys(await world.say("case", options={"number": wrong})) for wrong in ("0", "x", "7")] == [
+        ["case_how"],
+        ["case_how"],
+        ["case_none"],
+    ]
+    await world.say("report", Author("3", "Ann"), quote=Quote("78", "Mo", "rude", author_id="2"))
+    assert keys(await world.say("case", options={"text": "2 I did nothing"})) == ["not_yourself"]
+
+
+async def test_the_file_of_all_cases_names_no_reporter(world: World) -> None:
+    await world.warn()
+    await world.say("report", Author("3", "Ann"), quote=SPAM)
+    [file] = await world.say("cases", options={"file": "true"}, reply_token="t")
+    assert isinstance(file, Media)
+    second, first = [json.loads(line) for line in file.data.decode().splitlines()]
+    assert (first["kind"], first["actor_name"], first["strikes"], first["reason"]) == ("warn", "Mo", 1, "spam, spam")
+    assert (second["kind"], second["said"]) == ("report", "buy `this` now")
+    assert "Ann" not in file.data.decode()
+    assert keys(await world.say("cases", options={"file": "true"})) == ["cases_file_public"]
 
 
 async def test_where_everybody_would_read_it_cases_come_in_private(world: World) -> None:

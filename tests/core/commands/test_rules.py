@@ -111,6 +111,28 @@ async def test_a_rule_is_switched_by_its_name(place: Place) -> None:
     assert "can be" in words(await place.rules("switch maybe no *pears*"))
 
 
+async def test_what_was_switched_stays_so_when_the_file_is_written_again(place: Place) -> None:
+    live = OWN.replace(b"shadow = true", b"enabled = false")
+    books = place.community.policy.books
+
+    async def states() -> list[tuple[bool, bool]]:
+        rules = await Place(place.store).community.policy.books.rules(SPACE)
+        assert rules is not None
+        return [(rule.enabled, rule.shadow) for rule in rules.rules]
+
+    await place.rules("write", live)
+    assert await states() == [(False, False)]
+    await place.rules("switch shadow no *pears*")
+    assert await states() == [(True, True)], "it only counts, as was said"
+    await place.rules("write", live.replace(b"enabled = false", b"warn = true"))
+    assert await states() == [(True, True)]
+    await place.rules("switch on no *pears*")
+    await place.rules("write", OWN)
+    assert await states() == [(True, True)], "what the file has in the shadow is not live"
+    await place.rules("preset calm")
+    assert (await books.records.fresh(SPACE)).value.shadow == ()
+
+
 async def test_words_are_tried_without_anything_being_done(place: Place) -> None:
     await place.rules("write", OWN)
     assert "1 rule would hit" in words(await place.rules("try I like p.e.a.r.s"))
@@ -126,6 +148,7 @@ async def test_changed_rules_are_run_over_what_was_said_before(place: Place) -> 
     assert "Of 4 messages of the last 3 days, something would have followed from 2 of them" in told
     assert "`no *pears*`: 2 hits: `Bob1` (2)" in told
     assert "`more PEARS`" in told
+    assert "file" in words(await place.rules("replay", b"\xff\xfe\xff"))
     other = words(await place.rules("replay", OWN.replace(b"pears", b"plums")))
     assert "1 hit: `Bob0` (1)" in other
     assert (await place.community.policy.books.records.fresh(SPACE)).value.text.encode() == OWN

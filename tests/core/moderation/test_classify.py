@@ -73,6 +73,8 @@ def test_everyday_talk_and_talk_about_groups_is_never_acted_on(
 )  # fmt: skip
 def test_a_disguise_changes_nothing(classifier: Classifier, disguised: str) -> None:
     plain = classifier.scores("you stupid idiot")
+    # Rules, and who counts moods, ask about the same text: it is read once.
+    assert classifier.scores("you stupid idiot") is plain
     assert plain.toxic > classifier.thresholds.of("toxic", "en", "flag")
     assert classifier.scores(disguised) == plain
 
@@ -103,6 +105,15 @@ def test_whatever_is_typed_has_scores(classifier: Classifier, text: str) -> None
     scores = classifier.scores(text)
     assert all(0 <= scores[label] <= 1 and math.isfinite(scores[label]) for label in scores)
     assert classifier.thresholds.over(scores, "act") == ()
+
+
+@pytest.mark.parametrize("text", ["666666", "老板666666", "老板", "1234567890", "test 123456789", "https://x.com/a/1"])
+def test_a_number_and_a_word_are_no_advert(classifier: Classifier, text: str) -> None:
+    assert classifier.thresholds.over(classifier.scores(text), "flag") == ()
+
+
+def test_an_emoji_of_discords_is_no_number(classifier: Classifier) -> None:
+    assert classifier.scores("that was nice <:wave:123456789012345678>") == classifier.scores("that was nice :wave:")
 
 
 def test_a_long_text_is_read_at_both_ends(classifier: Classifier) -> None:

@@ -119,12 +119,3 @@ def test_a_loud_space_goes_when_another_is_heard_and_memory_is_full() -> None:
     assert len(flow.by_one("loud", first, 60)) == 2
     flow.said("new", Spot(PLACE, "0"), "a", 0.0, Sketch.of("x"))
     assert flow.by_one("loud", first, 60) == []
-
-
-def test_somebody_is_forgotten() -> None:
-    flow = Flow()
-    say(flow, "a", 1.0, LURE)
-    flow.joined("s", "a", 1.0)
-    flow.forget("s", "a")
-    assert len(flow.alike("s", say(flow, "b", 2.0, LURE), 60)) == 1
-    assert flow.joins("s", 1.0, 60) == []

@@ -18,7 +18,13 @@ from core.moderation.hosts import bare_hosts, domain, host_of, imitated, invites
         ("https:\\\\evil.example\\x", "evil.example"),
         ("http://例え.jp", "xn--r8jz45g.jp"),
         ("https://ｅｖｉｌ.example", "evil.example"),
-        ("tg://resolve?domain=x", ""),
+        ("tg://resolve?domain=x", "t.me"),
+        ("tg://user?id=5", ""),
+        ("https:///evil.example/x", "evil.example"),
+        *(("https://good.example,", "good.example"), ("https://good.example)**", "good.example")),
+        *(("https://good.example。", "good.example"), ("https://good.example，很好", "good.example")),
+        ("https://good.example。evil.example", "good.example.evil.example"),
+        ("https://good.example，@evil.example", "evil.example"),
         ("http://[", ""),
         ("", ""),
     ],
@@ -43,10 +49,24 @@ def test_what_looks_alike_is_forbidden_and_never_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["dlscord.com", "discord.com.evil.org", "dіscord.com", "gift.discrod.com", "discord.ru"]
+    "host",
+    [
+        "dlscord.com",
+        "discord.com.evil.org",
+        "dіscord.com",
+        "gift.discrod.com",
+        "discord.ru",
+        "discord.com-x.ru",
+        "discord-com.org",
+    ],
 )
 def test_imitations_are_seen(host: str) -> None:
     assert imitated(host_of(host), ["steamcommunity.com", "discord.com"]) == "discord.com"
+
+
+def test_a_link_does_not_hide_behind_others() -> None:
+    many = " ".join(f"http://a{number}.b" for number in range(160))
+    assert host_of(written_links(f"{many} http://evil.example")[-1]) == "evil.example"
 
 
 def test_what_is_imitated_is_no_imitation() -> None:
@@ -72,6 +92,8 @@ def test_domains_may_be_written_in_many_ways() -> None:
         ("come to discord.gg/AbC12", "AbC12"),
         ("https://discord.com/invite/AbC12?x=1", "AbC12"),
         ("discordapp.com/invite/AbC12", "AbC12"),
+        *(("https://discord.gg:443//AbC12", "AbC12"), ("discord.gg\\AbC12", "AbC12"), ("加discord.gg/AbC12", "AbC12")),
+        *(("t.me/addlist/AbC12", "AbC12"), ("tg:join?invite=AbC12", "AbC12")),
         ("d\u200biscord.gg/AbC12", "abc12"),
         ("ｄｉｓｃｏｒｄ．ｇｇ／abc12", "abc12"),
         ("discord . gg / abc12", "abc12"),
@@ -82,6 +104,7 @@ def test_domains_may_be_written_in_many_ways() -> None:
     ],
 )
 def test_invitations_are_found(text: str, code: str) -> None:
+    assert invites(f"**{text[:3]}**`{text[3:]}`", ()) == (code,)
     assert invites(text, ()) == (code,)
     assert invites("", [text]) in ((code,), ()) if "\u200b" in text or "ｄ" in text else invites("", [text]) == (code,)
 

@@ -6,6 +6,7 @@ import pytest
 
 from core.moderation.acts import ActKind
 from core.moderation.durations import DAY
+from core.moderation.evidence import Said
 from core.people.noted import CaseBooks
 from core.people.privacy import Subject
 from core.storage import keys, planned
@@ -65,3 +66,13 @@ async def test_what_nobody_has_to_end_is_nameless_at_once(store: Store) -> None:
     await world.do(ActKind.BAN, "b")
     await erase(store)
     assert {(await world.case(number)).account for number in (1, 2)} == {"gone1"}
+
+
+async def test_what_somebody_wrote_among_others_is_not_said_again_once_they_were_erased(store: Store) -> None:
+    world = World(store)
+    world.town.messages = {"70": Said("Bob", "mine", "5"), "71": Said("Ann", "hers", "7")}
+    await world.do(ActKind.PURGE, account="", messages=("70", "71"))
+    await erase(store)
+    assert "mine" not in (await world.case(1)).to_json()
+    await world.undo(1)
+    assert list(world.town.messages) == ["71"]

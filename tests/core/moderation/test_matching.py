@@ -29,6 +29,16 @@ def found(text: str, *words: str) -> list[str]:
             "f_r_e_e  n-i-t-r-o",
             "领free nitro吧",
         ),
+        *("free-nitro", "free_nitro", "free.nitro", "free/nitro", "free 💎 nitro", "free🔥nitro", "f🔥r🔥e🔥e nitro"),
+        *(
+            "fr||ee|| nitro",
+            "**fr**ee `nitro`",
+            "f(r)e(e) n(i)t(r)o",
+            "fr3e_n1tro",
+            "\u202eortin eerf",
+            "\ufdfa" * 9 + "free nitro",
+        ),
+        *("🇫🇷🇪🇪 🇳🇮🇹🇷🇴", "🇫 🇷 🇪 🇪  🇳 🇮 🇹 🇷 🇴"),
     ],
 )
 def test_a_phrase_is_found_in_any_disguise(text: str) -> None:
@@ -46,6 +56,7 @@ def test_a_phrase_is_found_in_any_disguise(text: str) -> None:
         "加*微*信",
         "加，微，信",
         "加\u200b微信",
+        "加微🔥信",
         "ＶＸ加微信",
     ],
 )
@@ -60,7 +71,8 @@ def test_chinese_is_found_anywhere_and_traditional_is_the_same(text: str) -> Non
     [
         *(("Scunthorpe", "cunt"), ("class glass assess", "ass"), ("shitake", "shit"), ("我加。微信很好", "加微信")),
         *(("at 5am we met", "sam"), ("b2b mp4", "mpa"), ("a fall", "fail"), ("freedom", "free"), ("carefree", "free")),
-        *(("it costs 1337 in all", "leet"), ("asss", "ass")),
+        *(("it costs 1337 in all", "leet"), ("asss", "ass"), ("are you free? nitro is nice", "free nitro")),
+        *(("he'll see", "hell"), ("I love 🇺🇸", "us a"), ("妈。的", "妈的"), ("well-hit", "shit"), ("a / s / l", "sla")),
     ],
 )
 def test_what_only_holds_a_word_is_none(text: str, word: str) -> None:
@@ -85,9 +97,16 @@ def test_owners_are_told_in_their_order_with_their_first_word() -> None:
     assert Words([]).found(readings("alpha")) == {}
 
 
-def test_only_the_beginning_is_looked_at() -> None:
-    assert found("x " * LONGEST + "alpha", "alpha") == []
-    assert found("x " * (LONGEST // 2 - 10) + "alpha", "alpha") == ["alpha"]
+def test_of_a_long_text_the_beginning_and_the_end_are_looked_at() -> None:
+    assert found("x " * LONGEST + "alpha", "alpha") == ["alpha"]
+    assert found("alpha" + " x" * LONGEST, "alpha") == ["alpha"]
+    assert found("x " * LONGEST + "alpha" + " x" * LONGEST, "alpha") == []
+
+
+def test_nothing_hides_behind_as_much_as_a_message_can_hold() -> None:
+    # Telegram's longest has 4,096 characters.
+    for filler in ("\u200b", "x ", "\u3316"):
+        assert found((filler * 4096)[:4080] + " alpha", "alpha") == ["alpha"]
 
 
 def test_a_key_is_the_key_of_itself_and_halves_of_characters_do_no_harm() -> None:

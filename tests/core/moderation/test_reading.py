@@ -74,6 +74,8 @@ flood = { cont = 3, seconds = 99999 }
         ('words = "x"\nmute = -5', "duration"),
         ('words = "x"\non = "msg"', "choice"),
         ("score = { evil = 1 }", "choice"),
+        ("emoji = 0x" + "F" * 9000, "most"),
+        ("emoji = " + "{ a = " * 150 + "1" + " }" * 150, "number"),
         ("language = {}", "language"),
         ("delete = true", "no_trigger"),
         ('joins = { count = 3, seconds = 9 }\non = "message"', "never"),
@@ -93,6 +95,7 @@ def test_what_is_wrong_is_refused(body: str, key: str) -> None:
     [
         ("[[rule]\n", "toml"),
         ("a = " + "[" * 5000, "toml"),
+        ("a" + ".a" * 49_000 + " = 1", "toml"),
         ("rule = 3", "no_rules"),
         ("[rule]\nname = 'a'", "no_rules"),
         ("lists = 3", "lists"),
@@ -114,6 +117,13 @@ def test_there_is_an_end_to_words_and_patterns() -> None:
     regexes = ", ".join("'a'" for _ in range(20))
     rules = "".join(f'[[rule]]\nname = "{n}"\nregex = [{regexes}]\n' for n in range(6))
     assert [key for *_, key in problems(rules)] == ["rule_problem_patterns"]
+    regexes = ", ".join(f"'a{{900}}{n}'" for n in range(12))
+    assert of(f"regex = [{regexes}]") == "steps"
+
+
+def test_of_many_mistakes_the_first_are_looked_for() -> None:
+    many = "\n".join(f"k{n} = 1" for n in range(9000))
+    assert len(problems(f'[[rule]]\nname = "a"\n{many}')) == reading.MOST_PROBLEMS
 
 
 def test_names_are_shown_as_text_in_sentences() -> None:

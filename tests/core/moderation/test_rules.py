@@ -18,6 +18,9 @@ from tests.core.moderation.sightings import DAY, NOW, PLACE, arrival, facts, rea
 
 EXE = Attachment(AttachmentKind.DOCUMENT, "ref", "Invoice.pdf.EXE ", size=5000)
 PICTURE = Attachment(AttachmentKind.IMAGE, "ref", "a.png", size=100)
+NAMED = Attachment(AttachmentKind.DOCUMENT, "ref", "free_nitro.txt", size=5)
+TURNED = Attachment(AttachmentKind.DOCUMENT, "ref", "a\u202egpj.exe", size=5)
+"""Shown as aexe.jpg."""
 LURE = "I earned a lot with this platform, write to me for details!"
 
 
@@ -54,6 +57,20 @@ def hit(seen: Seen, *bodies: str, **known: Any) -> list[str]:
         ("mentions_all = true", sighting(mentions_all=True), sighting("@everyone")),
         ("caps = { share = 0.7, least = 8 }", sighting("WHAT IS THIS now"), sighting("OK THEN")),
         ("emoji = 3", sighting("👍🏽 👨‍👩‍👧 <:wave:123456789012345678>"), sighting("👨‍👩‍👧 🇩🇪 12#")),
+        ('words = "free nitro"', sighting(attachments=(NAMED,)), sighting(attachments=(EXE,))),
+        ("regex = '\\d{9,}'", sighting("123456789"), sighting("<@123456789012345678> <a:wave:123456789012345678>")),
+        ("caps = { least = 8 }", sighting("OH NO NOT NOW"), sighting("<:KEKW:123456789012345678> <:PogChamp:5> no")),
+        ("regex = '^spam$'", sighting("spam", attachments=(EXE,)), sighting("spam\nspam")),
+        ('words = "wave"', sighting("<:wave:123456789012345678>"), sighting("waves")),
+        ("attachments = { extensions = ['exe'] }", sighting(attachments=(TURNED,)), sighting(attachments=(NAMED,))),
+        (
+            'links = { allow = "x.org" }',
+            sighting("https://y.org"),
+            sighting("see https://x.org, and (https://x.org)。"),
+        ),
+        ('links = { allow = "x.org" }', sighting(links=("tg://resolve?domain=y",)), sighting("看https://x.org。很好")),
+        ('links = { deny = "x.org" }', sighting("去x.org看"), sighting("ax.org")),
+        ('links = { deny = "x.org" }', sighting("x[.]org"), sighting("max. Orgs")),
         ("lines = 3", sighting("a\nb\nc"), sighting("a\nb\n")),
         ("length = 5", sighting("abcde"), sighting("abcd")),
         ("forwarded = true", sighting(forwarded=True), sighting()),
@@ -118,6 +135,43 @@ def test_a_flood_is_told_whole_and_its_messages_once() -> None:
     again = ruleset.look(sighting("hi", id="2", at=NOW + 2), facts(flow))
     assert [spot.id for spot in merged(again).spots] == ["0", "1", "2"]
     assert ruleset.look(sighting("hi", id="2", at=NOW + 2, edited=True), facts(flow)) == []
+
+
+def test_a_flood_is_one_slip_however_long() -> None:
+    flow, ruleset = Flow(), rules("flood = { count = 3, seconds = 5 }\ndelete = true\nwarn = true\nstrikes = 2")
+    found = [merged(ruleset.look(sighting("hi", id=str(n), at=NOW + n), facts(flow))) for n in range(6)]
+    assert [(str(one.act or ""), one.strikes, one.delete) for one in found] == [
+        *([("", 0, False)] * 2),
+        ("warn", 2, True),
+        *([("", 0, True)] * 3),
+    ]
+    later = [merged(ruleset.look(sighting("hi", id=f"x{n}", at=NOW + 60 + n), facts(flow))) for n in range(3)]
+    assert [one.strikes for one in later] == [0, 0, 2]
+
+
+@pytest.mark.parametrize("text", ["Happy new year!", "祝大家新年快乐", "生日快乐！"])
+def test_many_may_wish_each_other_well(text: str) -> None:
+    flow, ruleset = Flow(), rules("repeats = { count = 3, seconds = 60, people = 3 }")
+    for number in range(9):
+        assert ruleset.look(sighting(text, who=str(number), id=str(number), at=NOW), facts(flow)) == []
+
+
+def test_who_says_something_once_does_not_repeat_themselves() -> None:
+    flow, ruleset = Flow(), rules("repeats = { count = 3, seconds = 60 }\ndelete = true")
+    for number in range(9):
+        assert ruleset.look(sighting(LURE, who=str(number), id=str(number), at=NOW), facts(flow)) == []
+    found = [ruleset.look(sighting(LURE, who="1", id=id, at=NOW), facts(flow)) for id in ("x", "y")]
+    assert found[0] == []
+    assert {spot.id for spot in found[1][0].spots} == {"1", "x", "y"}
+
+
+def test_an_album_is_no_flood() -> None:
+    flow, ruleset = Flow(), rules("flood = { count = 3, seconds = 5 }\ndelete = true")
+    pieces = [sighting(id=str(n), at=NOW, album="a") for n in range(9)]
+    assert [ruleset.look(piece, facts(flow)) for piece in pieces] == [[]] * 9
+    assert ruleset.look(sighting("hi", id="10", at=NOW + 1), facts(flow)) == []
+    [hit] = ruleset.look(sighting("hi", id="11", at=NOW + 2), facts(flow))
+    assert (hit.why[0].found, len(hit.spots)) == ("3", 11)
 
 
 def test_repetition_across_people() -> None:

@@ -91,7 +91,8 @@ async def test_what_a_rule_hits_is_acted_on_and_not_answered(store: Store) -> No
         (ActKind.DELETE, "7", None, ("2",)),
     ]
     assert {act.reason for act in here.acts} == {"No advertising here."}
-    assert {(act.rule, act.strikes, act.evidence.text) for act in here.acts} == {("lures", 1, "get FREE N1TRO now")}
+    assert {(act.rule, act.evidence.text) for act in here.acts} == {("lures", "get FREE N1TRO now")}
+    assert [act.strikes for act in here.acts] == [1, 0]
     assert [one.id async for one in here.policy.watched.since(SPACE, 0)] == ["1", "2", "3"]
 
 
@@ -147,7 +148,18 @@ async def test_the_staff_and_those_who_are_known_are_let_be(store: Store) -> Non
     for number in range(3, 6):
         await watch.look([said(number, "see https://example.org")])
     await watch.close()
-    assert here.answers == ["Say hello first."] * 2
+    assert [act.evidence.message_id for act in here.acts] == ["3", "4"]
+    assert here.answers == ["Say hello first."], "not twice in a moment"
+
+
+async def test_who_floods_does_not_make_the_bot_do_so_too(store: Store) -> None:
+    here = await Here.of(store)
+    watch = here.watch
+    crowd = [said(number, "see https://example.org", Author(str(number), "Cy")) for number in range(1, 30)]
+    await watch.look([*crowd, replace(said(40, "https://x.org", BOB), conversation=replace(HERE, thread="5"))])
+    await watch.close()
+    assert here.answers == ["Say hello first."] * 2, "one in each topic"
+    assert len({act.evidence.message_id for act in here.acts}) == 30
 
 
 async def test_who_comes_is_looked_at_as_well(store: Store) -> None:

@@ -12,7 +12,7 @@ from core.message import Author, CommandCall, ConversationKey, Platform
 from core.moderation.acts import Act, ActKind, Actor, Answer, Outcome
 from core.moderation.carrying import Acts
 from core.moderation.durations import DAY, Span
-from core.moderation.enforcer import Known, Site
+from core.moderation.enforcer import Asked, Known, Rows, Site
 from core.moderation.evidence import Said, said_before
 from core.moderation.members import Members, Rank
 from core.tasks import end
@@ -64,6 +64,8 @@ class Town:
     asked: list[tuple[ActKind, int | None]] = field(default_factory=list[tuple[ActKind, int | None]])
     """Kind and seconds of every call."""
     told: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    posted: list[tuple[str, str, list[str]]] = field(default_factory=list[tuple[str, str, list[str]]])
+    """Channel, text and what the buttons hold."""
     missing: dict[ActKind, str] = field(default_factory=dict[ActKind, str])
     """What the bot lacks."""
     outages: int = 0
@@ -71,11 +73,14 @@ class Town:
     answers: list[Answer] = field(default_factory=list[Answer])
     """What is said to the next calls in place of doing them."""
     keys: set[str] = field(default_factory=set[str])
+    questions: list[Asked] = field(default_factory=list[Asked])
+    open_questions: set[str] = field(default_factory=set[str])
+    can_ask: bool = True
     held: asyncio.Event | None = None
     """Calls wait for it."""
     abilities: Mapping[ActKind, Span] = field(
         default_factory=lambda: {
-            **dict.fromkeys(ActKind, Span()),
+            **dict.fromkeys((kind for kind in ActKind if kind is not ActKind.UNDO), Span()),
             ActKind.MUTE: MUTED,
             **dict.fromkeys(
                 (ActKind.BAN, ActKind.RESTRICT, ActKind.QUARANTINE, ActKind.SLOW, ActKind.LOCK), ENDED_BY_US
@@ -94,6 +99,9 @@ class Town:
 
     async def blind(self, site: Site) -> str:
         return ""
+
+    async def invites(self, site: Site) -> Sequence[str]:
+        return ()
 
     async def before(self, act: Act) -> Mapping[str, str]:
         if found := _PERSON.get(act.kind):
@@ -153,8 +161,25 @@ class Town:
             self.told.append((account, markdown))
         return True
 
-    async def post(self, site: Site, channel: str, markdown: str, key: str) -> bool:
+    async def post(self, site: Site, channel: str, markdown: str, key: str, buttons: Rows = ()) -> bool:
+        if key not in self.keys:
+            self.keys.add(key)
+            self.posted.append((channel, markdown, [choice.command for row in buttons for choice in row]))
         return True
+
+    async def ask(self, site: Site, asked: Asked) -> str:
+        if asked.is_note:
+            self.open_questions.add("note")
+            return "note"
+        if not self.can_ask:
+            return ""
+        self.questions.append(asked)
+        where = f"{asked.private_chat or site.conversation.chat} {len(self.questions)}"
+        self.open_questions.add(where)
+        return where
+
+    async def unask(self, site: Site, where: str) -> None:
+        self.open_questions.discard(where)
 
     @property
     def now(self) -> dict[tuple[str, str], str]:
@@ -183,6 +208,9 @@ class Crowd:
     async def blind(self, site: Site) -> str:
         return ""
 
+    async def invites(self, site: Site) -> Sequence[str]:
+        return ()
+
     async def before(self, act: Act) -> Mapping[str, str]:
         return {}
 
@@ -198,8 +226,14 @@ class Crowd:
     async def tell(self, site: Site, account: str, markdown: str, key: str) -> bool:
         return await self.members.tell(_call(site), account, lambda _: markdown, key)
 
-    async def post(self, site: Site, channel: str, markdown: str, key: str) -> bool:
+    async def post(self, site: Site, channel: str, markdown: str, key: str, buttons: Rows = ()) -> bool:
         return False
+
+    async def ask(self, site: Site, asked: Asked) -> str:
+        return ""
+
+    async def unask(self, site: Site, where: str) -> None:
+        return
 
 
 def _call(site: Site) -> CommandCall:

@@ -32,6 +32,7 @@ from core.people.spaces import Grant, SpaceSettings, space_id
 from core.people.why import note
 from core.settings import Settings
 from core.storage import keys, web_keys
+from core.storage.appeals import AppealBook
 from core.storage.cases import Cases
 from core.storage.client import Store
 from core.storage.failed import DeadLetters, Failure, Kind
@@ -245,6 +246,10 @@ class World:
         )
         await cases.make("telegram:1:-500", about, f"about-{len(who.word)}", most=9)
         await cases.make("telegram:1:-500", by, f"by-{len(who.word)}", most=9)
+        appeals = AppealBook(self.store)
+        code = await appeals.ticket("telegram:1:-500", len(who.word), who.telegram.id)
+        appealed = {"words": f"unfair {who.word}", "state": "open", "at": time.time()}
+        await appeals.change(code, lambda now: now.model_copy(update=appealed))
         said = Sighting(GROUP, "77", "u77", who.telegram, f"seen {who.word}", time.time(), "-500")
         await Watched(self.store).keep([("telegram:1:-500", said)])
         marks, number = Marks(self.store), len(who.word)

@@ -53,6 +53,8 @@ TYPED: list[tuple[str, str, Any]] = [
     ("tools", "Time, shop", ("time", "shop")),
     ("tools", "关", ("off",)),
     ("blocked_words", "one,two words，三", ("one", "two words", "三")),
+    ("ladder", "3：禁言1小时；5: BAN 90m;7: ban forever", "3: mute 1h, 5: ban 1h 30m, 7: ban"),
+    ("join_question", "Which  colour, if any?", "Which colour, if any?"),
 ]
 
 
@@ -78,7 +80,10 @@ WRONG: list[tuple[str, str]] = [
     *(("time_zone", text) for text in ("Mars/Base", "../../etc/passwd", "Europe", "\x00")),
     *(("person_limit", text) for text in ("0/minute", "-1/minute", "99999/minute", "10/century", "often", "１/day")),
     ("models", "x," * 2000),
+    *(("join_question", text) for text in ("", "\u200b", "x" * 301)),
     *(("tools", text) for text in ("shell", "time, off", ",", "")),
+    *(("ladder", text) for text in ("", "mute 1h", "0: ban", "101: ban", "3: warn", "3: kick 1h", "3: bananas")),
+    *(("ladder", text) for text in ("5: mute, 3: ban", "3: mute, 3: ban", "3: ban 99y", "³: ban", "1: ban," * 11)),
     *(("blocked_words", text) for text in ("\u200b", ", ", "x" * 61, ",".join(map(str, range(201))))),
 ]
 
@@ -128,6 +133,8 @@ SOME: dict[Kind, Any] = {
     Kind.HOURS: "22:00-07:00",
     Kind.ZONE: "UTC",
     Kind.LIMIT: "10/minute",
+    Kind.LADDER: "3: mute 1h, 5: ban 7d 12h, 7: kick",
+    Kind.TEXT: "Which colour has the sky?",
 }
 
 
@@ -149,7 +156,7 @@ def test_every_field_is_kept_shown_and_read_again(field: fields.Field) -> None:
 def test_the_fields_are_all_that_people_set() -> None:
     parts = {field.path[0] for field in FIELDS}
     # These have commands of their own: roles and rights look at who gives them, a channel is looked for in the space.
-    assert set(SpaceSettings.model_fields) - parts == {"roles", "grants", "announcements"}
+    assert set(SpaceSettings.model_fields) - parts == {"roles", "grants", "announcements", "log_channel"}
 
 
 OTHERS: list[tuple[str, object]] = [

@@ -88,6 +88,7 @@ async def test_what_is_erased_is_found_nowhere_and_the_others_stay_whole(world: 
         "web": 1,
         "creations": 4,
         "cases": 3,
+        "appeals": 1,
         "watched": 1,
         "questions": 1,
         "documents": 1,
@@ -285,6 +286,7 @@ async def test_an_export_has_all_of_theirs_and_nothing_of_others(world: World) -
     assert files[f"documents/1-On-{ADA.word}.txt"] == f"all of {ADA.word}".encode()
     taught = json.loads(files["documents.json"])
     assert {one["title"] for one in taught} == {f"On {ADA.word}", "Rules"}
+    assert json.loads(files["appeals.json"])[0]["text"] == f"unfair {ADA.word}"
     expected = {"README.txt", "cases.json", "votes.json", "roles.json", "changes.json", "personas.json"}
     assert expected <= set(files)
     assert {"not-answered.json", "begun.json", "web/conversations.json"} <= set(files)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
+import pytest
+
 from core.errors import StorageError
+from core.moderation import timers
 from core.moderation.timers import Timers
 from core.storage.client import Store
 from core.storage.deadlines import Deadline, Deadlines
+from core.tasks import end
 
 
 async def test_what_is_due_is_taken_by_one_and_done_once(store: Store) -> None:
@@ -31,6 +36,31 @@ async def test_one_that_was_set_anew_while_it_was_done_stays(store: Store) -> No
     await deadlines.set(later)
     await deadlines.done(taken)
     assert await deadlines.take(10) == [later]
+
+
+async def test_what_takes_long_holds_up_nothing_else(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timers, "LOOK_SECONDS", 0.01)
+    deadlines, now, done = Deadlines(store), time.time(), asyncio.Event()
+    begun = list[str]()
+
+    async def raid(deadline: Deadline) -> None:
+        begun.append(deadline.id)
+        await asyncio.Event().wait()
+
+    async def unban(deadline: Deadline) -> None:
+        done.set()
+
+    await deadlines.set(Deadline("a", now - 2, "raid", ""))
+    running = asyncio.create_task(Timers(deadlines, {"raid": raid, "unban": unban}).run())
+    try:
+        async with asyncio.timeout(10):
+            while not begun:
+                await asyncio.sleep(0.01)
+            await deadlines.set(Deadline("b", now - 1, "unban", ""))
+            await done.wait()
+    finally:
+        await end([running])
+    assert begun == ["a"]
 
 
 async def test_what_could_not_be_done_stays_and_a_mistake_does_not(store: Store) -> None:

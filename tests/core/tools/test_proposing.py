@@ -12,18 +12,19 @@ import pytest
 
 from core.access import Right
 from core.conversation.turn import Turn
+from core.errors import RightsUnknownError
 from core.message import Author, Message, Platform, Quote, Sighting
 from core.moderation.acts import ActKind
 from core.moderation.carrying import Acts
 from core.parts import Menu, Notice, Part, TextDelta
-from core.people.access import Access
+from core.people.access import Access, Asker
 from core.people.identity import People
 from core.people.spaces import Spaces
 from core.settings import Settings
 from core.storage.client import Store
 from core.storage.shared import Once
 from core.storage.watched import Watched
-from core.tools.proposing import proposing
+from core.tools.proposing import TRIES, proposing
 from core.tools.settings import ToolsSettings
 from core.tools.tool import Caller, Output, Tool, ToolError
 from tests.builders import message
@@ -109,6 +110,30 @@ async def test_who_may_not_is_not_even_asked(desk: Desk) -> None:
     with pytest.raises(ToolError, match="cannot do that"):
         await desk.propose(turn, act="ban", person="Bob", reason="x")
     assert await desk.plans() == 0
+
+
+@pytest.mark.parametrize(("outages", "is_shown"), [(TRIES - 1, True), (TRIES, False)])
+async def test_a_platform_that_does_not_tell_at_once_is_asked_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, outages: int, is_shown: bool
+) -> None:
+    monkeypatch.setattr("core.tools.proposing.PAUSE_SECONDS", 0.0)
+    left = [RightsUnknownError("slow")] * outages
+
+    async def may(asker: Asker, right: Right) -> bool:
+        if left:
+            raise left.pop()
+        return True
+
+    store = desk.world.store
+    access = Access(People(store), Spaces(store), (), Once(store), may=may)
+    acts = Acts(store, {Platform.DISCORD: desk.world.town}, keep_days=1, access=access)
+    slow = Desk(desk.world, proposing(store, acts), access)
+    turn = slow.turn("warn him", quote=BOBS)
+    if is_shown:
+        assert await slow.button(turn, "warn")
+    else:
+        with pytest.raises(ToolError, match="does not tell"):
+            await slow.button(turn, "warn")
 
 
 @asynccontextmanager

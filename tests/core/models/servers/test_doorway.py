@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -115,6 +116,23 @@ async def test_callers_are_told_why_there_is_no_server(tmp_path: Path, monkeypat
     assert failed.value.status_code == 503
     assert "nonsense does not start" in failed.value.message
     assert "No module named" in failed.value.message, "what Python said"
+
+
+async def test_who_knocks_as_the_refusing_ends_is_not_turned_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doorway, "PAUSE_SECONDS", 0.1)
+    async with opened(replace(launch(tmp_path), python=str(tmp_path / "none"))) as (door, client):
+        with pytest.raises(APIStatusError):
+            await embed(client, "x")
+        port = int(door.base_url.rpartition(":")[2].partition("/")[0])
+        knocking = socket.create_connection(("127.0.0.1", port))
+        # The loop learns of the knock and of the end of that time at once.
+        time.sleep(0.2)
+        reader, writer = await asyncio.open_connection(sock=knocking)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503")
+        writer.close()
 
 
 async def test_too_many_open_files_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
