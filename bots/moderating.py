@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from bots.platforms import Connection, Shared
@@ -36,6 +37,7 @@ from core.mood.counting import MoodCounter
 from core.mood.digest import WHAT as WEEK
 from core.mood.digest import MoodDigest
 from core.people.access import Access, Asker, Standing
+from core.people.kin import kin
 from core.people.spaces import space_id
 from core.settings import Owners
 from core.storage.appeals import AppealBook
@@ -79,14 +81,8 @@ def open_acts(shared: Shared, connections: Mapping[Platform, Connection]) -> Act
         recourse_of=Appeals(AppealBook(shared.store), spaces).recourse,
     )
 
-    async def kin(place: str, account: str) -> Sequence[str]:
-        platform = f"{place.partition(':')[0]}:"
-        person = await people.of(platform + account)
-        theirs = (one.removeprefix(platform) for one in person.known_accounts if one.startswith(platform))
-        return tuple(dict.fromkeys((account, *theirs)))
-
     acts.listeners += [
-        Ladder(acts, spaces, Strikes(acts.cases, spaces), kin).climb,
+        Ladder(acts, spaces, Strikes(acts.cases, spaces), partial(kin, people, spaces)).climb,
         CaseLog(acts, spaces, Deadlines(shared.store)).post,
     ]
     return acts

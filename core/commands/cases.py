@@ -112,7 +112,7 @@ async def _list(room: Room, moderation: Moderation, before: int) -> tuple[str, S
     count, _ = await moderation.cases.of(place, account) if account else (0, ())
     lines = [_head(name, count, words, language)]
     if account and not before:
-        strikes = await Strikes(moderation.cases, room.community.spaces).of(place, [account])
+        strikes = await Strikes(moderation.cases, room.community.spaces).of(place, account)
         lines += [say("cases_strikes", language, count=strikes)] if strikes else []
     lines += [_line(case, language, names=not account) for case in found[:LISTED]]
     if len(found) <= LISTED:

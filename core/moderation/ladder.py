@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -14,9 +14,10 @@ from core.moderation.cases import Case
 from core.moderation.checking import is_spared
 from core.moderation.consequences import BOT
 from core.moderation.steps import Step, parse
-from core.moderation.strikes import Kin, Strikes
+from core.moderation.strikes import Strikes
 from core.moderation.undoing import holding, kind_of
 from core.moderation.watch import STAFF
+from core.people.kin import Kin
 from core.people.spaces import Spaces
 from core.texts import say
 
@@ -30,7 +31,8 @@ class Ladder:
     acts: Acts
     spaces: Spaces
     strikes: Strikes
-    kin: Kin
+    kin: Callable[[str, str], Awaitable[Kin]]
+    """:func:`core.people.kin.kin` of a space and an account."""
 
     async def climb(self, place: str, case: Case) -> None:
         """Orders the step that somebody's strikes have come to with a case: a listener of :class:`Acts`.
@@ -42,21 +44,21 @@ class Ladder:
         settings = await self.spaces.of(place)
         if not (settings.ladder and case.account and case.gives_strikes):
             return
-        accounts = await self.kin(place, case.account)
-        given = await self.strikes.given(place, accounts)
-        total = sum(each.strikes for each in given)
+        kin = await self.kin(place, case.account)
+        given = await self.strikes.given(place, kin)
+        total = sum(each.strikes for _, each in given)
         reached = [step for step in parse(settings.ladder) if total - case.strikes < step.strikes <= total]
-        if not reached or _is_staff(place, accounts, settings.roles):
+        if not reached or _is_staff(kin, settings.roles):
             return
         step = reached[-1]
-        act = self._act(place, case, _brought(given, step), step, settings.language)
+        act = self._act(place, case, _brought(place, given, step), step, settings.language)
         enforcer = self.acts.enforcer(act.conversation.platform)
         if enforcer is None or await is_spared(act, enforcer):
             log.info("the ladder spares somebody", place=place, number=case.number)
         elif not _is_worse(await self.acts.cases.newest(place, case.account), act):
             await self.acts.order([act])
 
-    def _act(self, place: str, case: Case, by: int, step: Step, language: str) -> Act:
+    def _act(self, place: str, case: Case, by: str, step: Step, language: str) -> Act:
         asked = case.as_act(place)
         return Act(
             id=f"ladder:{place}:{by}:{step.strikes}",
@@ -73,10 +75,12 @@ class Ladder:
         )
 
 
-def _brought(given: Sequence[Case], step: Step) -> int:
-    """Number of the case with which the strikes came to a step."""
-    totals = accumulate(case.strikes for case in given)
-    return next(case.number for case, total in zip(given, totals, strict=True) if total >= step.strikes)
+def _brought(place: str, given: Sequence[tuple[str, Case]], step: Step) -> str:
+    """The case with which the strikes came to a step: its number, and its space where that is another."""
+    totals = accumulate(case.strikes for _, case in given)
+    reached = (one for one, total in zip(given, totals, strict=True) if total >= step.strikes)
+    where, case = next(reached)
+    return str(case.number) if where == place else f"{where}/{case.number}"
 
 
 def _is_worse(others: Sequence[Case], act: Act) -> bool:
@@ -87,6 +91,5 @@ def _is_worse(others: Sequence[Case], act: Act) -> bool:
     return held.until is None or (act.seconds is not None and held.until >= act.at + act.seconds)
 
 
-def _is_staff(place: str, accounts: Sequence[str], roles: Mapping[str, str]) -> bool:
-    platform = place.partition(":")[0]
-    return any(roles.get(f"{platform}:{account}", "") in STAFF for account in accounts)
+def _is_staff(kin: Kin, roles: Mapping[str, str]) -> bool:
+    return any(roles.get(f"{where.partition(':')[0]}:{account}", "") in STAFF for where, account in kin)

@@ -161,6 +161,7 @@ FIELDS: tuple[Field, ...] = (
     Field("raid_channels", "newcomers", Kind.CHANNELS),
     Field("keep_days", "keeping", Kind.NUMBER, least=1, most=3650, presets=("1", "7", "30", "90", "365")),
     Field("broadcasts", "keeping", Kind.SWITCH),
+    Field("joined", "moderation", Kind.WORDS),
     Field("strike_days", "moderation", Kind.NUMBER, least=1, most=3650, presets=("7", "30", "90", "365")),
     Field(
         "ladder",

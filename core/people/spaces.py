@@ -101,6 +101,9 @@ class SpaceSettings(Record):
     """Days that a strike counts (``core/moderation/strikes.py``)."""
     ladder: str = ""
     """What follows at how many strikes, as ``core.moderation.steps.written`` has it; empty: nothing."""
+    joined: tuple[str, ...] = ()
+    """Spaces of the same community, by their ids: strikes of the same person there count here, and theirs there, where
+    both name each other (``core/people/kin.py``)."""
     appeal_days: int | None = None
     """Days in which somebody can appeal against what was done to them (``core/moderation/appeals.py``); 0: not at
     all."""
